@@ -106,7 +106,7 @@ picture: peers ## three minutes of traffic as graphite-web draws them: target/tm
 soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must agree (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(CARGO) test --release --test e2e -- --test-threads=1 start::idle_memory start::start_to_ready flood::; \
-	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture; \
+	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture --test-threads=1; \
 	report
 
 bench: ## compare with the other servers found here: 50 minutes, kept in bench/runs (ARGS=flags)

@@ -22,8 +22,9 @@
 //!   over a restart.
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `stdio` (standard output and error),
-//!   `sys` (system calls), `clock` and `time`, `token` (the owner of an event), `sender`,
-//!   `wire` (bytes on disk), `few` (short lists), `nearest` ("did you mean"), `random`.
+//!   `sys` (system calls), `clock` and `time`, `token` (the owner of an event), `sender`, `wire`
+//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (short lists), `nearest`
+//!   ("did you mean"), `random`.
 //!
 //! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
 //! of its own, because it alone is optimised for speed. All others are optimised for size.
@@ -72,6 +73,7 @@ pub mod args;
 pub mod logging;
 mod files;
 pub mod privileges;
+pub mod memory_limit;
 mod nearest;
 mod random;
 pub mod stdio;

@@ -128,8 +128,8 @@ impl WarningKind {
             },
             Self::TooManySeries => WarningText::new(
                 "series_rejected",
-                "samples of new series were dropped, since max_series is reached",
-                "raise [limits] max_series, or fix the program that makes up names",
+                "samples of new series were dropped, since the table of series is full",
+                "fix the program that makes up names, or raise [limits] max_series or series_memory",
             ),
             Self::NoTimerMemory => WarningText::new(
                 "samples_dropped",

@@ -71,7 +71,10 @@ fn put_prefixes(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
 /// Appends the sender or prefix with the most series, if the table refuses its names.
 fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
     let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
-    write(out, format_args!("max_series is reached: {} % of the series are of ", crowd.percent()));
+    write(
+        out,
+        format_args!("the table of series is full: {} % of the series are of ", crowd.percent()),
+    );
     match &crowd.prefix {
         Some(prefix) => {
             put_escaped(prefix, out);
@@ -81,7 +84,8 @@ fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b", such as ");
     put_escaped(&crowd.example, out);
-    let remedy = "fix that program, drop its names by a rule, or raise [limits] max_series";
+    let remedy =
+        "fix that program, drop its names by a rule, or raise [limits] max_series or series_memory";
     write(out, format_args!("; {remedy}\n"));
 }
 

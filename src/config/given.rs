@@ -28,6 +28,11 @@ impl Given {
         self.section(header)?.entry(key)
     }
 
+    /// Whether a key is set, and not to an empty text.
+    pub(super) fn has_value(&self, header: &str, key: &str) -> bool {
+        self.entry(header, key).is_some_and(|entry| !entry.value.is_empty())
+    }
+
     /// Returns the place of a key. Returns that of its section if the key is not set, and `None` if
     /// there is no such section.
     pub fn place(&self, header: &str, key: &str) -> Option<SettingPlace> {

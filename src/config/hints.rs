@@ -195,10 +195,7 @@ const SECTION_WORDS: &[(&[&str], Hints)] = &[
     (
         &["limits"],
         &[
-            (
-                "memory max_memory",
-                "use max_series, and [statsd] timer_memory and passthrough_memory",
-            ),
+            ("memory", "did you mean max_memory?"),
             ("max_connections", "use [tcp] max_connections or [admin] max_connections"),
         ],
     ),

@@ -16,6 +16,9 @@ pub struct Key {
     /// The sections that have the key. Only keys of destinations have several.
     pub uses: &'static [KeyUse],
     pub(super) applies: Applies,
+    /// The least bytes, if the key is derived from `max_memory` where the file leaves it empty. The
+    /// default is then the most.
+    pub(super) least_derived: Option<usize>,
     pub(super) field: FieldOf,
 }
 
@@ -126,6 +129,11 @@ impl Key {
         if let FieldOf::Config(field) = self.field {
             field.copy(to, from);
         }
+    }
+
+    /// Whether an empty value means that the key is derived from `max_memory`.
+    pub fn is_derived(&self) -> bool {
+        self.least_derived.is_some()
     }
 
     /// Returns the default of the key in one of its sections. Returns an empty text if the section

@@ -35,7 +35,8 @@ pub(super) fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
 /// Makes the table from one row for each key. A row with several sections has a default for each.
 macro_rules! keys {
     ($(
-        [$section:ident] $name:ident = $default:literal, $field:expr $(, $applies:ident)?
+        [$section:ident] $name:ident = $default:literal, $field:expr
+        $(, $applies:ident $(($least:expr))?)?
         $(, [$other:ident] = $other_default:literal)*;
     )*) => {
         pub const KEYS: &[Key] = &[$(Key {
@@ -45,6 +46,7 @@ macro_rules! keys {
                 $(KeyUse { section: stringify!($other), default: $other_default },)*
             ],
             applies: applies!($($applies)?),
+            least_derived: least_derived!($($applies $($least)?)?),
             field: $field,
         }),*];
     };
@@ -56,6 +58,19 @@ macro_rules! applies {
     };
     (restart) => {
         Applies::Restart
+    };
+    (derived) => {
+        Applies::Reload
+    };
+}
+
+/// The least value of a key that is derived from `max_memory`. Its default is the largest one.
+macro_rules! least_derived {
+    ($(restart)?) => {
+        None
+    };
+    (derived $least:expr) => {
+        Some($least)
     };
 }
 
@@ -244,11 +259,12 @@ keys! {
     [statsd] packed_values = "all", config!(grammar.packed_values: PACKED_VALUES);
     [statsd] dump_messages = "no", config!(dump_messages: YES_NO);
     [statsd] timer_exact = "50000", config!(bounds.timer_exact: Count(1..=1_000_000));
-    [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY);
+    [statsd] timer_memory = "64m", config!(bounds.sample_memory: MEMORY), derived(MIB);
     [statsd] timer_error = "0.01", config!(bounds.timer_error: Fraction(0.001..=0.2));
     [statsd] set_exact = "10000", config!(bounds.set_exact: Count(1..=1_000_000));
     [statsd] set_error = "0.02", config!(bounds.set_error: Fraction(0.005..=0.2));
-    [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY);
+    [statsd] passthrough_memory = "16m", config!(bounds.passthrough_memory: MEMORY),
+        derived(256 * KIB);
 
     [namespace] style = "legacy", namespace!(style: STYLES);
     [namespace] global_prefix = "stats", namespace!(global_prefix: AFFIX);
@@ -287,11 +303,15 @@ keys! {
     [admin] idle_timeout = "10m", config!(admin.idle_timeout: SpanOrNever);
     [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024));
     [admin] history = "1h", config!(bounds.history: Span(Duration::from_secs(1)));
-    [admin] history_memory = "4m", config!(bounds.history_memory: Size(0..=MOST_MEMORY));
+    [admin] history_memory = "4m", config!(bounds.history_memory: Size(0..=MOST_MEMORY)),
+        derived(0);
 
     [spool] dir = "", config!(spool.dir: FilePath), restart;
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)), restart;
 
+    [limits] max_memory = "", config!(max_memory: OrEmpty(Size(8 * MIB..=MOST_MEMORY)));
+    [limits] series_memory = "256m", config!(bounds.series_memory: Size(MIB..=MOST_MEMORY)),
+        derived(MIB);
     [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000));
     [limits] evict_after = "10m", config!(bounds.evict_after: Span(Duration::ZERO));
     [limits] max_key_length = "8k", config!(grammar.max_key_length: Size(1..=64 * KIB));
@@ -328,7 +348,7 @@ keys! {
 
     [carbon] namespace = "", shared!(namespace: NamePart(0..=64)),
         [influxdb] = "", [console] = "", [exec] = "";
-    [carbon] queue = "64m", shared!(queue.bytes: Size(MIB..=MOST_MEMORY)),
+    [carbon] queue = "64m", shared!(queue.bytes: Size(MIB..=MOST_MEMORY)), derived(2 * MIB),
         [influxdb] = "64m";
     [carbon] resend = "flush", shared!(queue.resend: RESENDS),
         [influxdb] = "unacked";

@@ -17,10 +17,12 @@ use super::destination::DestinationKind;
 use super::given::Given;
 use super::ini::Mistake;
 use super::limits::FILE_MAX;
+use super::memory;
 use super::model::Config;
 use super::overrides::Overrides;
 use super::parse::{parse_with_places, sets_a_key};
 use crate::files;
+use crate::memory_limit::MemoryLimit;
 
 /// Reads the file that [`find`] finds, for a start, and sets `overrides` over it. Without a file,
 /// they are set over the defaults.
@@ -40,6 +42,7 @@ fn read_config(
 ) -> Result<(Config, Origin), Failure> {
     let path = file.as_ref().map_or_else(|| Path::new("the defaults"), |file| &file.path);
     let (mut config, given) = parse_with_places(path, text, &overrides)?;
+    let derived = memory::derive(&mut config, &given, MemoryLimit::of_process());
     let secrets = read_secrets(&mut config);
     let origin = Origin { file, overrides, given };
     let unreadable = |Unread { section, key, reason }| {
@@ -47,6 +50,10 @@ fn read_config(
         Mistake { place, what: format!("[{section}] {key}: {reason}") }
     };
     secrets.map_err(|unread| vec![unreadable(unread)])?;
+    derived.map_err(|what| {
+        let place = origin.place("limits", "max_memory");
+        vec![Mistake { place, what: format!("[limits] max_memory: {what}") }]
+    })?;
     Ok((config, origin))
 }
 

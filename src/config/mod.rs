@@ -4,7 +4,8 @@
 //! load ──bytes──▶ ini ──sections──▶ parse ──key, text──▶ value, address ──▶ model ──▶ render
 //! ```
 //! `load` finds the file and reads it. All other files are pure. `keys` is the one table of all
-//! keys, and `manual` explains each of them. `lint` warns about values that are legal and probably
+//! keys, and `manual` explains each of them. `memory` derives the limits that the file leaves empty
+//! from one number. `lint` warns about values that are legal and probably
 //! wrong. `change` finds what a reload changes, and what it can apply. A new key needs a row in
 //! `keys`, a field in `model` and a text in `manual`. A new duration also needs a row in
 //! `lint/times`.
@@ -26,6 +27,7 @@ mod ini;
 mod key;
 mod keys;
 mod limits;
+mod memory;
 mod manual;
 mod overrides;
 mod paths;
@@ -47,7 +49,7 @@ pub use given::Given;
 pub use ini::Mistake;
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
-pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
+pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
 pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use overrides::{OverrideError, Overrides};

@@ -29,6 +29,8 @@ pub struct Config {
     /// Whether to log every line received.
     pub dump_messages: bool,
     pub grammar: Grammar,
+    /// The most bytes of all limits together. `None` stands for half of the memory of the machine.
+    pub max_memory: Option<usize>,
     pub bounds: Bounds,
     /// The settings that depend on the name of a series, from `[statsd]` and each `[rule.NAME]`.
     pub rules: Rules,
@@ -168,6 +170,7 @@ impl Config {
             group: String::new(),
             dump_messages: false,
             grammar: Grammar::default(),
+            max_memory: None,
             bounds: Bounds::default(),
             rules: Rules::default(),
             namespaces: vec![Namespace::default()],

@@ -184,6 +184,9 @@ impl FileReader {
             let names: Vec<_> = keys_of(kind).map(|key| key.name).collect();
             return Err(unknown_key(kind, &names, &entry.key));
         };
+        if key.is_derived() && entry.value.is_empty() {
+            return Ok(()); // the default stands until `memory` derives the value
+        }
         key.set(&mut self.config, at, &entry.value)
     }
 

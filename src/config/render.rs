@@ -41,7 +41,15 @@ pub fn render_with_places(config: &Config, origin: &Origin) -> String {
             header = name.trim_end_matches(']');
         }
         let key = line.split(" =").next().unwrap_or_default();
-        let place = origin.given().entry(header, key).map(|_| origin.place(header, key));
+        let is_derived = keys_of(header.split('.').next().unwrap_or_default())
+            .any(|known| known.name == key && known.is_derived());
+        let place = match origin.given().entry(header, key) {
+            Some(entry) if !is_derived || !entry.value.is_empty() => {
+                Some(origin.place(header, key))
+            }
+            _ if is_derived => Some(String::from("derived from [limits] max_memory")),
+            _ => None,
+        };
         text += &match place {
             // The remark would be a part of the command.
             Some(place) if takes_rest_of_line(header, key) && !line.ends_with('=') => {
@@ -107,7 +115,8 @@ pub fn example() -> String {
 fn default_line(section: &str, name: &str) -> (String, bool) {
     let key = keys_of(section).find(|key| key.name == name);
     key.map_or_else(Default::default, |key| {
-        (format!("{name} = {}", key.default_in(section)), key.applies == Applies::Restart)
+        let value = if key.is_derived() { "" } else { key.default_in(section) };
+        (format!("{name} = {value}").trim_end().into(), key.applies == Applies::Restart)
     })
 }
 

@@ -135,19 +135,7 @@ impl Sources<'_> {
 
     /// Returns about how many bytes the series take, without samples and members of sets.
     pub(super) fn series_bytes(&self) -> usize {
-        // As measured with a million series of each kind: docs/operations.md has the numbers.
-        const COUNTER_OR_GAUGE: usize = 110;
-        const TIMING_OR_SET: usize = 235;
-        let table = self.engine.table();
-        let counts = table.counts();
-        let (_, tag_bytes) = table.tags();
-        let (_, alias_bytes) = table.aliases();
-        let [counters, gauges, timings, sets] = counts.kinds;
-        (counters + gauges) * COUNTER_OR_GAUGE
-            + (timings + sets) * TIMING_OR_SET
-            + counts.name_bytes
-            + tag_bytes
-            + alias_bytes
+        self.engine.table().series_bytes()
     }
 }
 

@@ -84,7 +84,7 @@ pub static TABLE: &[FigureRow] = rows! {
         "series that were created, also those that a start has restored");
     figure(Series, "series_evicted", (Total, SeriesUnit),
         Reader::One(|from| from.engine.table().counts().evicted as f64),
-        "idle or new series that made room for others at max_series");
+        "idle or new series that made room for others at max_series or series_memory");
     figure(Series, "series_expired", (Total, SeriesUnit),
         Reader::One(|from| from.engine.table().counts().expired as f64),
         "series that were forgotten, since they were idle for too long or a new rule drops them");
@@ -180,7 +180,7 @@ pub static TABLE: &[FigureRow] = rows! {
         "lines and values that were refused")
         .also(Input).lost(LossCount::Lines);
     own(Loss, Own::SeriesRejected, Values,
-        "valid values of new series, dropped because of max_series")
+        "valid values of new series, dropped because of max_series or series_memory")
         .also(Series).lost(LossCount::Lines);
     figure(Loss, "samples_dropped_by_limit", (Total, Values), Reader::One(dropped_by_limit),
         "valid values dropped because timer_memory or passthrough_memory is used up")
@@ -240,6 +240,11 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Limits, "max_series", (Level, SeriesUnit),
         Reader::Limit(|from| of(from.engine.table().len(), from.config.bounds.max_series)),
         "[limits] max_series");
+    figure(Limits, "series_memory", BYTES,
+        Reader::Limit(|from| {
+            of(from.engine.table().series_bytes(), from.config.bounds.series_memory)
+        }),
+        "[limits] series_memory");
     figure(Limits, "timer_memory", BYTES,
         Reader::Limit(|from| {
             of(from.engine.table().sample_bytes(), from.config.bounds.sample_memory)

@@ -21,6 +21,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::bounds::SeriesLimits;
 use super::shard::SHARDS;
 use crate::protocol::MetricKind;
 
@@ -94,13 +95,16 @@ impl AliasLink {
     }
 }
 
+/// The bytes of an alias: its entry, its place in the index, its part of the list of its series,
+/// and the slack of all of them.
+const ALIAS_BYTES: usize = 60;
+
 /// With more, the position would not fit in a [`AliasLink`].
 const OF_SHARD_MAX: usize = (u32::MAX as usize) / SHARDS - 1;
 
 impl Aliases {
-    /// `seeds` are those of the hashes of names. `max_series` bounds the number of aliases: there
-    /// are at most two for each series that the table can hold.
-    pub(super) fn new([a, b, c, d]: [u64; 4], max_series: usize) -> Self {
+    /// `seeds` are those of the hashes of names. `limits` are those of the table.
+    pub(super) fn new([a, b, c, d]: [u64; 4], limits: SeriesLimits) -> Self {
         // The seeds of the two hashes are themselves hashes. So neither is the hash of names.
         let maker = RandomState::with_seeds(a, b, c, d);
         let seed = |number: u64| maker.hash_one(number);
@@ -115,28 +119,24 @@ impl Aliases {
             most: 0,
             len: 0,
         };
-        aliases.limit(max_series);
+        aliases.limit(limits);
         aliases
     }
 
-    /// Sets the number of aliases by the number of series. Those that are there stay.
-    pub(super) fn limit(&mut self, max_series: usize) {
-        self.most = (max_series / SHARDS).saturating_mul(2).clamp(OF_SHARD_MIN, OF_SHARD_MAX);
+    /// Sets the most aliases: two for each series that the table can hold, and no more than fit in
+    /// a quarter of the memory of all series. Those that are there stay.
+    pub(super) fn limit(&mut self, SeriesLimits { count, bytes }: SeriesLimits) {
+        let most = count.saturating_mul(2).min(bytes / 4 / ALIAS_BYTES);
+        self.most = (most / SHARDS).clamp(OF_SHARD_MIN, OF_SHARD_MAX);
     }
 
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The bytes of all aliases.
+    /// About the bytes of all aliases. It takes no walk over the shards.
     pub(super) fn bytes(&self) -> usize {
-        let bytes = |shard: &AliasShard| {
-            shard.aliases.capacity() * size_of::<Alias>()
-                + shard.index.capacity() * size_of::<u32>()
-        };
-        let aliases: usize = self.shards.iter().map(bytes).sum();
-        let lists: usize = self.lists.iter().map(Vec::capacity).sum();
-        aliases + lists * size_of::<AliasList>()
+        self.len * ALIAS_BYTES
     }
 
     #[inline]
@@ -334,9 +334,13 @@ mod tests {
         assert_eq!((listed, indexed, stored), (aliases.len, aliases.len, aliases.len));
     }
 
+    fn aliases_of(count: usize) -> Aliases {
+        Aliases::new([1, 2, 3, 4], SeriesLimits { count, ..SeriesLimits::NONE })
+    }
+
     #[test]
     fn every_alias_leads_to_its_series_until_that_is_removed() {
-        let mut aliases = Aliases::new([1, 2, 3, 4], 1_000_000);
+        let mut aliases = aliases_of(1_000_000);
         let mut model: HashMap<(usize, u32), Vec<u64>> = HashMap::new();
         let mut random = Random::new(1);
         for step in 0..30_000_u64 {
@@ -368,7 +372,7 @@ mod tests {
 
     #[test]
     fn the_number_is_bounded_and_those_in_use_stay() {
-        let mut aliases = Aliases::new([1, 2, 3, 4], 1);
+        let mut aliases = aliases_of(1);
         let used: Vec<RawKey> = (0..2000_u32).map(|n| aliases.key(&n.to_le_bytes(), b"")).collect();
         for tick in 0..50_u32 {
             for (at, key) in (0..).zip(&used) {
@@ -387,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_series_with_too_many_raw_names_begins_again() {
-        let mut aliases = Aliases::new([1, 2, 3, 4], 1_000_000);
+        let mut aliases = aliases_of(1_000_000);
         for n in 0..=OF_SERIES_MAX {
             let key = aliases.key(&n.to_le_bytes(), b"");
             aliases.add(key, KIND, (3, 3), 0);
@@ -398,7 +402,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_split_in_another_way_have_another_key() {
-        let aliases = Aliases::new([1, 2, 3, 4], 1);
+        let aliases = aliases_of(1);
         assert_ne!(aliases.key(b"a", b"bc"), aliases.key(b"ab", b"c"));
         assert_ne!(aliases.key(b"a", b""), aliases.key(b"", b"a"));
     }

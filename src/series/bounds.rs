@@ -12,7 +12,10 @@ use std::time::Duration;
 pub struct Bounds {
     /// The number of series of all kinds together.
     pub max_series: usize,
-    /// If the table holds `max_series`, a series that has been idle for this long is evicted for a
+    /// The bytes of all series together, with their names and tags. Samples and members of sets are
+    /// limited by `sample_memory`.
+    pub series_memory: usize,
+    /// If the table is full, a series that has been idle for this long is evicted for a
     /// new one. One of the sender or prefix with most series may be evicted sooner.
     pub evict_after: Duration,
     /// The bytes of timing samples and set members of all series together.
@@ -36,10 +39,27 @@ pub struct Bounds {
     pub history_memory: usize,
 }
 
+/// When the table is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeriesLimits {
+    pub(super) count: usize,
+    pub(super) bytes: usize,
+}
+
+impl SeriesLimits {
+    /// For a table that must not fill up.
+    pub(super) const NONE: Self = Self { count: usize::MAX, bytes: usize::MAX };
+
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        Self { count: bounds.max_series, bytes: bounds.series_memory }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {
             max_series: 1_000_000,
+            series_memory: 256 << 20,
             evict_after: Duration::from_secs(600),
             sample_memory: 64 << 20,
             timer_exact: 50_000,
@@ -57,7 +77,8 @@ impl Default for Bounds {
 /// Why a valid sample was not added to a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddError {
-    /// The series is new, the table holds `max_series` series, and none of them can be evicted.
+    /// The series is new, the table is full by `max_series` or `series_memory`, and no series can
+    /// be evicted.
     TooManySeries,
     /// A rule drops the name.
     ByRule,
@@ -72,7 +93,9 @@ pub enum AddError {
 impl fmt::Display for AddError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::TooManySeries => "max_series is reached, and no series makes room for the name",
+            Self::TooManySeries => {
+                "the table of series is full, and no series makes room for the name"
+            }
             Self::ByRule => "a rule drops the name",
             Self::NoMemory => "timer_memory is used up",
             Self::NoPassthroughMemory => "passthrough_memory is used up",

@@ -22,6 +22,10 @@ use super::table_rules::{RuleOutcome, TableRules};
 use super::top::Top;
 use crate::protocol::{MetricKind, is_plain_path};
 
+/// The most series that are evicted for a new one. One is enough if the table is full by its number
+/// of series. If it is full by their bytes, the new one may have a longer name than an evicted one.
+const EVICTIONS_MAX: usize = 8;
+
 /// The parts of a table that this changes.
 pub(super) struct Lifecycle<'a> {
     pub(super) shards: &'a mut Shards,
@@ -31,7 +35,6 @@ pub(super) struct Lifecycle<'a> {
     pub(super) top: &'a mut Top,
     pub(super) long_idle: &'a mut LongIdle,
     pub(super) evicted: &'a mut Evicted,
-    pub(super) max_series: usize,
     /// The number of the sender of the samples that are added.
     pub(super) sender: u16,
     /// The number of the open interval.
@@ -49,7 +52,7 @@ impl Lifecycle<'_> {
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
-        let is_full = self.shards.len() >= self.max_series;
+        let is_full = self.shards.is_full();
         while let Some(series) = self.evicted.open.pop() {
             left = left.saturating_sub(series.work());
             let audience = self.shards.audience(&series, self.tick);
@@ -220,9 +223,16 @@ impl Lifecycle<'_> {
         made: RuleOutcome<'_>,
     ) -> Result<SeriesSlot, AddError> {
         let owner = self.shards.owner(name, self.sender);
-        if self.shards.len() >= self.max_series {
+        for _ in 0..EVICTIONS_MAX {
+            if !self.shards.is_full() {
+                break;
+            }
             let series = self.shards.make_room(self.long_idle, (name, &owner), self.tick)?;
             self.evict(series);
+        }
+        if self.shards.is_full() {
+            self.shards.budget.note_refused(name, owner);
+            return Err(AddError::TooManySeries);
         }
         let Shards { tags, names, .. } = &mut *self.shards;
         self.rules.note(made.policy, name);
@@ -231,10 +241,9 @@ impl Lifecycle<'_> {
         let named = (stored, is_plain_path(name));
         let series = Series::new(named, key.hash, kind, made.policy, self.tick);
         let slot = self.shards.insert(key.shard, series, owner, self.tick);
-        let room = self.max_series.saturating_sub(self.shards.len());
-        self.shards.note_newest(key.shard, slot, room);
+        self.shards.note_newest(key.shard, slot);
         if made.original.is_some() {
-            self.shards.all[key.shard].set_source(slot.at, made.original);
+            self.shards.set_original(key.shard, slot.at, made.original);
         }
         Ok(slot)
     }

@@ -267,7 +267,6 @@ impl Shard {
     pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<Series> {
         let entry = self.index.find_entry(spread(slot.hash), |known| *known == slot).ok()?;
         entry.remove();
-        self.set_source(slot.at, None);
         Some(self.series.remove(slot.at as usize))
     }
 

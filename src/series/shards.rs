@@ -3,9 +3,10 @@
 use super::aggregate::Series;
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
-use super::bounds::AddError;
+use super::bounds::{AddError, SeriesLimits};
 use super::budget::{Budget, NEWEST_MAX};
 use super::closed::Closed;
+use super::counts::{COUNTER_OR_GAUGE, ORIGINAL_BYTES, SeriesCounts};
 use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
@@ -44,6 +45,7 @@ pub(super) struct Shards {
     /// The buffer for the name of a series that is visited.
     room: Vec<u8>,
     keeps_totals: bool,
+    limits: SeriesLimits,
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
@@ -53,33 +55,9 @@ pub(super) struct Shards {
 /// The newest series that are checked for one that makes room, so that a creation stays short.
 pub(super) const NEWEST_TRIES: usize = 64;
 
-/// The number of series, and what has happened to series since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeriesCounts {
-    /// The series of each [`MetricKind`], in the order of the enum.
-    pub kinds: [usize; 4],
-    /// The bytes of all their names, without the texts of tags.
-    pub name_bytes: usize,
-    pub created: u64,
-    /// Idle series that made room for new ones, because `max_series` was reached.
-    pub evicted: u64,
-    /// Series that were removed because they were idle for too long, or because a rule of a reload
-    /// drops them.
-    pub expired: u64,
-}
-
-impl SeriesCounts {
-    /// Returns the number of series that clients of the admin port have deleted. It follows from
-    /// the other counts.
-    pub fn deleted(&self) -> u64 {
-        let present: usize = self.kinds.iter().sum();
-        self.created.saturating_sub(self.evicted + self.expired + present as u64)
-    }
-}
-
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
-    pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, max_series: usize) -> Self {
+    pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, limits: SeriesLimits) -> Self {
         let [a, b, c, d] = seeds;
         let names = ahash::RandomState::with_seeds(a, b, c, d);
         let all: Box<[Shard]> = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
@@ -89,8 +67,9 @@ impl Shards {
             names,
             room: Vec::new(),
             raw: None,
-            aliases: Aliases::new(seeds, max_series),
+            aliases: Aliases::new(seeds, limits),
             keeps_totals,
+            limits,
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
@@ -103,12 +82,34 @@ impl Shards {
         Self {
             names: self.names.clone(),
             raw: self.raw.as_ref().map(|_| RawNames::new(self.names.clone())),
-            ..Self::new([0; 4], false, 0)
+            ..Self::new([0; 4], false, SeriesLimits::NONE)
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Sets other limits. Series that are there stay.
+    pub(super) fn limit(&mut self, limits: SeriesLimits) {
+        self.limits = limits;
+        self.aliases.limit(limits);
+    }
+
+    /// About the bytes of all series, without samples and members of sets.
+    pub(super) fn bytes(&self) -> usize {
+        self.counts.bytes() + self.tags.bytes() + self.aliases.bytes()
+    }
+
+    /// Whether a new series needs the place of another one.
+    pub(super) fn is_full(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// About how many more series there can be. Exact if `max_series` is the limit that is nearer.
+    pub(super) fn room(&self) -> usize {
+        let bytes = self.limits.bytes.saturating_sub(self.bytes());
+        self.limits.count.saturating_sub(self.len).min(bytes.div_ceil(COUNTER_OR_GAUGE))
     }
 
     /// See [`Table::revision`](super::Table::revision).
@@ -274,6 +275,8 @@ impl Shards {
 
     /// Takes a series out, if it is still there.
     pub(super) fn take(&mut self, shard: usize, slot: SeriesSlot) -> Option<Series> {
+        self.get(shard, slot)?;
+        self.set_original(shard, slot.at, None);
         let series = self.all[shard].take(slot)?;
         self.budget.remove(self.all[shard].owner(slot.at as usize));
         self.aliases.remove_all(shard, slot.at);
@@ -285,6 +288,14 @@ impl Shards {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
         Some(series)
+    }
+
+    /// Sets the name from which rules have made that of a series.
+    pub(super) fn set_original(&mut self, shard: usize, at: u32, original: Option<&[u8]>) {
+        let bytes = |name: Option<&[u8]>| name.map_or(0, |name| name.len() + ORIGINAL_BYTES);
+        self.counts.original_bytes -= bytes(self.all[shard].original(at));
+        self.counts.original_bytes += bytes(original);
+        self.all[shard].set_source(at, original);
     }
 
     /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
@@ -520,8 +531,8 @@ impl Shards {
     }
 
     /// Finds the largest groups again if the table is full.
-    pub(super) fn end_sweep(&mut self, max_series: usize) {
-        if self.len >= max_series {
+    pub(super) fn end_sweep(&mut self) {
+        if self.is_full() {
             self.budget.end_sweep();
         }
     }
@@ -561,9 +572,9 @@ impl Shards {
         has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
     }
 
-    /// Notes that a series of a table with room for `room` more was created.
-    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot, room: usize) {
-        if room < NEWEST_MAX {
+    /// Notes that a series was created.
+    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot) {
+        if self.room() < NEWEST_MAX {
             self.budget.note_newest(shard, slot);
         }
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
-use super::bounds::{AddError, Bounds, Exactness};
+use super::bounds::{AddError, Bounds, Exactness, SeriesLimits};
 use super::budget::Crowd;
 use super::closed::Closed;
+use super::counts::SeriesCounts;
 use super::eviction::{Evicted, Largest, LongIdle};
 use super::frequent::Newcomers;
 use super::hashed::HashedSample;
@@ -20,7 +21,7 @@ use super::raw::{Audience, RawNames, is_merged, merged_name};
 use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, OriginalName, SeriesKey, SeriesSlot};
-use super::shards::{Cursor, SeriesCounts, Shards};
+use super::shards::{Cursor, Shards};
 use super::table_rules::{RuleOutcome, TableRules};
 use super::top::{NewPrefix, Top};
 use super::visited::Visited;
@@ -46,7 +47,6 @@ pub struct Table {
     long_idle: LongIdle,
     evicted: Evicted,
     top: Top,
-    max_series: usize,
     /// The number of the sender of the samples that are added next.
     sender: u16,
     /// The number of the last tick, which began the open interval.
@@ -59,7 +59,7 @@ impl Table {
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
         pool.records.keep_timings(bounds.keeps_totals);
-        let shards = Shards::new(seeds.names, bounds.keeps_totals, bounds.max_series);
+        let shards = Shards::new(seeds.names, bounds.keeps_totals, SeriesLimits::new(bounds));
         let rules = TableRules::new(rules, interval, &shards.names);
         Self {
             shards,
@@ -72,7 +72,6 @@ impl Table {
             has_restored_merged: false,
             evicted: Evicted::default(),
             top: Top::new(),
-            max_series: bounds.max_series,
             sender: 0,
             tick: 0,
         }
@@ -101,6 +100,12 @@ impl Table {
     /// The number of series of each kind, and what has happened to series since the start.
     pub fn counts(&self) -> SeriesCounts {
         self.shards.counts
+    }
+
+    /// About the bytes of all series, without samples and members. It is kept below
+    /// [`Bounds::series_memory`].
+    pub fn series_bytes(&self) -> usize {
+        self.shards.bytes()
     }
 
     /// The bytes that samples and members hold.
@@ -465,7 +470,6 @@ impl Table {
             top: &mut self.top,
             long_idle: &mut self.long_idle,
             evicted: &mut self.evicted,
-            max_series: self.max_series,
             sender: self.sender,
             tick: self.tick,
         }
@@ -476,7 +480,7 @@ impl Table {
         self.pool.close(false);
         self.pool.drop_spare();
         self.long_idle.end_sweep();
-        self.shards.end_sweep(self.max_series);
+        self.shards.end_sweep();
         self.top.end_sweep();
         self.rules.end_sweep();
     }
@@ -499,8 +503,7 @@ impl Table {
         self.shards.keep_totals(bounds.keeps_totals);
         self.largest.limit(bounds.sample_memory);
         self.long_idle.wait(flushes(bounds.evict_after, interval));
-        self.max_series = bounds.max_series;
-        self.shards.aliases.limit(bounds.max_series);
+        self.shards.limit(SeriesLimits::new(bounds));
     }
 
     /// Removes a series. An interval of it that is not closed yet is closed first; the value of the
@@ -613,7 +616,7 @@ impl Table {
 
     /// The sender or prefix with the most series, if the table is full and refuses its names.
     pub fn crowd(&self) -> Option<Crowd> {
-        self.shards.budget.crowd(self.len()).filter(|_| self.len() >= self.max_series)
+        self.shards.budget.crowd(self.len()).filter(|_| self.shards.is_full())
     }
 
     /// The prefixes of names with the most new series.

@@ -184,7 +184,7 @@ impl TableRules {
             self.change_policy(series, tags, made.policy);
         }
         if !is_newest || is_abandoned {
-            all[shard].set_source(slot.at, made.original);
+            shards.set_original(shard, slot.at, made.original);
         }
     }
 

@@ -9,9 +9,9 @@
 //! bounded by `max_series`, and by the tags that a name can have.
 //!
 //! The texts are in chunks, because a block of memory of its own for each would take a third more.
-//! The text of a removed tag stays where it is. If a shard has more of those than it has tags in
-//! use, the texts are copied to new chunks. A shard is small enough for that: with 700,000 tags it
-//! holds half a megabyte.
+//! The text of a removed tag stays where it is. If those of a shard take more than a quarter of
+//! those in use, the texts are copied to new chunks. A shard is small enough for that: with 700,000
+//! tags it holds half a megabyte.
 
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -21,6 +21,8 @@ pub(super) struct TagStore {
     hasher: RandomState,
     shards: Box<[TagShard]>,
     len: usize,
+    /// The bytes of the texts in all chunks, those of removed tags included.
+    written: usize,
     /// The buffer for a name with its tags.
     room: Vec<u8>,
     /// The buffer for the numbers of the tags of a new name.
@@ -51,6 +53,9 @@ struct StoredTag {
 
 const SHARDS: usize = 64;
 
+/// The bytes of a tag beside its text: the entry, its place in the index, and the slack of both.
+const TAG_BYTES: usize = 28;
+
 /// The bytes of a chunk. A longer tag has a chunk of its own.
 const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 13;
@@ -58,7 +63,7 @@ const CHUNK_BITS: u32 = 13;
 impl TagStore {
     pub(super) fn new(hasher: RandomState) -> Self {
         let shards = std::iter::repeat_with(TagShard::default).take(SHARDS).collect();
-        Self { hasher, shards, len: 0, room: Vec::new(), numbers: Vec::new() }
+        Self { hasher, shards, len: 0, written: 0, room: Vec::new(), numbers: Vec::new() }
     }
 
     /// Returns an empty list for numbers of tags, to be given back by
@@ -77,9 +82,9 @@ impl TagStore {
         self.len
     }
 
-    /// The bytes of all tags, their texts included.
+    /// About the bytes of all tags, their texts included. It takes no walk over the shards.
     pub(super) fn bytes(&self) -> usize {
-        self.shards.iter().map(TagShard::bytes).sum()
+        self.written + self.len * TAG_BYTES
     }
 
     /// Returns the number of a tag, and whether it is new. The tag has one use more. The caller
@@ -89,7 +94,10 @@ impl TagStore {
         let (home, hash) = split(hash);
         let shard = &mut self.shards[home];
         let known = shard.find(hash, tag);
-        let at = known.unwrap_or_else(|| shard.add(hash, tag));
+        let at = known.unwrap_or_else(|| {
+            self.written += tag.len();
+            shard.add(hash, tag)
+        });
         shard.entries[at as usize].uses += 1;
         self.len += usize::from(known.is_none());
         #[allow(clippy::cast_possible_truncation)] // there are 64 shards
@@ -104,7 +112,9 @@ impl TagStore {
         let entry = &mut shard.entries[at];
         entry.uses -= 1;
         if entry.uses == 0 {
+            self.written -= shard.written;
             shard.remove(at);
+            self.written += shard.written;
             self.len -= 1;
         }
     }
@@ -197,7 +207,7 @@ impl TagShard {
         self.unused = u32::try_from(at + 1).expect("the place of an entry");
         if self.index.is_empty() {
             *self = Self::default();
-        } else if self.written - self.live > self.live + CHUNK {
+        } else if self.written - self.live > self.live / 4 + CHUNK {
             self.compact();
         }
     }
@@ -213,14 +223,6 @@ impl TagShard {
         }
         self.chunks = chunks;
         self.written = self.live;
-    }
-
-    fn bytes(&self) -> usize {
-        let texts: usize = self.chunks.iter().map(Vec::capacity).sum();
-        texts
-            + self.chunks.capacity() * size_of::<Vec<u8>>()
-            + self.entries.capacity() * size_of::<StoredTag>()
-            + self.index.capacity() * size_of::<u32>()
     }
 }
 

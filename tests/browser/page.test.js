@@ -292,7 +292,7 @@ test("a full table names whose series fill it, and what helps", () =>
     await card.getByText(/^127\.0\.0\.3 has 99 series, 99 % of all\. It sends names such as/).waitFor();
     assert.equal(
       await card.locator("p").last().innerText(),
-      "Fix that program, or raise [limits] max_series.",
+      "Fix that program, or raise [limits] max_series or series_memory.",
     );
     assert.ok(await card.getByRole("link").isHidden());
     calm(page);

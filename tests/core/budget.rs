@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::rig::{Core, values};
+use crate::rig::{Core, configured, values};
 use statsd::ledger::Own;
 use statsd::protocol::MetricKind;
 use statsd::sender::Sender;
@@ -11,6 +11,9 @@ use statsd::wire::In;
 
 const JUNK: u32 = 100_000;
 const GOOD: u32 = 100;
+
+/// The bytes by which the last new series may exceed `series_memory`.
+const LONGEST: usize = 3000;
 
 /// Returns the sender and the name of the n-th junk line.
 type Junk = fn(u32) -> (u32, String);
@@ -24,8 +27,10 @@ fn send(core: &mut Core, host: u32, packet: &str) {
 /// Sends junk from the sender and with the name that `junk` gives, and beside it 100 good names of
 /// sender 1. Returns how many values of good names were sent and arrived, and the rest of the junk
 /// that no counter shows.
-fn flood(junk: Junk) -> (f64, f64, f64) {
-    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
+    let text = format!("[limits]\n{limits}\n");
+    let bounds = configured(&text).bounds;
+    let mut core = Core::configured(&text);
     let (mut sent, mut arrived, mut all) = (0.0, 0.0, 0.0);
     let mut flush = |core: &mut Core, stamp| {
         for (name, value) in values(&core.flush(stamp)) {
@@ -52,7 +57,9 @@ fn flood(junk: Junk) -> (f64, f64, f64) {
         }
     }
     flush(&mut core, u64::from(JUNK));
-    assert!(core.engine.table().len() <= 1000);
+    let table = core.engine.table();
+    assert!(table.len() <= bounds.max_series, "{}", table.len());
+    assert!(table.series_bytes() <= bounds.series_memory + LONGEST, "{}", table.series_bytes());
     let rejected = core.engine.own().total(Own::SeriesRejected) as f64;
     (sent, arrived, f64::from(JUNK) + sent - all - rejected)
 }
@@ -70,7 +77,28 @@ fn a_flood_costs_a_well_behaved_sender_nothing() {
         ("the good sender itself", |n| (1, format!("junk.x.{n}"))),
     ];
     for (what, junk) in floods {
-        let (sent, arrived, lost) = flood(junk);
+        let (sent, arrived, lost) = flood("max_series = 1000", junk);
+        assert_eq!((arrived, lost), (sent, 0.0), "{what}");
+    }
+}
+
+/// Shows the same for a table that is full by its bytes, with junk of long names, of many tags, and
+/// of both lengths.
+#[test]
+fn a_flood_of_long_names_costs_a_well_behaved_sender_nothing() {
+    let floods: [(&str, Junk); 3] = [
+        // An element of a path has at most 255 bytes, or Graphite could not store it.
+        ("long names", |n| (2, format!("junk.x.{n}{}", ".yyyyyyyyy".repeat(200)))),
+        ("many tags", |n| {
+            let tags = (0..20).map(|tag| format!(";k{tag}={n}.{}", "z".repeat(40)));
+            (2, format!("junk.x{}", tags.collect::<String>()))
+        }),
+        ("short and long names", |n| {
+            (2, format!("junk.x.{n}{}", ".yyyyyyyyy".repeat(if n % 3 == 0 { 200 } else { 0 })))
+        }),
+    ];
+    for (what, junk) in floods {
+        let (sent, arrived, lost) = flood("series_memory = 1m", junk);
         assert_eq!((arrived, lost), (sent, 0.0), "{what}");
     }
 }

@@ -275,7 +275,7 @@ fn random_lines_do_what_their_explanations_say_while_limits_are_reached() {
         "accepted, the series exists",
         "accepted, passed on unchanged with the next flush",
         "dropped by [rule.no]",
-        "refused: max_series is reached, and no series makes room for the name",
+        "refused: the table of series is full, and no series makes room for the name",
         "refused: passthrough_memory is used up",
         "refused: the value takes its series out of the range of a double",
     ] {

@@ -54,6 +54,7 @@ mod reload;
 mod repeater;
 mod senders;
 mod soak;
+mod soak_cgroup;
 mod spool;
 mod start;
 mod state;

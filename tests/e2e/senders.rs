@@ -83,7 +83,7 @@ fn senders_have_a_line_each() {
     let lines: Vec<&str> = answer.lines().collect();
     for (line, expected) in lines.iter().zip([
         "127.0.0.3 packets=1 lines=6 bytes=33 bad_lines=3 bad_reason=\"no colon and value after the \
-         name\" series=1 refused=2 refused_reason=\"max_series is reached, and no series makes \
+         name\" series=1 refused=2 refused_reason=\"the table of series is full, and no series makes \
          room for the name\" last_seen=20",
         "127.0.0.2 packets=3 lines=5 bytes=27 bad_lines=0 series=2 refused=0 last_seen=20",
         "127.0.0.1 packets=0 lines=2 bytes=12 bad_lines=0 series=0 refused=0 last_seen=20",

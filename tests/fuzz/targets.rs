@@ -13,8 +13,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use statsd::config::{self, MemoryLimit, Origin, Overrides, Surroundings};
+use statsd::config::{self, Origin, Overrides, Surroundings};
 use statsd::encode::chunk::Chunk;
+use statsd::memory_limit::MemoryLimit;
 
 use statsd::encode::graphite::Graphite;
 use statsd::encode::namespace::Namespace;

@@ -40,7 +40,7 @@ function make(box) {
   box.append(
     el("div", { class: "head" }, el("h2", title, "The table of series is full"), made.link),
     sentence("", made.group, made.share, " ", made.from, made.example, ". ", made.lost),
-    sentence("muted", "Fix that program", made.rule, ", or raise ", code("[limits] max_series"), "."),
+    sentence("muted", "Fix that program", made.rule, ", or raise ", code("[limits] max_series"), " or ", code("series_memory"), "."),
   );
   return made;
 }

@@ -197,6 +197,7 @@ function showSeries(one, info) {
         ]
       : null,
     limit(info, "max_series"),
+    limit(info, "series_memory"),
   ]);
 }
 

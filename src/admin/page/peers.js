@@ -265,7 +265,7 @@ function refusal(one, info) {
     ? [one.refused_reason]
     : [
         ["samples_dropped_by_rule", `dropped by ${dropRules(info)}`],
-        ["series_rejected", "max_series is reached"],
+        ["series_rejected", "the table of series is full"],
         ["samples_dropped_by_limit", "timer_memory or passthrough_memory is used up"],
       ]
         .filter(([name]) => figure(info, name)?.value)

@@ -8,6 +8,7 @@ use crate::config::load::Origin;
 use crate::config::model::Config;
 use crate::config::setting_place::SettingPlace;
 use crate::few::sort_few;
+use crate::memory_limit::MemoryLimit;
 
 /// What the rules compare a configuration with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,14 +25,6 @@ pub struct Surroundings {
     pub has_passed_unix: bool,
     /// Whether one of them is a stream for metrics.
     pub has_passed_unix_stream: bool,
-}
-
-/// A limit of the memory that the process can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryLimit {
-    pub bytes: u64,
-    /// What sets the limit, such as `the cgroup`.
-    pub of: &'static str,
 }
 
 /// The address of a socket that was passed in.

@@ -22,7 +22,7 @@ mod rule_keys;
 mod rules;
 mod times;
 
-pub use context::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings};
+pub use context::{ConfigWarning, PassedAddress, Surroundings};
 
 use context::Lint;
 

@@ -26,10 +26,11 @@ pub(super) const CARBON: Chapter = chapter! {
     /// Which names this destination gets: the NAME of a [namespace.NAME]. Empty means [namespace].
     namespace;
 
-    /// Memory for data that waits, and for delivered data that may be sent again. At least 1m. It
-    /// should hold five flushes or more; the admin command stats shows the bytes of a flush as
-    /// graphite.flush_length. When it is full, the oldest data goes to the spool. If there is no
-    /// spool, it is dropped and counted in dropped_lines.
+    /// Memory for data that waits, and for delivered data that may be sent again. At least 1m.
+    /// Empty means at most 64m, derived from [limits] max_memory. It should hold five flushes or
+    /// more; the admin command stats shows the bytes of a flush as graphite.flush_length. When it
+    /// is full, the oldest data goes to the spool. If there is no spool, it is dropped and counted
+    /// in dropped_lines.
     queue;
 
     /// What to send again after a broken connection.

@@ -123,9 +123,10 @@ pub(super) const STATSD: Chapter = chapter! {
     /// 50000, and 35 ms for a million.
     timer_exact;
 
-    /// Memory for the samples of all timers and the members of all sets. At least 64k. When it runs
-    /// out, the largest timers and sets become estimates for the rest of the interval. The small
-    /// ones stay exact. Raise it if the percentiles of many busy timers have to be exact.
+    /// Memory for the samples of all timers and the members of all sets. At least 64k. Empty means
+    /// at most 64m, derived from [limits] max_memory. When it runs out, the largest timers and sets
+    /// become estimates for the rest of the interval. The small ones stay exact. Raise it if the
+    /// percentiles of many busy timers have to be exact.
     timer_memory;
 
     /// The relative error of estimated percentiles: 0.001 to 0.2. A smaller error takes more
@@ -140,7 +141,8 @@ pub(super) const STATSD: Chapter = chapter! {
     set_error;
 
     /// Memory for kv values, and for values with a timestamp of their own (|T), until the flush. At
-    /// least 64k. When it runs out, values are dropped and counted in samples_dropped.
+    /// least 64k. Empty means at most 16m, derived from [limits] max_memory. When it runs out,
+    /// values are dropped and counted in samples_dropped.
     passthrough_memory;
 };
 
@@ -161,17 +163,30 @@ pub(super) const SPOOL: Chapter = chapter! {
 };
 
 pub(super) const LIMITS: Chapter = chapter! {
-    /// [limits]: how many series clients may create.
+    /// [limits]: how much memory clients may make the server use, and how many series.
     [limits];
+
+    /// Memory in one number, such as 64m. At least 8m. Limits that are empty share what is left of
+    /// it by the limits that have a value: series_memory, [statsd] timer_memory and
+    /// passthrough_memory, [admin] history_memory, and the queue of each destination.
+    /// --print-config shows them. If the values exceed it, the server does not start. Empty means
+    /// half of the memory of the machine or of the cgroup: the other half is for the kernel's
+    /// buffers and other programs.
+    max_memory;
+
+    /// Memory for all series, with their names and tags, without the samples of timers. A series
+    /// takes about 110 bytes and its name, a timer or a set 235; each different tag is stored once.
+    /// At least 1m. Empty means at most 256m, derived from max_memory. What happens at the limit is
+    /// the same as at max_series.
+    series_memory;
 
     /// Series of all kinds together. 1 to 100000000. At the limit, the sender or prefix with the
     /// most series gives up one of its own for a new name: the longest idle, else the newest. If it
     /// has none to give up, values of the new name are refused and counted in series_rejected. The
-    /// warning names that sender or prefix. Raise the limit only if you want all these names. A
-    /// series takes about 150 bytes, a timer or a set 275: lower the limit in a small container.
+    /// warning names that sender or prefix. Raise the limit only if you want all these names.
     max_series;
 
-    /// At max_series, a series that had values in two intervals or more is evicted only after it
+    /// At either limit, a series that had values in two intervals or more is evicted only after it
     /// had none for this long. The time is rounded up to whole flush intervals.
     evict_after;
 
@@ -351,7 +366,8 @@ pub(super) const ADMIN: Chapter = chapter! {
     history;
 
     /// Memory for the points of series. A counter takes about 1.5 KiB for an hour of flushes every
-    /// 10 seconds, a timer five times as much. 0 keeps no points, also none of own figures.
+    /// 10 seconds, a timer five times as much. 0 keeps no points, also none of own figures. Empty
+    /// means at most 4m, derived from [limits] max_memory.
     history_memory;
 };
 

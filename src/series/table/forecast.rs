@@ -57,7 +57,7 @@ impl Forecast {
 
     /// Creates a series. Returns `false` if there is no room for it.
     fn create_one(&mut self, table: &Table, newcomer: &Owner, tries: usize) -> bool {
-        if table.len() + self.created - self.evicted.len() >= table.max_series {
+        if table.shards.room() + self.evicted.len() <= self.created {
             let taken = self
                 .take_idle(table, newcomer, tries)
                 .or_else(|| self.take_newest(table, newcomer));

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use super::super::bounds::SeriesLimits;
 use super::super::closed::Closed;
 use super::super::eviction::{Evicted, Largest, LongIdle};
 use super::super::memory::Pool;
@@ -63,7 +64,6 @@ impl Rehearsal {
             long_idle: LongIdle::new(u32::MAX),
             evicted: Evicted::default(),
             top: Top::new(),
-            max_series: usize::MAX,
             sender: 0,
             tick: table.tick,
         };
@@ -79,7 +79,7 @@ impl Rehearsal {
         }
         let made = table.rules.made_of(name, |tag| copy.rules.deny(tag));
         let name = &*made;
-        copy.max_series = usize::MAX;
+        copy.shards.limit(SeriesLimits::NONE);
         let created = copy.len() - self.copied;
         let tries = match self.foresight {
             Foresight::Interval => usize::MAX,
@@ -87,7 +87,7 @@ impl Rehearsal {
         };
         // The sender is assumed to have no other series.
         let newcomer = table.shards.owner(name, 0);
-        let is_nearly_full = table.max_series.saturating_sub(table.len()) < NEW_SERIES_MAX;
+        let is_nearly_full = table.shards.room() < NEW_SERIES_MAX;
         if is_nearly_full {
             self.forecast.create(table, &newcomer, created, tries);
         }
@@ -102,7 +102,7 @@ impl Rehearsal {
         if is_nearly_full {
             let most = NEW_SERIES_MAX.saturating_sub(created);
             let room = self.forecast.room(table, &newcomer, most, tries);
-            copy.max_series = copy.len() + room;
+            copy.shards.limit(SeriesLimits { count: copy.len() + room, ..SeriesLimits::NONE });
         }
     }
 

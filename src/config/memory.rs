@@ -1,0 +1,249 @@
+//! Derives the limits of memory that the file leaves empty from one number, `[limits] max_memory`.
+//! Pure.
+//!
+//! ```text
+//!  max_memory, else half of the memory of the machine or of the cgroup
+//!    − the limits that have a value, and what has no key of its own
+//!    = what the derived limits share, in proportion to the largest value of each
+//! ```
+
+use super::destination::Destination;
+use super::given::Given;
+use super::key::Key;
+use super::keys::KEYS;
+use super::model::Config;
+use super::sections::indices;
+use super::value::{Size, ValueKind as _};
+use crate::memory_limit::MemoryLimit;
+use crate::protocol::PACKET_BYTES_MAX;
+
+/// What the process has when it is idle: code, stack, the receive batch.
+const IDLE_BYTES: u64 = 4 << 20;
+
+/// The least queue of a destination that has no key for it. A shorter one may have no room for a
+/// flush.
+const QUEUE_LEAST: u64 = 2 << 20;
+
+/// Derived limits are shares of the largest values in this many parts.
+const PARTS: u64 = 1024;
+
+/// A key that limits memory, in a section of a configuration.
+#[derive(Clone, Debug)]
+pub(super) struct MemoryPart {
+    pub(super) header: String,
+    pub(super) key: &'static str,
+    /// The bytes of one unit of the value, such as those of one connection.
+    pub(super) unit: u64,
+    /// The most bytes that the key allows.
+    pub(super) bytes: u64,
+}
+
+/// A limit that the file does not set.
+struct DerivedLimit {
+    /// `None` for the queue of a destination that has no key for it.
+    key: Option<&'static Key>,
+    /// The index of the section of the key, or of the destination.
+    at: usize,
+    least: u64,
+    most: u64,
+}
+
+impl DerivedLimit {
+    /// Returns a share of the largest value, in a whole number of units that people write.
+    fn share(&self, parts: u64) -> u64 {
+        let bytes = self.most / PARTS * parts;
+        let unit = if bytes < 8 << 20 { 64 << 10 } else { 1 << 20 };
+        (bytes / unit * unit).max(self.least).min(self.most)
+    }
+
+    fn set(&self, config: &mut Config, bytes: u64) {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        match self.key {
+            Some(key) => {
+                let set = key.set(config, self.at, &SIZE.show(&bytes));
+                debug_assert_eq!(set, Ok(()), "between the least and the largest value of the key");
+            }
+            None => config.destinations[self.at].queue.bytes = bytes,
+        }
+    }
+}
+
+/// Sets each derived limit that has no value, so that all limits together take at most
+/// `max_memory`, and none of them more than its default. Without `max_memory` they take at most
+/// half of the memory of the machine. The rest is for the allocator, the kernel's buffers and other
+/// programs.
+///
+/// Fails if `max_memory` is set and the limits that have a value exceed it.
+pub(super) fn derive(
+    config: &mut Config,
+    given: &Given,
+    machine: Option<MemoryLimit>,
+) -> Result<(), String> {
+    let half = machine.map(|limit| limit.bytes / 2);
+    let Some(most) = config.max_memory.map(|bytes| bytes as u64).or(half) else { return Ok(()) };
+    let derived = derived_limits(config, given);
+    let largest: u64 = derived.iter().map(|limit| limit.most).sum();
+    let takes_packets = config.unix.stream.is_some();
+    let room = most.saturating_sub(total(config, takes_packets).saturating_sub(largest));
+    let fits = |parts: &u64| derived.iter().map(|limit| limit.share(*parts)).sum::<u64>() <= room;
+    let share = (0..=PARTS).rev().find(fits).unwrap_or(0);
+    for limit in &derived {
+        limit.set(config, limit.share(share));
+    }
+    let total = total(config, takes_packets);
+    if config.max_memory.is_none() || total <= most {
+        return Ok(());
+    }
+    let parts = parts(config, takes_packets);
+    let is_given = |part: &&MemoryPart| given.has_value(&part.header, part.key);
+    let largest = parts.iter().filter(is_given).max_by_key(|part| part.bytes);
+    let of = largest.map_or_else(String::new, |MemoryPart { header, key, bytes, .. }| {
+        format!(", {} with [{header}] {key} alone", mib(*bytes))
+    });
+    Err(format!(
+        "all limits together are {}{of}; lower or empty that limit, or raise this",
+        mib(total)
+    ))
+}
+
+const SIZE: Size = Size(0..=usize::MAX);
+
+/// Returns the derived limits without a value.
+fn derived_limits(config: &Config, given: &Given) -> Vec<DerivedLimit> {
+    let mut derived = Vec::new();
+    for (key, section, least) in all() {
+        for (header, at) in indices(section, config) {
+            if !given.has_value(&header, key.name) {
+                let most = bytes(key, config, at);
+                let least = (least as u64).min(most);
+                derived.push(DerivedLimit { key: Some(key), at, least, most });
+            }
+        }
+    }
+    for (at, to) in config.destinations.iter().enumerate().filter(|(_, to)| has_fixed_queue(to)) {
+        let most = to.queue.bytes as u64;
+        derived.push(DerivedLimit { key: None, at, least: QUEUE_LEAST.min(most), most });
+    }
+    derived
+}
+
+/// Returns each derived key with each section that has it, and its least value.
+fn all() -> impl Iterator<Item = (&'static Key, &'static str, usize)> {
+    let derived = KEYS.iter().filter_map(|key| Some((key, key.least_derived?)));
+    derived.flat_map(|(key, least)| key.uses.iter().map(move |used| (key, used.section, least)))
+}
+
+fn bytes(key: &Key, config: &Config, at: usize) -> u64 {
+    SIZE.read(&key.get(config, at)).map_or(0, |bytes| bytes as u64)
+}
+
+/// Returns the keys that limit memory. `takes_packets` is whether there is a unix stream, whose
+/// clients may send the length of each packet before it. Each connection then holds a packet, else
+/// a line.
+pub(super) fn parts(config: &Config, takes_packets: bool) -> Vec<MemoryPart> {
+    let mut parts = Vec::new();
+    for (key, section, _) in all() {
+        for (header, at) in indices(section, config) {
+            let bytes = bytes(key, config, at);
+            parts.push(MemoryPart { header, key: key.name, unit: 1, bytes });
+        }
+    }
+    let Config { udp, tcp, unix, .. } = config;
+    let connection = if takes_packets { tcp.max_line.max(PACKET_BYTES_MAX) } else { tcp.max_line };
+    let sockets = udp.bind.len() + usize::from(unix.datagram.is_some());
+    for (header, key, unit, count) in [
+        ("tcp", "max_connections", connection, tcp.max_connections),
+        ("udp", "recv_buffer", sockets, udp.recv_buffer),
+    ] {
+        let unit = unit as u64;
+        let bytes = unit.saturating_mul(count as u64);
+        parts.push(MemoryPart { header: header.into(), key, unit, bytes });
+    }
+    parts
+}
+
+/// Returns the bytes of all limits together.
+pub(super) fn total(config: &Config, takes_packets: bool) -> u64 {
+    let queues = config.destinations.iter().filter(|to| has_fixed_queue(to));
+    let fixed = queues.fold(IDLE_BYTES, |sum, to| sum.saturating_add(to.queue.bytes as u64));
+    parts(config, takes_packets).iter().fold(fixed, |sum, part| sum.saturating_add(part.bytes))
+}
+
+/// Whether a destination is on, and no key sets the size of its queue.
+fn has_fixed_queue(to: &Destination) -> bool {
+    to.is_on() && to.spooled_format().is_none()
+}
+
+/// Returns a number of bytes for readers, in MiB.
+pub(super) fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::overrides::Overrides;
+    use super::super::parse::parse_with_places;
+    use super::super::render;
+    use super::*;
+
+    fn derived(text: &str, mib: u64) -> Result<Config, String> {
+        let parsed = parse_with_places(Path::new("t.conf"), text.as_bytes(), &Overrides::NONE);
+        let (mut config, given) = parsed.expect(text);
+        let machine = MemoryLimit { bytes: mib << 20, of: "the machine" };
+        derive(&mut config, &given, Some(machine)).map(|()| config)
+    }
+
+    #[test]
+    fn a_large_machine_has_the_largest_limits() {
+        for mib in [1024, 1 << 20] {
+            assert_eq!(derived("", mib).unwrap(), Config::default());
+        }
+        assert_eq!(
+            derived("[limits]\nmax_memory = 1g", 1).unwrap().bounds,
+            Config::default().bounds
+        );
+    }
+
+    #[test]
+    fn on_a_small_one_they_take_at_most_half_of_the_memory() {
+        for mib in [100, 128, 200, 256, 512, 800] {
+            let config = derived("", mib).unwrap();
+            let total = total(&config, false);
+            assert!(
+                total <= (mib << 20) / 2 && total > (mib << 20) / 2 - (6 << 20),
+                "{mib}: {total}"
+            );
+        }
+        let config = derived("", 256).unwrap();
+        let megabytes = |bytes: usize| bytes >> 20;
+        assert_eq!(megabytes(config.bounds.series_memory), 63);
+        assert_eq!(megabytes(config.bounds.sample_memory), 15);
+        let rendered = render(&config);
+        assert!(rendered.contains("\nseries_memory = 63m\n"), "{rendered}");
+    }
+
+    #[test]
+    fn a_value_wins_and_an_empty_one_is_derived() {
+        let text = "[limits]\nmax_memory = 100m\nseries_memory =\n[statsd]\ntimer_memory = 40m\n\
+                    [carbon]\nqueue =\n[carbon.b]\naddress = b\nqueue = 3m";
+        let config = derived(text, 1).unwrap();
+        assert_eq!(config.bounds.sample_memory, 40 << 20);
+        let queues: Vec<_> = config.active_destinations().map(|to| to.queue.bytes >> 20).collect();
+        assert_eq!(queues, [5, 3]);
+        assert!(total(&config, false) <= 100 << 20);
+    }
+
+    #[test]
+    fn limits_with_values_that_exceed_max_memory_are_a_mistake_only_if_it_is_set() {
+        let text = "[statsd]\ntimer_memory = 200m\n";
+        let mistake = derived(&format!("{text}[limits]\nmax_memory = 128m"), 1).unwrap_err();
+        let expected = "all limits together are 232 MiB, 200 MiB with [statsd] timer_memory alone; \
+                        lower or empty that limit, or raise this";
+        assert_eq!(mistake, expected);
+        let config = derived(text, 64).unwrap();
+        assert_eq!(config.bounds.sample_memory, 200 << 20);
+        assert_eq!(config.bounds.series_memory, 1 << 20, "the least");
+    }
+}

@@ -1,0 +1,192 @@
+//! Hostile traffic in a small cgroup, for minutes: the limits that the server derives from the
+//! memory of its cgroup must keep the kernel from killing it. `make soak`.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::{Conf, Daemon};
+use statsd_bench::Random;
+
+/// The memory of the cgroup.
+const BYTES: u64 = 64 << 20;
+
+/// A cgroup with a limit of memory, of version 1 or 2.
+struct Cgroup {
+    folder: PathBuf,
+    is_first_version: bool,
+}
+
+impl Cgroup {
+    /// Returns `None` if this process may not make one.
+    fn new(bytes: u64) -> Option<Self> {
+        let first = Path::new("/sys/fs/cgroup/memory");
+        let is_first_version = first.is_dir();
+        let parent = if is_first_version { first } else { Path::new("/sys/fs/cgroup") };
+        let folder = parent.join(format!("statsd-soak-{}", std::process::id()));
+        fs::create_dir(&folder).ok()?;
+        let cgroup = Self { folder, is_first_version };
+        let limit = if is_first_version { "memory.limit_in_bytes" } else { "memory.max" };
+        fs::write(cgroup.folder.join(limit), bytes.to_string()).ok()?;
+        Some(cgroup)
+    }
+
+    /// Returns the number after a word in a file, or the number in a file.
+    fn number(&self, file: &str, word: &str) -> u64 {
+        let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(word));
+        lines.next().and_then(|rest| rest.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Returns how many processes the kernel has killed.
+    fn kills(&self) -> u64 {
+        let file = if self.is_first_version { "memory.oom_control" } else { "memory.events" };
+        self.number(file, "oom_kill ")
+    }
+
+    fn most_bytes(&self) -> u64 {
+        let file = if self.is_first_version { "memory.max_usage_in_bytes" } else { "memory.peak" };
+        self.number(file, "")
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// Returns `bytes` letters that no other name has.
+fn letters(random: &mut Random, bytes: usize) -> String {
+    (0..bytes).map(|_| char::from(b'a' + u8::try_from(random.below(26)).unwrap())).collect()
+}
+
+/// Returns one datagram of an attack.
+fn attack(random: &mut Random, number: u64) -> String {
+    let mut text = String::new();
+    match number % 8 {
+        // Names that are as long as they may be.
+        0 => text = letters(random, 8000) + ":1|c",
+        // Short ones, of all types.
+        1 => {
+            for kind in ["c", "ms", "g", "s"].into_iter().cycle().take(60) {
+                text += &format!("{}:{}|{kind}\n", letters(random, 16), random.below(1000));
+            }
+        }
+        // Tags that no other series has.
+        2 | 3 => {
+            text = format!("{}:1|c|#", letters(random, 8));
+            for _ in 0..90 {
+                text += &format!("{}:{},", letters(random, 6), letters(random, 20));
+            }
+        }
+        // The same tags in another order each time: further raw forms of one series.
+        4 => {
+            let mut tags: Vec<_> = (0..40).map(|tag| format!("tag{tag}:value{tag}")).collect();
+            for at in (1..tags.len()).rev() {
+                tags.swap(at, usize::try_from(random.below(at as u64 + 1)).unwrap());
+            }
+            text = format!("order:1|ms|#{}", tags.join(","));
+        }
+        // Samples of some timings.
+        5 => {
+            let name = format!("timing.{}", random.below(2000));
+            text = name + &":1.25|ms".replace("1.25", &["1.25"; 900].join(":"));
+        }
+        // Members of some sets.
+        6 => {
+            for _ in 0..60 {
+                text += &format!("set.{}:{}|s\n", random.below(200), letters(random, 40));
+            }
+        }
+        // Values that are passed through.
+        _ => {
+            for _ in 0..60 {
+                text += &format!("{}:1|kv\n", letters(random, 100));
+            }
+        }
+    }
+    text
+}
+
+/// Sends datagrams until `ends`. Returns how many.
+fn flood(to: SocketAddr, seed: u64, ends: &AtomicBool) -> u64 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut random = Random::new(seed);
+    let mut sent = 0;
+    while !ends.load(Ordering::SeqCst) {
+        sent += u64::from(socket.send_to(attack(&mut random, sent).as_bytes(), to).is_ok());
+    }
+    sent
+}
+
+/// Opens connections that hold as much as the server stores for them, and requests answers that
+/// are never read. They are replaced all the time.
+fn hold(daemon_tcp: SocketAddr, admin: SocketAddr, ends: &AtomicBool) {
+    let mut held: Vec<TcpStream> = Vec::new();
+    let line = "x".repeat(16_000);
+    while !ends.load(Ordering::SeqCst) {
+        for (to, text) in [
+            (daemon_tcp, line.as_str()),
+            (admin, "counters\ntimers\nwatch\n"),
+            (admin, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ] {
+            let Ok(mut stream) = TcpStream::connect(to) else { continue };
+            let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
+            let _ = stream.write_all(text.as_bytes());
+            held.push(stream);
+        }
+        if held.len() > 2000 {
+            held.drain(..500);
+        }
+    }
+}
+
+#[test]
+#[ignore = "it takes minutes: `make soak`"]
+fn hostile_traffic_in_a_cgroup_never_gets_the_server_killed() {
+    let seconds: u64 = std::env::var("SECONDS").map_or(600, |text| text.parse().unwrap());
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let Some(cgroup) = Cgroup::new(BYTES) else {
+        println!("SKIPPED: this process may not make a cgroup with a limit of memory");
+        return;
+    };
+    println!("SEED={seed}, {seconds} s, {} MiB", BYTES >> 20);
+    // Carbon is down, so the queue fills.
+    let conf = Conf::flushing_every("10s").set("carbon", "address", "127.0.0.1:9");
+    let join = format!("echo $$ > {}/cgroup.procs", cgroup.folder.display());
+    let daemon = Daemon::start_after(&conf, &join);
+    let ends = Arc::new(AtomicBool::new(false));
+    let floods: Vec<_> = (0..2)
+        .map(|number| {
+            let (to, ends) = (daemon.udp(), Arc::clone(&ends));
+            std::thread::spawn(move || flood(to, seed + number, &ends))
+        })
+        .collect();
+    let holding = {
+        let (tcp, admin, ends) = (daemon.tcp(), daemon.admin_bound()[0], Arc::clone(&ends));
+        std::thread::spawn(move || hold(tcp, admin, &ends))
+    };
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds) && cgroup.kills() == 0 {
+        std::thread::sleep(Duration::from_secs(10).min(Duration::from_secs(seconds)));
+        println!(
+            "{:4} s  resident {} KiB  cgroup at most {} KiB",
+            start.elapsed().as_secs(),
+            daemon.status("VmRSS"),
+            cgroup.most_bytes() >> 10
+        );
+    }
+    ends.store(true, Ordering::SeqCst);
+    let sent: u64 = floods.into_iter().map(|flood| flood.join().unwrap()).sum();
+    holding.join().unwrap();
+    let resident = daemon.status("VmHWM") >> 10;
+    println!("{sent} datagrams, at most {resident} MiB resident, {} kills", cgroup.kills());
+    assert_eq!(cgroup.kills(), 0);
+    assert_eq!(daemon.admin().ask("health"), "health: up\n");
+    daemon.stop();
+}
