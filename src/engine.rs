@@ -30,7 +30,7 @@ use crate::protocol::{
 };
 use crate::series::{
     Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table, name_hasher,
+    Table,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -539,7 +539,7 @@ impl Engine {
             return false;
         }
         let table = &mut self.intake.table;
-        let hasher = name_hasher(table);
+        let hasher = table.name_hasher();
         let samples_of =
             |(kind, name): (_, &[u8])| table.top().samples_of(kind, name, hasher.hash_one(name));
         let counted = table.top().active();

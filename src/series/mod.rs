@@ -11,7 +11,6 @@
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 
 mod aggregate;
-mod ahead;
 mod aliases;
 mod batch;
 mod bounds;
@@ -21,7 +20,7 @@ mod distinct;
 mod eviction;
 mod frequent;
 mod hashed;
-mod lifecycle;
+mod live_series;
 mod memory;
 mod moments;
 mod newest;
@@ -46,7 +45,6 @@ mod values;
 mod visited;
 
 pub use aggregate::Series;
-pub use ahead::{name_hasher, prefetch};
 pub use aliases::RawKey;
 pub use batch::{Batch, Lookup, PendingSample};
 pub use bounds::{AddError, Bounds};

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 use super::super::budget::GroupChanges;
 use super::super::eviction::IdleSeries;
+use super::super::live_series::LiveSeries;
 use super::super::owner::Owner;
 use super::super::shard::SeriesSlot;
 use super::super::shards::NEWEST_TRIES;
-use super::Table;
 
 /// The position of a series.
 type SeriesPlace = (usize, SeriesSlot);
@@ -45,38 +45,38 @@ impl Forecast {
     }
 
     /// Makes creations of the line, up to `created` of them in all.
-    pub(super) fn create(&mut self, table: &Table, newcomer: &Owner, created: usize, tries: usize) {
-        while self.created < created && self.create_one(table, newcomer, tries) {}
+    pub(super) fn create(&mut self, live: &LiveSeries, newcomer: &Owner, created: usize, tries: usize) {
+        while self.created < created && self.create_one(live, newcomer, tries) {}
     }
 
     /// Returns how many more series the line can create, at most `most`.
-    pub(super) fn room(&self, table: &Table, newcomer: &Owner, most: usize, tries: usize) -> usize {
+    pub(super) fn room(&self, live: &LiveSeries, newcomer: &Owner, most: usize, tries: usize) -> usize {
         let mut forecast = self.clone();
-        (0..most).take_while(|_| forecast.create_one(table, newcomer, tries)).count()
+        (0..most).take_while(|_| forecast.create_one(live, newcomer, tries)).count()
     }
 
     /// Creates a series. Returns `false` if there is no room for it.
-    fn create_one(&mut self, table: &Table, newcomer: &Owner, tries: usize) -> bool {
-        if table.len() + self.created - self.evicted.len() >= table.max_series {
+    fn create_one(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> bool {
+        if live.shards.len() + self.created - self.evicted.len() >= live.max_series {
             let taken = self
-                .take_idle(table, newcomer, tries)
-                .or_else(|| self.take_newest(table, newcomer));
+                .take_idle(live, newcomer, tries)
+                .or_else(|| self.take_newest(live, newcomer));
             let Some((shard, slot)) = taken else { return false };
-            let owner = table.shards.all[shard].owner(slot.at as usize);
+            let owner = live.shards.all[shard].owner(slot.at as usize);
             self.groups.remove(owner);
             self.evicted.push((shard, slot));
         }
-        self.groups.add(&table.shards.budget, newcomer);
+        self.groups.add(&live.shards.budget, newcomer);
         self.created += 1;
         self.own += 1;
         true
     }
 
     /// Takes the series that has been idle for longest. At most `tries` are checked.
-    fn take_idle(&mut self, table: &Table, newcomer: &Owner, tries: usize) -> Option<SeriesPlace> {
-        let shards = &table.shards;
+    fn take_idle(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> Option<SeriesPlace> {
+        let shards = &live.shards;
         for _ in 0..tries {
-            let idle: &IdleSeries = table.long_idle.ready().get(self.idle)?;
+            let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
             if !idle.may_go_for(newcomer, self.groups.culprit(&shards.budget)) {
                 return None;
             }
@@ -95,8 +95,8 @@ impl Forecast {
     }
 
     /// Takes the newest series of the culprit that is not known yet.
-    fn take_newest(&mut self, table: &Table, newcomer: &Owner) -> Option<SeriesPlace> {
-        let shards = &table.shards;
+    fn take_newest(&mut self, live: &LiveSeries, newcomer: &Owner) -> Option<SeriesPlace> {
+        let shards = &live.shards;
         if shards.raw.is_some() || self.groups.gives_newest_to(&shards.budget, newcomer) == 0 {
             return None;
         }
@@ -118,7 +118,7 @@ impl Forecast {
                 continue;
             }
             let culprit = self.groups.culprit(&shards.budget);
-            if self.is_as_before((shard, slot)) && shards.may_go(shard, slot, table.tick, culprit) {
+            if self.is_as_before((shard, slot)) && shards.may_go(shard, slot, live.tick, culprit) {
                 return Some((shard, slot));
             }
             self.put_back.push_back(Some((shard, slot)));

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::super::closed::Closed;
 use super::super::eviction::{Evicted, Largest, LongIdle};
+use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
 use super::super::raw::{Audience, merged_name, sent_name};
 use super::super::shard::SeriesKey;
@@ -51,22 +52,21 @@ impl Rehearsal {
     pub fn new(table: &Table, foresight: Foresight) -> (Self, Table) {
         // If memory is short, the table first condenses its largest series, which nearly always
         // makes room. So only a table without such a series is short of memory here.
-        let free = if table.largest.is_empty() { table.pool.free() } else { usize::MAX };
-        let copy = Table {
-            shards: table.shards.empty_twin(),
-            members: table.members,
-            pool: Pool::new(free, table.pool.exactness),
+        let free = if table.live.largest.is_empty() { table.live.pool.free() } else { usize::MAX };
+        let live = LiveSeries {
+            shards: table.live.shards.empty_twin(),
+            rules: table.live.rules.twin(),
+            members: table.live.members,
+            pool: Pool::new(free, table.live.pool.exactness),
             largest: Largest::new(free),
-            rules: table.rules.twin(),
-            is_direct: table.is_direct,
-            has_restored_merged: false,
             long_idle: LongIdle::new(u32::MAX),
             evicted: Evicted::default(),
             top: Top::new(),
             max_series: usize::MAX,
             sender: 0,
-            tick: table.tick,
+            tick: table.live.tick,
         };
+        let copy = Table { live, is_direct: table.is_direct, has_restored_merged: false };
         let forecast = Forecast::default();
         (Self { copied: 0, has: [false; 4], foresight, forecast }, copy)
     }
@@ -77,22 +77,22 @@ impl Rehearsal {
         if std::mem::replace(&mut self.has[kind as usize], true) {
             return;
         }
-        let made = table.rules.made_of(name, |tag| copy.rules.deny(tag));
+        let made = table.live.rules.made_of(name, |tag| copy.live.rules.deny(tag));
         let name = &*made;
-        copy.max_series = usize::MAX;
+        copy.live.max_series = usize::MAX;
         let created = copy.len() - self.copied;
         let tries = match self.foresight {
             Foresight::Interval => usize::MAX,
             Foresight::Line => 64,
         };
         // The sender is assumed to have no other series.
-        let newcomer = table.shards.owner(name, 0);
-        let is_nearly_full = table.max_series.saturating_sub(table.len()) < NEW_SERIES_MAX;
+        let newcomer = table.live.shards.owner(name, 0);
+        let is_nearly_full = table.live.max_series.saturating_sub(table.len()) < NEW_SERIES_MAX;
         if is_nearly_full {
-            self.forecast.create(table, &newcomer, created, tries);
+            self.forecast.create(&table.live, &newcomer, created, tries);
         }
         self.copy(copy, table, kind, name, true);
-        if table.shards.raw.is_some() {
+        if table.live.shards.raw.is_some() {
             let clean = cleaned(name);
             if !is_clean(name) {
                 self.copy(copy, table, kind, &clean, false);
@@ -101,8 +101,8 @@ impl Rehearsal {
         }
         if is_nearly_full {
             let most = NEW_SERIES_MAX.saturating_sub(created);
-            let room = self.forecast.room(table, &newcomer, most, tries);
-            copy.max_series = copy.len() + room;
+            let room = self.forecast.room(&table.live, &newcomer, most, tries);
+            copy.live.max_series = copy.len() + room;
         }
     }
 
@@ -116,8 +116,8 @@ impl Rehearsal {
         name: &[u8],
         is_touched: bool,
     ) {
-        let Some((shard, slot)) = table.shards.find(kind, name) else { return };
-        let Some(series) = table.shards.get(shard, slot) else { return };
+        let Some((shard, slot)) = table.live.shards.find(kind, name) else { return };
+        let Some(series) = table.live.shards.get(shard, slot) else { return };
         if self.forecast.has_evicted((shard, slot)) {
             return; // for a series that the line has made before
         }
@@ -127,52 +127,52 @@ impl Rehearsal {
         self.copied += 1;
         let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
         let is_copied = is_scalar || self.foresight == Foresight::Interval;
-        if is_copied && !series.is_expired(table.tick, &table.rules.policies) {
+        if is_copied && !series.is_expired(table.live.tick, &table.live.rules.policies) {
             let mut record = Vec::new();
-            let original = table.shards.all[shard].original(slot.at);
-            series.save((name, original), table.tick, &table.pool.records, &mut record);
+            let original = table.live.shards.all[shard].original(slot.at);
+            series.save((name, original), table.live.tick, &table.live.pool.records, &mut record);
             // The memory of its samples is in use already.
-            let free = copy.pool.free();
-            copy.pool.limit(usize::MAX, table.pool.exactness);
+            let free = copy.live.pool.free();
+            copy.live.pool.limit(usize::MAX, table.live.pool.exactness);
             let restored = copy.restore(In::new(&record), None, |idle| idle);
-            copy.pool.limit(free.saturating_add(copy.pool.used()), table.pool.exactness);
-            if restored == Some(Ok(())) && copy.shards.find(kind, name).is_some() {
+            copy.live.pool.limit(free.saturating_add(copy.live.pool.used()), table.live.pool.exactness);
+            if restored == Some(Ok(())) && copy.live.shards.find(kind, name).is_some() {
                 return;
             }
         }
         // It has no value, but its next sample needs no room for a new series. A rule may drop the
         // name by now. The series then takes samples until it is closed.
         let hash = copy.hash(name);
-        let original = table.shards.all[shard].original(slot.at);
+        let original = table.live.shards.all[shard].original(slot.at);
         let sent = original.unwrap_or_else(|| sent_name(name));
-        let resolved = copy.rules.resolve(sent, copy.hash(sent));
+        let resolved = copy.live.rules.resolve(sent, copy.hash(sent));
         let made = RuleOutcome { policy: resolved.map_or(0, |resolved| resolved.policy), original };
-        let created = copy.lifecycle().create_with(name, kind, &SeriesKey::new(hash, kind), made);
+        let created = copy.live.create_with(name, kind, &SeriesKey::new(hash, kind), made);
         debug_assert!(created.is_ok(), "the copy has room for all series that exist");
     }
 
     /// Returns the name of the series that the rules make of a name.
     pub fn series_of<'a>(table: &Table, name: &'a [u8]) -> Cow<'a, [u8]> {
-        table.rules.made_of(name, |_| {})
+        table.live.rules.made_of(name, |_| {})
     }
 
     /// Returns the name from which rules have made that of a series. Returns `None` if there is no
     /// such series, or if a client sends its own name.
     pub fn original<'a>(table: &'a Table, kind: MetricKind, name: &[u8]) -> Option<&'a [u8]> {
-        let (shard, slot) = table.shards.find(kind, name)?;
-        table.shards.all[shard].original(slot.at)
+        let (shard, slot) = table.live.shards.find(kind, name)?;
+        table.live.shards.all[shard].original(slot.at)
     }
 
     /// Returns the rules that match a name.
     pub fn rules_of<'a>(table: &'a Table, name: &[u8]) -> AppliedRules<'a> {
-        table.rules.policies.applied(sent_name(name))
+        table.live.rules.policies.applied(sent_name(name))
     }
 
     /// Whether a table holds a series with a value under this name.
     pub fn has(table: &Table, kind: MetricKind, name: &[u8]) -> bool {
-        let found = table.shards.find(kind, name);
-        found.and_then(|(shard, slot)| table.shards.get(shard, slot)).is_some_and(|series| {
-            series.has_value() && !series.is_expired(table.tick, &table.rules.policies)
+        let found = table.live.shards.find(kind, name);
+        found.and_then(|(shard, slot)| table.live.shards.get(shard, slot)).is_some_and(|series| {
+            series.has_value() && !series.is_expired(table.live.tick, &table.live.rules.policies)
         })
     }
 

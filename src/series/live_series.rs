@@ -1,0 +1,425 @@
+//! The life of a series: creates it, adds samples to it, closes it, removes it, and frees its
+//! memory. A sweep closes the series one after the other while samples of the next interval come
+//! in. [`Table`](super::Table) decides which series a sample is for.
+//!
+//! ```text
+//!  create ──▶ samples ──▶ sweep: close ──▶ samples ──▶ … ──▶ idle: release
+//!     └─ no room: evict a series ──▶ the sweep closes what is left of it ──▶ release
+//! ```
+
+use std::time::Duration;
+
+use super::aggregate::Series;
+use super::batch::PendingSample;
+use super::bounds::{AddError, Bounds, Exactness};
+use super::closed::Closed;
+use super::eviction::{Evicted, Holder, Idleness, LARGE, Largest, LongIdle};
+use super::hashed::HashedSample;
+use super::memory::Pool;
+use super::raw::{Audience, is_merged, sent_name};
+use super::saved::SavedSeries;
+use super::seeds::{MemberHasher, Seeds};
+use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot};
+use super::shards::{Cursor, Shards};
+use super::stored_name::StoredName;
+use super::table_rules::{RuleOutcome, TableRules};
+use super::top::Top;
+use crate::policy::{Rules, flushes};
+use crate::protocol::{MetricKind, Sample, is_plain_path};
+
+/// The series of a table, and everything that changes when one of them is created, closed or
+/// removed.
+#[derive(Debug)]
+pub(super) struct LiveSeries {
+    pub(super) shards: Shards,
+    pub(super) rules: TableRules,
+    pub(super) members: MemberHasher,
+    /// The memory of samples and members.
+    pub(super) pool: Pool,
+    /// The series that hold most memory in the open interval.
+    pub(super) largest: Largest,
+    pub(super) long_idle: LongIdle,
+    pub(super) evicted: Evicted,
+    pub(super) top: Top,
+    pub(super) max_series: usize,
+    /// The number of the sender of the samples that are added next.
+    pub(super) sender: u16,
+    /// The number of the last tick, which began the open interval.
+    pub(super) tick: u32,
+}
+
+impl LiveSeries {
+    /// See [`Table::new`](super::Table::new).
+    pub(super) fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
+        let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
+        pool.records.keep_timings(bounds.keeps_totals);
+        let shards = Shards::new(seeds.names, bounds.keeps_totals, bounds.max_series);
+        Self {
+            rules: TableRules::new(rules, interval, &shards.names),
+            shards,
+            members: MemberHasher::new(&seeds),
+            pool,
+            largest: Largest::new(bounds.sample_memory),
+            long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
+            evicted: Evicted::default(),
+            top: Top::new(),
+            max_series: bounds.max_series,
+            sender: 0,
+            tick: 0,
+        }
+    }
+
+    /// Adds a sample to the series that the table holds under this name. If there is none, creates
+    /// it. `outcome` is what rules have made of the name, if the caller has asked them. Returns the
+    /// place of the series.
+    #[inline]
+    pub(super) fn add_by_name(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        outcome: Option<RuleOutcome<'_>>,
+    ) -> Result<(usize, SeriesSlot), AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
+        let key = SeriesKey::new(hash, kind);
+        match self.shards.find_by(&key, kind, name) {
+            Some(slot) => {
+                if let Some(outcome) = outcome {
+                    self.rules.claim(&mut self.shards, (key.shard, slot), outcome);
+                }
+                self.add_in_slot(&key, slot, sample).map(|()| (key.shard, slot))
+            }
+            None => {
+                let slot = self.create(name, hash, kind, &key, outcome)?;
+                let added = self.add_in_slot(&key, slot, sample);
+                added.inspect_err(|_| self.discard(key.shard, slot))?;
+                Ok((key.shard, slot))
+            }
+        }
+    }
+
+    /// Adds a sample to the series in `slot`.
+    pub(super) fn add_in_slot(
+        &mut self,
+        key: &SeriesKey,
+        slot: SeriesSlot,
+        sample: Sample<'_>,
+    ) -> Result<(), AddError> {
+        let sample = HashedSample::new(sample, |member| self.members.hash(member));
+        let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
+        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
+        let added = series.add(sample, &self.rules.policies, &mut self.pool);
+        let grown = self.pool.take_grown();
+        if added.is_ok() && self.pool.is_small_growth(grown) {
+            return added;
+        }
+        self.free_memory_and_retry(key, slot, added, grown, sample)
+    }
+
+    /// Adds the sample of a plain line to the series in `slot`.
+    #[inline]
+    pub(super) fn add_plain(
+        &mut self,
+        sample: &PendingSample<'_>,
+        slot: SeriesSlot,
+    ) -> Result<(), AddError> {
+        let key = &sample.key;
+        let members = &self.members;
+        let series = self.shards.get_mut(key.shard, slot).expect("found just now");
+        let member = || members.hash(sample.member);
+        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
+        let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
+        let grown = self.pool.take_grown();
+        if added.is_ok() && self.pool.is_small_growth(grown) {
+            return added;
+        }
+        let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
+        self.free_memory_and_retry(key, slot, added, grown, hashed)
+    }
+
+    /// See [`Table::tick`](super::Table::tick).
+    pub(super) fn begin_interval(&mut self) {
+        debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
+        self.tick = self.tick.wrapping_add(1);
+        self.largest.clear();
+        self.pool.begin_sweep();
+    }
+
+    /// See [`Table::sweep`](super::Table::sweep). Without `RAW` names the audience of a series is a
+    /// constant, so that their meaning costs nothing where they are off.
+    #[inline]
+    pub(super) fn sweep<const RAW: bool>(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut close: impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        let mut left = work;
+        let is_full = self.shards.len() >= self.max_series;
+        while let Some(series) = self.evicted.open.pop() {
+            left = left.saturating_sub(series.work());
+            let audience = self.shards.audience(&series, self.tick);
+            self.close_and_release(audience, series, OriginalName::only(&Vec::new()), &mut close);
+            if left == 0 {
+                return false;
+            }
+        }
+        while cursor.shard < SHARDS {
+            while cursor.at < self.shards.all[cursor.shard].end() {
+                if left == 0 {
+                    return false;
+                }
+                let done = self.sweep_place::<RAW>(*cursor, is_full, &mut close);
+                left = left.saturating_sub(done);
+                cursor.at += 1;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        true
+    }
+
+    /// Closes the series at a place of its shard, or removes it if it has expired. Returns the work
+    /// that this was, in counters.
+    #[inline]
+    fn sweep_place<const RAW: bool>(
+        &mut self,
+        Cursor { shard: index, at }: Cursor,
+        is_full: bool,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) -> usize {
+        let shard = &mut self.shards.all[index];
+        if at.is_multiple_of(PREFETCH) {
+            shard.prefetch_names(at);
+        }
+        let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { return 0 };
+        let work = series.work();
+        let idleness = Idleness::of(series, self.tick);
+        let is_kept = self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
+        let policy = self.rules.policies.at(series.policy());
+        if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
+            if let Some(series) = self.shards.take(index, slot) {
+                self.release(series);
+                self.shards.counts.expired += 1;
+            }
+            return work;
+        }
+        // A series that came after the tick is closed already. It keeps the count of its samples:
+        // if it makes room for another one, they must be counted as lost.
+        if idleness.was_open {
+            let raw = self.shards.raw.as_ref().filter(|_| RAW);
+            let tags = &mut self.shards.tags;
+            let audience = Audience::of(raw, series, tags, self.tick);
+            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+            let memory = (&mut self.pool, &mut *tags);
+            series.close_open(self.tick, policy, memory, total, &mut close);
+            let grown = self.pool.take_grown();
+            // Without this, the holder of each series would be written to memory.
+            if grown >= LARGE {
+                self.largest.note(grown, Holder::new(index, slot));
+            }
+            self.top.take_samples(series, &self.shards.names, tags);
+        }
+        if idleness.idle == 0 {
+            if idleness.was_open {
+                shard.owner_mut(at).note_interval();
+            }
+        } else if is_full || self.long_idle.is_long(idleness) {
+            let owner = shard.owner_mut(at);
+            self.long_idle.note(idleness, (index, slot), owner, &self.shards.budget);
+        }
+        work
+    }
+
+    /// See [`Table::end_sweep`](super::Table::end_sweep).
+    pub(super) fn end_sweep(&mut self) {
+        self.pool.end_sweep();
+        self.long_idle.end_sweep();
+        self.shards.end_sweep(self.max_series);
+        self.top.end_sweep();
+        self.rules.end_sweep();
+    }
+
+    /// Sets other bounds. `interval` is the time between two ticks.
+    pub(super) fn limit(&mut self, bounds: &Bounds, interval: Duration) {
+        self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
+        self.pool.records.keep_timings(bounds.keeps_totals);
+        self.shards.keep_totals(bounds.keeps_totals);
+        self.shards.aliases.limit(bounds.max_series);
+        self.largest.limit(bounds.sample_memory);
+        self.long_idle.wait(flushes(bounds.evict_after, interval));
+        self.max_series = bounds.max_series;
+    }
+
+    /// Removes the series that the table holds under this name. See
+    /// [`Table::remove`](super::Table::remove).
+    pub(super) fn remove(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        let Some((shard, slot)) = self.shards.find(kind, name) else { return false };
+        if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
+            return false; // as if it were removed already
+        }
+        let original = vec![self.shards.all[shard].original(slot.at).map(Box::from)];
+        let Some(series) = self.shards.take(shard, slot) else { return false };
+        let audience = self.shards.audience(&series, self.tick);
+        self.close_and_release(audience, series, OriginalName::only(&original), close);
+        true
+    }
+
+    /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
+    /// and returns its memory to the pool. `original` is the name from which rules have made that of
+    /// the series.
+    fn close_and_release(
+        &mut self,
+        audience: Audience,
+        mut series: Series,
+        original: OriginalName<'_>,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        if self.rules.update(&mut series, original, &mut self.shards.tags, &mut self.pool) {
+            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+            let memory = (&mut self.pool, &mut self.shards.tags);
+            series.close(self.tick, &self.rules.policies, memory, None, &mut close);
+        }
+        self.pool.take_grown();
+        self.release(series);
+    }
+
+    /// Returns the memory of a series that was taken out of its shard.
+    fn release(&mut self, series: Series) {
+        self.rules.forget(&series, &self.shards.tags);
+        series.release(&mut self.pool, &mut self.shards.tags);
+    }
+
+    /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
+    /// memory is short, the largest series are condensed, and a refused sample is tried once more.
+    #[cold]
+    fn free_memory_and_retry(
+        &mut self,
+        key: &SeriesKey,
+        slot: SeriesSlot,
+        added: Result<(), AddError>,
+        grown: usize,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
+        let holder = Holder::new(key.shard, slot);
+        self.largest.note(grown, holder);
+        self.shards.condense(&mut self.largest, &mut self.pool, self.tick);
+        if added != Err(AddError::NoMemory) {
+            return added;
+        }
+        let series = self.shards.get_mut(key.shard, slot).expect("it was there just now");
+        let added = series.add(sample, &self.rules.policies, &mut self.pool);
+        self.pool.take_refused();
+        self.largest.note(self.pool.take_grown(), holder);
+        added
+    }
+
+    /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
+    /// flush.
+    #[cold]
+    pub(super) fn discard(&mut self, shard: usize, slot: SeriesSlot) {
+        if let Some(series) = self.shards.take(shard, slot) {
+            self.release(series);
+            self.shards.counts.created -= 1; // it was never seen
+        }
+    }
+
+    /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
+    /// before the tick, it is kept for that.
+    fn evict(&mut self, series: Series) {
+        if series.seen() == self.tick {
+            self.evicted.samples += u64::from(series.samples());
+        }
+        if series.is_closed(self.tick) {
+            self.release(series);
+        } else {
+            self.evicted.open.push(series);
+        }
+    }
+
+    /// Creates a series for a name that the table does not hold.
+    fn create(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        kind: MetricKind,
+        key: &SeriesKey,
+        outcome: Option<RuleOutcome<'_>>,
+    ) -> Result<SeriesSlot, AddError> {
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => {
+                let resolved = self.rules.resolve(sent_name(name), hash).ok_or(AddError::ByRule)?;
+                RuleOutcome { policy: resolved.policy, original: None }
+            }
+        };
+        if !is_merged(name) {
+            self.top.series(name, self.tick, |text| self.shards.hash(text).0);
+        }
+        self.create_with(name, kind, key, outcome)
+    }
+
+    /// Creates a series with this policy. If the table is full, evicts an idle or a new series, or
+    /// fails if there is none.
+    pub(super) fn create_with(
+        &mut self,
+        name: &[u8],
+        kind: MetricKind,
+        key: &SeriesKey,
+        outcome: RuleOutcome<'_>,
+    ) -> Result<SeriesSlot, AddError> {
+        let owner = self.shards.owner(name, self.sender);
+        if self.shards.len() >= self.max_series {
+            let series = self.shards.make_room(&mut self.long_idle, (name, &owner), self.tick)?;
+            self.evict(series);
+        }
+        let Shards { tags, names, .. } = &mut self.shards;
+        self.rules.note(outcome.policy, name);
+        let top = &mut self.top;
+        let stored = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
+        let named = (stored, is_plain_path(name));
+        let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
+        let slot = self.shards.insert(key.shard, series, owner, self.tick);
+        let room = self.max_series.saturating_sub(self.shards.len());
+        self.shards.note_newest(key.shard, slot, room);
+        if outcome.original.is_some() {
+            self.shards.all[key.shard].set_source(slot.at, outcome.original);
+        }
+        Ok(slot)
+    }
+
+    /// Creates a series from its saved values.
+    pub(super) fn create_saved(
+        &mut self,
+        saved: SavedSeries<'_>,
+        policy: Option<u16>,
+    ) -> Option<Result<(), AddError>> {
+        let key = SeriesKey::new(self.shards.hash(saved.name), saved.kind);
+        let Some(policy) = policy else { return Some(Err(AddError::ByRule)) };
+        if saved.kind == MetricKind::Gauge
+            && self.rules.policies.at(policy).forgets_gauge(saved.idle)
+        {
+            return Some(Ok(())); // another configuration kept its level for longer
+        }
+        let outcome = RuleOutcome { policy, original: saved.original };
+        let slot = match self.create_with(saved.name, saved.kind, &key, outcome) {
+            Ok(slot) => slot,
+            Err(error) => return Some(Err(error)),
+        };
+        // It counts as one more interval. Otherwise the series could make room for a new name while
+        // it has restored values, and they would be lost.
+        self.shards.all[key.shard].owner_mut(slot.at as usize).note_interval();
+        let series = self.shards.get_mut(key.shard, slot).expect("created just now");
+        let restored = series.restore(saved, self.tick, &mut self.pool, None);
+        self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
+        self.pool.take_refused();
+        if !matches!(restored, Some(Ok(()))) {
+            self.discard(key.shard, slot);
+        }
+        restored
+    }
+}
