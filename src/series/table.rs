@@ -5,6 +5,7 @@
 mod forecast;
 pub(super) mod rehearsal;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::aliases::RawKey;
@@ -14,7 +15,7 @@ use super::budget::Crowd;
 use super::closed::Closed;
 use super::frequent::Newcomers;
 use super::live_series::LiveSeries;
-use super::raw::{Audience, RawNames, is_merged, merged_name};
+use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
 use super::seeds::Seeds;
@@ -23,7 +24,7 @@ use super::shards::{Cursor, SeriesCounts};
 use super::table_rules::{RuleOutcome, TableRules};
 use super::top::{NewPrefix, Top};
 use super::visited::Visited;
-use crate::policy::Rules;
+use crate::policy::{AppliedRules, Rules};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
 
@@ -507,6 +508,32 @@ impl Table {
     /// since the slot was looked up.
     pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
         self.live.shards.visit_one((shard, slot), &self.live.rules.policies, self.live.tick)
+    }
+
+    /// Whether there is a series with a value under this name, as the table holds it.
+    pub fn has_series(&self, kind: MetricKind, name: &[u8]) -> bool {
+        let LiveSeries { shards, rules, tick, .. } = &self.live;
+        let found = shards.find(kind, name).and_then(|(shard, slot)| shards.get(shard, slot));
+        found.is_some_and(|series| {
+            series.has_value() && !series.is_expired(*tick, &rules.policies)
+        })
+    }
+
+    /// Returns the name from which rules have made that of a series. Returns `None` if there is no
+    /// such series, or if a client sends its own name.
+    pub fn original_name(&self, kind: MetricKind, name: &[u8]) -> Option<&[u8]> {
+        let (shard, slot) = self.live.shards.find(kind, name)?;
+        self.live.shards.all[shard].original(slot.at)
+    }
+
+    /// Returns the name of the series that the rules make of a name.
+    pub fn series_name<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
+        self.live.rules.made_of(name, |_| {})
+    }
+
+    /// Returns the rules that match a name.
+    pub fn rules_of(&self, name: &[u8]) -> AppliedRules<'_> {
+        self.live.rules.policies.applied(sent_name(name))
     }
 
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is

@@ -16,7 +16,7 @@ use crate::encode::sent_names::NameEncoders;
 use crate::engine::explain::{ExplainedLine, explain_series};
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
-use crate::series::{Audience, Cursor, LastInterval, Rehearsal, SeriesSlot, Values, Visited};
+use crate::series::{Audience, Cursor, LastInterval, SeriesSlot, Values, Visited};
 use crate::sink::Feed;
 
 /// The answer to one search, in progress.
@@ -401,7 +401,7 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
 pub(super) fn put_dropped_by(text: &[u8], view: &View<'_>, json: &mut JsonWriter<'_>) {
     let mut rule = None;
     if !text.is_empty() {
-        rule = Rehearsal::rules_of(view.engine.table(), text).dropped_by.or_else(|| {
+        rule = view.engine.table().rules_of(text).dropped_by.or_else(|| {
             let has_text = |glob: &Glob| memmem::find(glob.as_str().as_bytes(), text).is_some();
             let mut rules = view.config.rules.rules.iter();
             let found =

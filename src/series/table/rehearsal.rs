@@ -5,20 +5,15 @@
 //!        └─room for new series, free memory ───┘
 //! ```
 
-use std::borrow::Cow;
-
-use super::super::closed::Closed;
 use super::super::eviction::{Evicted, Largest, LongIdle};
 use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
-use super::super::raw::{Audience, merged_name, sent_name};
+use super::super::raw::{merged_name, sent_name};
 use super::super::shard::SeriesKey;
-use super::super::shards::Cursor;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
 use super::Table;
 use super::forecast::Forecast;
-use crate::policy::AppliedRules;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 use crate::wire::In;
 
@@ -149,36 +144,5 @@ impl Rehearsal {
         let made = RuleOutcome { policy: resolved.map_or(0, |resolved| resolved.policy), original };
         let created = copy.live.create_with(name, kind, &SeriesKey::new(hash, kind), made);
         debug_assert!(created.is_ok(), "the copy has room for all series that exist");
-    }
-
-    /// Returns the name of the series that the rules make of a name.
-    pub fn series_of<'a>(table: &Table, name: &'a [u8]) -> Cow<'a, [u8]> {
-        table.live.rules.made_of(name, |_| {})
-    }
-
-    /// Returns the name from which rules have made that of a series. Returns `None` if there is no
-    /// such series, or if a client sends its own name.
-    pub fn original<'a>(table: &'a Table, kind: MetricKind, name: &[u8]) -> Option<&'a [u8]> {
-        let (shard, slot) = table.live.shards.find(kind, name)?;
-        table.live.shards.all[shard].original(slot.at)
-    }
-
-    /// Returns the rules that match a name.
-    pub fn rules_of<'a>(table: &'a Table, name: &[u8]) -> AppliedRules<'a> {
-        table.live.rules.policies.applied(sent_name(name))
-    }
-
-    /// Whether a table holds a series with a value under this name.
-    pub fn has(table: &Table, kind: MetricKind, name: &[u8]) -> bool {
-        let found = table.live.shards.find(kind, name);
-        found.and_then(|(shard, slot)| table.live.shards.get(shard, slot)).is_some_and(|series| {
-            series.has_value() && !series.is_expired(table.live.tick, &table.live.rules.policies)
-        })
-    }
-
-    /// Closes all series of the copy, and passes their values to `close`.
-    pub fn close(copy: &mut Table, close: impl FnMut(Audience, Closed<'_>)) {
-        copy.tick();
-        copy.sweep(&mut Cursor::default(), usize::MAX, close);
     }
 }
