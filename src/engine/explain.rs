@@ -19,8 +19,8 @@ use crate::ledger::Ledger;
 use crate::protocol::{
     LineReader, MetricKind, MetricLine, ParsedLine, Reject, Sample, is_binary, trimmed,
 };
-pub use crate::series::Foresight;
-use crate::series::{AddError, Audience, Cursor, Passthrough, Rehearsal};
+pub use crate::series::PreviewDepth;
+use crate::series::{AddError, Audience, Cursor, Passthrough, Preview};
 
 /// What a line would do.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +122,7 @@ pub fn explain(
     engine: &Engine,
     encoders: &mut NameEncoders,
     line: &[u8],
-    foresight: Foresight,
+    depth: PreviewDepth,
 ) -> Explanation {
     if is_binary(line) {
         return Explanation::Binary;
@@ -134,7 +134,7 @@ pub fn explain(
     let mut reader = LineReader::new(engine.reader.grammar().clone());
     match reader.read(line) {
         ParsedLine::Metrics(parsed) => {
-            Explanation::Metrics(Copied::new(engine, foresight).line(&parsed, encoders))
+            Explanation::Metrics(Copied::new(engine, depth).line(&parsed, encoders))
         }
         ParsedLine::Event => Explanation::Event,
         ParsedLine::Bad(reject) => Explanation::Bad(reject),
@@ -167,7 +167,7 @@ pub fn explain_series(
         MetricKind::Timing => Sample::Time { value: 1.0, weight: 1.0 },
         MetricKind::Set => Sample::Member(b"0"),
     };
-    let mut copied = Copied::new(engine, Foresight::Interval);
+    let mut copied = Copied::new(engine, PreviewDepth::AllSamples);
     let sent = engine.table().original_name(kind, name).unwrap_or(name);
     let verdict = copied.take(sent, sample, None);
     let mut line = copied.explained(sent, None);
@@ -184,22 +184,22 @@ pub fn explain_series(
 /// Copies of what a line may change.
 struct Copied<'a> {
     engine: &'a Engine,
-    rehearsal: Rehearsal,
+    preview: Preview,
     intake: Intake,
     /// For each kind, whether a sample was added to its series.
     added: [bool; 4],
 }
 
 impl<'a> Copied<'a> {
-    fn new(engine: &'a Engine, foresight: Foresight) -> Self {
-        let (rehearsal, table) = Rehearsal::new(engine.table(), foresight);
+    fn new(engine: &'a Engine, depth: PreviewDepth) -> Self {
+        let (preview, table) = Preview::new(engine.table(), depth);
         let intake = Intake {
             table,
             passthrough: Passthrough::new(engine.intake.passthrough.free()),
             frequent: None,
             ledger: Ledger::default(),
         };
-        Self { engine, rehearsal, intake, added: [false; 4] }
+        Self { engine, preview, intake, added: [false; 4] }
     }
 
     /// Takes in a line as [`Engine::lines`] does.
@@ -243,7 +243,7 @@ impl<'a> Copied<'a> {
         let table = self.engine.table();
         let kind = sample.kind();
         if let Some(kind) = kind {
-            self.rehearsal.prepare(&mut self.intake.table, table, kind, name);
+            self.preview.prepare(&mut self.intake.table, table, kind, name);
         }
         let dropped_by = table.rules_of(name).dropped_by;
         let Intake { table: copy, passthrough, .. } = &mut self.intake;

@@ -61,7 +61,7 @@ pub use shards::{Cursor, SeriesCounts};
 pub use sketch::Sketch;
 pub use stored_name::StoredName;
 pub use table::Table;
-pub use table::rehearsal::{Foresight, Rehearsal};
+pub use table::preview::{Preview, PreviewDepth};
 pub use table_rules::TableRules;
 pub use tags::TagValues;
 pub use tally::Counted;

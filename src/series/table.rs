@@ -2,8 +2,7 @@
 //! of the line, by the name that rules make, or two series if names are raw.
 //! [`LiveSeries`] holds the series, and does the rest.
 
-mod forecast;
-pub(super) mod rehearsal;
+pub(super) mod preview;
 
 use std::borrow::Cow;
 use std::time::Duration;

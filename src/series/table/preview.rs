@@ -5,46 +5,50 @@
 //!        └─room for new series, free memory ───┘
 //! ```
 
-use super::super::eviction::{Evicted, Largest, LongIdle};
+use std::collections::VecDeque;
+
+use super::super::budget::GroupChanges;
+use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
 use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
+use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
-use super::super::shard::SeriesKey;
+use super::super::shard::{SeriesKey, SeriesSlot};
+use super::super::shards::NEWEST_TRIES;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
 use super::Table;
-use super::forecast::Forecast;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 use crate::wire::In;
 
-/// How much of the open interval a rehearsal copies.
+/// How much of the open interval a preview copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Foresight {
+pub enum PreviewDepth {
     /// All samples of the name, which may take a millisecond.
-    Interval,
+    AllSamples,
     /// Only levels and sums, which take microseconds. A timer and a set are copied without their
     /// samples. If the table is full, few of the series that may be evicted are checked.
-    Line,
+    SumsOnly,
 }
 
 /// What a table would do with the samples of one name.
 #[derive(Debug)]
-pub struct Rehearsal {
+pub struct Preview {
     /// The number of series that were copied.
     copied: usize,
     /// Whether the series of a kind were copied, for each kind.
     has: [bool; 4],
-    foresight: Foresight,
+    depth: PreviewDepth,
     forecast: Forecast,
 }
 
 /// A line makes at most this many series: of each kind one, and with raw names a merged one.
 const NEW_SERIES_MAX: usize = 8;
 
-impl Rehearsal {
-    /// Returns a rehearsal, and the copy that the samples must be added to. The copy has no series
+impl Preview {
+    /// Returns a preview, and the copy that the samples must be added to. The copy has no series
     /// yet.
-    pub fn new(table: &Table, foresight: Foresight) -> (Self, Table) {
+    pub fn new(table: &Table, depth: PreviewDepth) -> (Self, Table) {
         // If memory is short, the table first condenses its largest series, which nearly always
         // makes room. So only a table without such a series is short of memory here.
         let free = if table.live.largest.is_empty() { table.live.pool.free() } else { usize::MAX };
@@ -63,7 +67,7 @@ impl Rehearsal {
         };
         let copy = Table { live, is_direct: table.is_direct, has_restored_merged: false };
         let forecast = Forecast::default();
-        (Self { copied: 0, has: [false; 4], foresight, forecast }, copy)
+        (Self { copied: 0, has: [false; 4], depth, forecast }, copy)
     }
 
     /// Copies the series of a name that a sample of this kind may change. The caller must call this
@@ -76,9 +80,9 @@ impl Rehearsal {
         let name = &*made;
         copy.live.max_series = usize::MAX;
         let created = copy.len() - self.copied;
-        let tries = match self.foresight {
-            Foresight::Interval => usize::MAX,
-            Foresight::Line => 64,
+        let tries = match self.depth {
+            PreviewDepth::AllSamples => usize::MAX,
+            PreviewDepth::SumsOnly => 64,
         };
         // The sender is assumed to have no other series.
         let newcomer = table.live.shards.owner(name, 0);
@@ -121,7 +125,7 @@ impl Rehearsal {
         }
         self.copied += 1;
         let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
-        let is_copied = is_scalar || self.foresight == Foresight::Interval;
+        let is_copied = is_scalar || self.depth == PreviewDepth::AllSamples;
         if is_copied && !series.is_expired(table.live.tick, &table.live.rules.policies) {
             let mut record = Vec::new();
             let original = table.live.shards.all[shard].original(slot.at);
@@ -144,5 +148,129 @@ impl Rehearsal {
         let made = RuleOutcome { policy: resolved.map_or(0, |resolved| resolved.policy), original };
         let created = copy.live.create_with(name, kind, &SeriesKey::new(hash, kind), made);
         debug_assert!(created.is_ok(), "the copy has room for all series that exist");
+    }
+}
+
+/// The position of a series.
+type SeriesPlace = (usize, SeriesSlot);
+
+/// The series that new ones would replace in a full table, and what the creations of a line have
+/// changed so far.
+///
+/// It repeats the steps of [`Shards::make_room`](super::super::shards::Shards::make_room). Each
+/// creation and eviction changes the counts of the groups, which decide the next eviction.
+#[derive(Clone, Debug, Default)]
+struct Forecast {
+    groups: GroupChanges,
+    created: usize,
+    /// The series that were evicted.
+    evicted: Vec<SeriesPlace>,
+    /// The series that have a sample of the line. They are not idle any more.
+    touched: Vec<SeriesPlace>,
+    /// How many of the idle series, and of the newest ones, that the table has noted were tried.
+    idle: usize,
+    newest: usize,
+    /// The series of the line at the end of the newest ones.
+    own: usize,
+    /// The newest series that were put back. `None` is a series of the line.
+    put_back: VecDeque<Option<SeriesPlace>>,
+}
+
+impl Forecast {
+    /// Whether the line has evicted this series.
+    fn has_evicted(&self, place: SeriesPlace) -> bool {
+        self.evicted.contains(&place)
+    }
+
+    /// Notes that a series gets a sample.
+    fn touch(&mut self, place: SeriesPlace) {
+        self.touched.push(place);
+    }
+
+    /// Makes creations of the line, up to `created` of them in all.
+    fn create(&mut self, live: &LiveSeries, newcomer: &Owner, created: usize, tries: usize) {
+        while self.created < created && self.create_one(live, newcomer, tries) {}
+    }
+
+    /// Returns how many more series the line can create, at most `most`.
+    fn room(&self, live: &LiveSeries, newcomer: &Owner, most: usize, tries: usize) -> usize {
+        let mut forecast = self.clone();
+        (0..most).take_while(|_| forecast.create_one(live, newcomer, tries)).count()
+    }
+
+    /// Creates a series. Returns `false` if there is no room for it.
+    fn create_one(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> bool {
+        if live.shards.len() + self.created - self.evicted.len() >= live.max_series {
+            let taken = self
+                .take_idle(live, newcomer, tries)
+                .or_else(|| self.take_newest(live, newcomer));
+            let Some((shard, slot)) = taken else { return false };
+            let owner = live.shards.all[shard].owner(slot.at as usize);
+            self.groups.remove(owner);
+            self.evicted.push((shard, slot));
+        }
+        self.groups.add(&live.shards.budget, newcomer);
+        self.created += 1;
+        self.own += 1;
+        true
+    }
+
+    /// Takes the series that has been idle for longest. At most `tries` are checked.
+    fn take_idle(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> Option<SeriesPlace> {
+        let shards = &live.shards;
+        for _ in 0..tries {
+            let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
+            if !idle.may_go_for(newcomer, self.groups.culprit(&shards.budget)) {
+                return None;
+            }
+            self.idle += 1;
+            let place = (usize::from(idle.shard), idle.slot);
+            let series = shards.get(place.0, place.1);
+            let is_still_idle = series.is_some_and(|series| series.seen() == idle.seen);
+            if is_still_idle && self.is_as_before(place) {
+                let twin = shards.clean_twin(place.0, place.1);
+                if twin.is_none_or(|twin| self.has_evicted(twin)) {
+                    return Some(place);
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes the newest series of the culprit that is not known yet.
+    fn take_newest(&mut self, live: &LiveSeries, newcomer: &Owner) -> Option<SeriesPlace> {
+        let shards = &live.shards;
+        if shards.raw.is_some() || self.groups.gives_newest_to(&shards.budget, newcomer) == 0 {
+            return None;
+        }
+        for _ in 0..NEWEST_TRIES {
+            let next = if self.own > 0 {
+                self.own -= 1;
+                None
+            } else if let Some(place) = shards.budget.newest().nth(self.newest) {
+                self.newest += 1;
+                Some(place)
+            } else {
+                self.put_back.pop_front()?
+            };
+            let Some((shard, slot)) = next else {
+                self.put_back.push_back(None);
+                continue;
+            };
+            if shards.get(shard, slot).is_none() || self.has_evicted((shard, slot)) {
+                continue;
+            }
+            let culprit = self.groups.culprit(&shards.budget);
+            if self.is_as_before((shard, slot)) && shards.may_go(shard, slot, live.tick, culprit) {
+                return Some((shard, slot));
+            }
+            self.put_back.push_back(Some((shard, slot)));
+        }
+        None
+    }
+
+    /// Whether the line has changed nothing of a series.
+    fn is_as_before(&self, place: SeriesPlace) -> bool {
+        !self.touched.contains(&place) && !self.has_evicted(place)
     }
 }
