@@ -13,13 +13,13 @@ use super::aggregate::Series;
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness};
 use super::closed::Closed;
-use super::eviction::{Evicted, Holder, Idleness, LARGE, Largest, LongIdle};
+use super::eviction::{Evicted, Idleness, LARGE, Largest, LongIdle};
 use super::hashed::HashedSample;
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
 use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot};
+use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace};
 use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
@@ -79,53 +79,43 @@ impl LiveSeries {
         hash: NameHash,
         sample: Sample<'_>,
         outcome: Option<RuleOutcome<'_>>,
-    ) -> Result<(usize, SeriesSlot), AddError> {
+    ) -> Result<SeriesPlace, AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         let key = SeriesKey::new(hash, kind);
-        match self.shards.find_by(&key, kind, name) {
-            Some(slot) => {
-                if let Some(outcome) = outcome {
-                    self.rules.claim(&mut self.shards, (key.shard, slot), outcome);
-                }
-                self.add_in_slot(&key, slot, sample).map(|()| (key.shard, slot))
+        if let Some(slot) = self.shards.find_by(&key, kind, name) {
+            let place = SeriesPlace::new(key.shard, slot);
+            if let Some(outcome) = outcome {
+                self.rules.claim(&mut self.shards, place, outcome);
             }
-            None => {
-                let slot = self.create(name, hash, kind, &key, outcome)?;
-                let added = self.add_in_slot(&key, slot, sample);
-                added.inspect_err(|_| self.discard(key.shard, slot))?;
-                Ok((key.shard, slot))
-            }
+            return self.add_at(place, sample).map(|()| place);
         }
+        let place = self.create(name, hash, kind, outcome)?;
+        self.add_at(place, sample).inspect_err(|_| self.discard(place))?;
+        Ok(place)
     }
 
-    /// Adds a sample to the series in `slot`.
-    pub(super) fn add_in_slot(
-        &mut self,
-        key: &SeriesKey,
-        slot: SeriesSlot,
-        sample: Sample<'_>,
-    ) -> Result<(), AddError> {
+    /// Adds a sample to the series at a place.
+    pub(super) fn add_at(&mut self, place: SeriesPlace, sample: Sample<'_>) -> Result<(), AddError> {
         let sample = HashedSample::new(sample, |member| self.members.hash(member));
-        let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
+        let series = self.shards.get_mut(place).expect("found or created just now");
         series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
         let grown = self.pool.take_grown();
         if added.is_ok() && self.pool.is_small_growth(grown) {
             return added;
         }
-        self.free_memory_and_retry(key, slot, added, grown, sample)
+        self.free_memory_and_retry(place, added, grown, sample)
     }
 
-    /// Adds the sample of a plain line to the series in `slot`.
+    /// Adds the sample of a plain line to the series at a place, as [`add_at`](Self::add_at) does.
     #[inline]
     pub(super) fn add_plain(
         &mut self,
         sample: &PendingSample<'_>,
-        slot: SeriesSlot,
+        place: SeriesPlace,
     ) -> Result<(), AddError> {
-        let key = &sample.key;
         let members = &self.members;
-        let series = self.shards.get_mut(key.shard, slot).expect("found just now");
+        let series = self.shards.get_mut(place).expect("found just now");
         let member = || members.hash(sample.member);
         series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
@@ -134,7 +124,7 @@ impl LiveSeries {
             return added;
         }
         let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
-        self.free_memory_and_retry(key, slot, added, grown, hashed)
+        self.free_memory_and_retry(place, added, grown, hashed)
     }
 
     /// See [`Table::tick`](super::Table::tick).
@@ -183,21 +173,22 @@ impl LiveSeries {
     #[inline]
     fn sweep_place<const RAW: bool>(
         &mut self,
-        Cursor { shard: index, at }: Cursor,
+        Cursor { shard: number, at }: Cursor,
         is_full: bool,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) -> usize {
-        let shard = &mut self.shards.all[index];
+        let shard = &mut self.shards.all[number];
         if at.is_multiple_of(PREFETCH) {
             shard.prefetch_names(at);
         }
         let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { return 0 };
+        let place = SeriesPlace::new(number, slot);
         let work = series.work();
         let idleness = Idleness::of(series, self.tick);
         let is_kept = self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
         let policy = self.rules.policies.at(series.policy());
         if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
-            if let Some(series) = self.shards.take(index, slot) {
+            if let Some(series) = self.shards.take(place) {
                 self.release(series);
                 self.shards.counts.expired += 1;
             }
@@ -215,7 +206,7 @@ impl LiveSeries {
             let grown = self.pool.take_grown();
             // Without this, the holder of each series would be written to memory.
             if grown >= LARGE {
-                self.largest.note(grown, Holder::new(index, slot));
+                self.largest.note(grown, place);
             }
             self.top.take_samples(series, &self.shards.names, tags);
         }
@@ -224,8 +215,7 @@ impl LiveSeries {
                 shard.owner_mut(at).note_interval();
             }
         } else if is_full || self.long_idle.is_long(idleness) {
-            let owner = shard.owner_mut(at);
-            self.long_idle.note(idleness, (index, slot), owner, &self.shards.budget);
+            self.long_idle.note(idleness, place, shard.owner_mut(at), &self.shards.budget);
         }
         work
     }
@@ -258,12 +248,13 @@ impl LiveSeries {
         name: &[u8],
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) -> bool {
-        let Some((shard, slot)) = self.shards.find(kind, name) else { return false };
-        if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
+        let Some(place) = self.shards.find(kind, name) else { return false };
+        if !self.shards.get(place).is_some_and(Series::has_value) {
             return false; // as if it were removed already
         }
-        let original = vec![self.shards.all[shard].original(slot.at).map(Box::from)];
-        let Some(series) = self.shards.take(shard, slot) else { return false };
+        let original = self.shards.all[place.shard()].original(place.slot().at);
+        let original = vec![original.map(Box::from)];
+        let Some(series) = self.shards.take(place) else { return false };
         let audience = self.shards.audience(&series, self.tick);
         self.close_and_release(audience, series, OriginalName::only(&original), close);
         true
@@ -299,30 +290,28 @@ impl LiveSeries {
     #[cold]
     fn free_memory_and_retry(
         &mut self,
-        key: &SeriesKey,
-        slot: SeriesSlot,
+        place: SeriesPlace,
         added: Result<(), AddError>,
         grown: usize,
         sample: HashedSample,
     ) -> Result<(), AddError> {
-        let holder = Holder::new(key.shard, slot);
-        self.largest.note(grown, holder);
+        self.largest.note(grown, place);
         self.shards.condense(&mut self.largest, &mut self.pool, self.tick);
         if added != Err(AddError::NoMemory) {
             return added;
         }
-        let series = self.shards.get_mut(key.shard, slot).expect("it was there just now");
+        let series = self.shards.get_mut(place).expect("it was there just now");
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
         self.pool.take_refused();
-        self.largest.note(self.pool.take_grown(), holder);
+        self.largest.note(self.pool.take_grown(), place);
         added
     }
 
     /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
     /// flush.
     #[cold]
-    pub(super) fn discard(&mut self, shard: usize, slot: SeriesSlot) {
-        if let Some(series) = self.shards.take(shard, slot) {
+    pub(super) fn discard(&mut self, place: SeriesPlace) {
+        if let Some(series) = self.shards.take(place) {
             self.release(series);
             self.shards.counts.created -= 1; // it was never seen
         }
@@ -347,9 +336,8 @@ impl LiveSeries {
         name: &[u8],
         hash: NameHash,
         kind: MetricKind,
-        key: &SeriesKey,
         outcome: Option<RuleOutcome<'_>>,
-    ) -> Result<SeriesSlot, AddError> {
+    ) -> Result<SeriesPlace, AddError> {
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => {
@@ -360,7 +348,7 @@ impl LiveSeries {
         if !is_merged(name) {
             self.top.series(name, self.tick, |text| self.shards.hash(text).0);
         }
-        self.create_with(name, kind, key, outcome)
+        self.create_with(name, hash, kind, outcome)
     }
 
     /// Creates a series with this policy. If the table is full, evicts an idle or a new series, or
@@ -368,10 +356,10 @@ impl LiveSeries {
     pub(super) fn create_with(
         &mut self,
         name: &[u8],
+        hash: NameHash,
         kind: MetricKind,
-        key: &SeriesKey,
         outcome: RuleOutcome<'_>,
-    ) -> Result<SeriesSlot, AddError> {
+    ) -> Result<SeriesPlace, AddError> {
         let owner = self.shards.owner(name, self.sender);
         if self.shards.len() >= self.max_series {
             let series = self.shards.make_room(&mut self.long_idle, (name, &owner), self.tick)?;
@@ -382,14 +370,15 @@ impl LiveSeries {
         let top = &mut self.top;
         let stored = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
         let named = (stored, is_plain_path(name));
+        let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
-        let slot = self.shards.insert(key.shard, series, owner, self.tick);
+        let place = self.shards.insert(key.shard, series, owner, self.tick);
         let room = self.max_series.saturating_sub(self.shards.len());
-        self.shards.note_newest(key.shard, slot, room);
+        self.shards.note_newest(place, room);
         if outcome.original.is_some() {
-            self.shards.all[key.shard].set_source(slot.at, outcome.original);
+            self.shards.all[key.shard].set_source(place.slot().at, outcome.original);
         }
-        Ok(slot)
+        Ok(place)
     }
 
     /// Creates a series from its saved values.
@@ -398,7 +387,6 @@ impl LiveSeries {
         saved: SavedSeries<'_>,
         policy: Option<u16>,
     ) -> Option<Result<(), AddError>> {
-        let key = SeriesKey::new(self.shards.hash(saved.name), saved.kind);
         let Some(policy) = policy else { return Some(Err(AddError::ByRule)) };
         if saved.kind == MetricKind::Gauge
             && self.rules.policies.at(policy).forgets_gauge(saved.idle)
@@ -406,19 +394,20 @@ impl LiveSeries {
             return Some(Ok(())); // another configuration kept its level for longer
         }
         let outcome = RuleOutcome { policy, original: saved.original };
-        let slot = match self.create_with(saved.name, saved.kind, &key, outcome) {
-            Ok(slot) => slot,
+        let hash = self.shards.hash(saved.name);
+        let place = match self.create_with(saved.name, hash, saved.kind, outcome) {
+            Ok(place) => place,
             Err(error) => return Some(Err(error)),
         };
         // It counts as one more interval. Otherwise the series could make room for a new name while
         // it has restored values, and they would be lost.
-        self.shards.all[key.shard].owner_mut(slot.at as usize).note_interval();
-        let series = self.shards.get_mut(key.shard, slot).expect("created just now");
+        self.shards.all[place.shard()].owner_mut(place.at()).note_interval();
+        let series = self.shards.get_mut(place).expect("created just now");
         let restored = series.restore(saved, self.tick, &mut self.pool, None);
-        self.largest.note(self.pool.take_grown(), Holder::new(key.shard, slot));
+        self.largest.note(self.pool.take_grown(), place);
         self.pool.take_refused();
         if !matches!(restored, Some(Ok(()))) {
-            self.discard(key.shard, slot);
+            self.discard(place);
         }
         restored
     }

@@ -56,7 +56,7 @@ pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use raw::Audience;
 pub use records::{ClosedTiming, LastInterval, TimingTotals};
 pub use seeds::Seeds;
-pub use shard::{NameHash, PackedPlace, SeriesSlot};
+pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::{Cursor, SeriesCounts};
 pub use sketch::Sketch;
 pub use stored_name::StoredName;

@@ -49,8 +49,39 @@ pub struct SeriesSlot {
     pub(super) at: u32,
 }
 
-/// The shard and the slot of a series in eight bytes, for long lists. A walk over the table meets
-/// the series in the order of their places.
+/// The shard and the slot of a series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesPlace {
+    shard: u16,
+    slot: SeriesSlot,
+}
+
+impl SeriesPlace {
+    #[inline]
+    pub fn new(shard: usize, slot: SeriesSlot) -> Self {
+        #[allow(clippy::cast_possible_truncation)] // there are 256
+        Self { shard: shard as u16, slot }
+    }
+
+    #[inline]
+    pub fn shard(self) -> usize {
+        usize::from(self.shard)
+    }
+
+    #[inline]
+    pub fn slot(self) -> SeriesSlot {
+        self.slot
+    }
+
+    /// The position of the series in its shard.
+    #[inline]
+    pub(super) fn at(self) -> usize {
+        self.slot.at as usize
+    }
+}
+
+/// A place in eight bytes, for long lists. A walk over the table meets the series in the order of
+/// these places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackedPlace {
     /// The shard in the first byte, and the position in the others.
@@ -61,17 +92,14 @@ pub struct PackedPlace {
 impl PackedPlace {
     /// Returns `None` for a position that does not fit. It would need a table with four billion
     /// series.
-    pub(super) fn new(shard: usize, slot: SeriesSlot) -> Option<Self> {
-        let shard = u32::try_from(shard).ok()?;
-        (slot.at >> 24 == 0).then_some(Self { at: shard << 24 | slot.at, hash: slot.hash })
+    pub(super) fn new(SeriesPlace { shard, slot }: SeriesPlace) -> Option<Self> {
+        let at = u32::from(shard) << 24 | slot.at;
+        (slot.at >> 24 == 0).then_some(Self { at, hash: slot.hash })
     }
 
-    pub fn shard(self) -> usize {
-        (self.at >> 24) as usize
-    }
-
-    pub fn slot(self) -> SeriesSlot {
-        SeriesSlot { hash: self.hash, at: self.at & 0x00ff_ffff }
+    pub fn unpacked(self) -> SeriesPlace {
+        let slot = SeriesSlot { hash: self.hash, at: self.at & 0x00ff_ffff };
+        SeriesPlace::new((self.at >> 24) as usize, slot)
     }
 }
 

@@ -11,7 +11,9 @@ use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
-use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::shard::{
+    NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard,
+};
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::Generations;
@@ -135,14 +137,10 @@ impl Shards {
         self.raw.as_ref().is_some_and(|raw| raw.has_source(kind, clean))
     }
 
-    /// Whether there is a series with the clean name of a merged series.
-    pub(super) fn has_clean_twin(&self, shard: usize, slot: SeriesSlot) -> bool {
-        self.clean_twin(shard, slot).is_some()
-    }
-
-    /// Returns the series with the clean name of a merged series.
-    pub(super) fn clean_twin(&self, shard: usize, slot: SeriesSlot) -> Option<(usize, SeriesSlot)> {
-        let merged = self.all[shard].at(slot.at as usize)?;
+    /// Returns the series with the clean name of a merged series. Returns `None` if there is none,
+    /// or if the series at `place` is not merged.
+    pub(super) fn series_of_clean_name(&self, place: SeriesPlace) -> Option<SeriesPlace> {
+        let merged = self.all[place.shard()].at(place.at())?;
         if !is_merged(merged.name().bare()) {
             return None;
         }
@@ -163,10 +161,10 @@ impl Shards {
         &self.all[number % SHARDS]
     }
 
-    /// Returns the shard and the slot of a series.
-    pub(super) fn find(&self, kind: MetricKind, name: &[u8]) -> Option<(usize, SeriesSlot)> {
+    /// Returns the place of a series.
+    pub(super) fn find(&self, kind: MetricKind, name: &[u8]) -> Option<SeriesPlace> {
         let key = SeriesKey::new(self.hash(name), kind);
-        self.find_by(&key, kind, name).map(|slot| (key.shard, slot))
+        self.find_by(&key, kind, name).map(|slot| SeriesPlace::new(key.shard, slot))
     }
 
     #[inline]
@@ -222,29 +220,29 @@ impl Shards {
         }
     }
 
-    /// Returns the key and the slot of the series that has an alias. Returns `None` while there is
-    /// a merged series, since a sample may have to be added to that one, too.
+    /// Returns the place of the series that has an alias. Returns `None` while there is a merged
+    /// series, since a sample may have to be added to that one, too.
     pub(super) fn find_raw(
         &mut self,
         raw: RawKey,
         kind: MetricKind,
         tick: u32,
-    ) -> Option<(SeriesKey, SeriesSlot)> {
+    ) -> Option<SeriesPlace> {
         if self.has_merged() {
             return None;
         }
         let (shard, at) = self.aliases.find(raw, kind, tick)?;
-        let slot = self.all[shard].slot(at);
-        Some((SeriesKey { shard, hash: slot.hash }, slot))
+        Some(SeriesPlace::new(shard, self.all[shard].slot(at)))
     }
 
-    pub(super) fn get(&self, shard: usize, slot: SeriesSlot) -> Option<&Series> {
-        self.all[shard].at(slot.at as usize).filter(|series| series.hash == slot.hash)
+    pub(super) fn get(&self, place: SeriesPlace) -> Option<&Series> {
+        let series = self.all[place.shard()].at(place.at());
+        series.filter(|series| series.hash == place.slot().hash)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<&mut Series> {
-        self.all[shard % SHARDS].get_mut(slot)
+    pub(super) fn get_mut(&mut self, place: SeriesPlace) -> Option<&mut Series> {
+        self.all[place.shard() % SHARDS].get_mut(place.slot())
     }
 
     /// The owner of a new series of this name.
@@ -259,7 +257,7 @@ impl Shards {
         series: Series,
         owner: Owner,
         tick: u32,
-    ) -> SeriesSlot {
+    ) -> SeriesPlace {
         self.budget.add(&owner);
         self.len += 1;
         self.revision += 1;
@@ -269,14 +267,15 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name().text(&mut self.tags), tick);
         }
-        self.all[shard].insert(series, owner, self.keeps_totals)
+        SeriesPlace::new(shard, self.all[shard].insert(series, owner, self.keeps_totals))
     }
 
     /// Takes a series out, if it is still there.
-    pub(super) fn take(&mut self, shard: usize, slot: SeriesSlot) -> Option<Series> {
-        let series = self.all[shard].take(slot)?;
-        self.budget.remove(self.all[shard].owner(slot.at as usize));
-        self.aliases.remove_all(shard, slot.at);
+    pub(super) fn take(&mut self, place: SeriesPlace) -> Option<Series> {
+        let shard = &mut self.all[place.shard()];
+        let series = shard.take(place.slot())?;
+        self.budget.remove(shard.owner(place.at()));
+        self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
@@ -369,9 +368,9 @@ impl Shards {
                     && series.has_value()
                 {
                     let known = (total.copied(), original.name());
-                    let at = (cursor.shard, slot);
+                    let place = SeriesPlace::new(cursor.shard, slot);
                     let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-                    visit(Visited::new(series, known, at, names, policies, tick));
+                    visit(Visited::new(series, known, place, names, policies, tick));
                 }
                 cursor.at += 1;
             }
@@ -394,25 +393,26 @@ impl Shards {
     /// See [`Table::visit_one`](super::Table::visit_one).
     pub(super) fn visit_one<'a>(
         &'a mut self,
-        at: (usize, SeriesSlot),
+        place: SeriesPlace,
         policies: &'a Generations,
         tick: u32,
     ) -> Option<Visited<'a>> {
-        let Placed { slot, series, total, original } = self.all[at.0].at_mut(at.1.at as usize)?;
+        let Placed { slot, series, total, original } =
+            self.all[place.shard()].at_mut(place.at())?;
         let known = (total.copied(), original.name());
-        let is_it = slot == at.1 && series.has_value();
+        let is_it = slot == place.slot() && series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-        is_it.then(|| Visited::new(series, known, at, names, policies, tick))
+        is_it.then(|| Visited::new(series, known, place, names, policies, tick))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
     /// place. With `tick`, it includes the interval that the sweep will still send as this series.
-    pub(super) fn total(&self, shard: usize, slot: SeriesSlot, tick: Option<u32>) -> RunningTotal {
-        let shard = &self.all[shard];
-        let Some(series) = shard.at(slot.at as usize) else { return RunningTotal::default() };
+    pub(super) fn total(&self, place: SeriesPlace, tick: Option<u32>) -> RunningTotal {
+        let shard = &self.all[place.shard()];
+        let Some(series) = shard.at(place.at()) else { return RunningTotal::default() };
         let unclosed = tick.map_or(0.0, |tick| series.unclosed(tick));
         RunningTotal {
-            count: shard.total(slot.at as usize).map(|total| series.total(total) + unclosed),
+            count: shard.total(place.at()).map(|total| series.total(total) + unclosed),
             timing: series.timing().cloned().map(Box::new),
         }
     }
@@ -425,8 +425,8 @@ impl Shards {
         total: RunningTotal,
         pool: &mut Pool,
     ) {
-        let Some((shard, slot)) = self.find(kind, name) else { return };
-        let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Some(place) = self.find(kind, name) else { return };
+        let Some(placed) = self.all[place.shard()].at_mut(place.at()) else { return };
         let Placed { series, total: count, .. } = placed;
         if let (Some(count), Some(total)) = (count, total.count) {
             *count = total;
@@ -447,7 +447,7 @@ impl Shards {
             let Some(holder) = largest.pop() else { return };
             // The note may be stale. Condensing a small or another series does no harm: it frees
             // little, and the next note follows.
-            if let Some(series) = self.get_mut(holder.shard as usize, holder.slot) {
+            if let Some(series) = self.get_mut(holder) {
                 series.condense(tick, pool);
                 largest.note(pool.take_grown(), holder);
             }
@@ -464,8 +464,8 @@ impl Shards {
         pool: &mut Pool,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
-        let Some((shard, slot)) = self.find(kind, name) else { return };
-        let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Some(place) = self.find(kind, name) else { return };
+        let Some(placed) = self.all[place.shard()].at_mut(place.at()) else { return };
         let Placed { series, total, .. } = placed;
         let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, tick);
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
@@ -478,23 +478,22 @@ impl Shards {
     /// evicted for it.
     fn take_idle(&mut self, long_idle: &mut LongIdle, newcomer: &Owner) -> Option<Series> {
         while let Some(idle) = long_idle.ready().first().copied() {
-            if !idle.may_go_for(newcomer, self.budget.culprit()) {
+            if !idle.can_be_evicted_for(newcomer, self.budget.culprit()) {
                 return None;
             }
             long_idle.next();
-            let shard = usize::from(idle.shard);
             // The place may hold another series by now, or this one may have had a sample.
             let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
-            if self.get_mut(shard, idle.slot).filter(is_still_idle).is_none() {
+            if self.get_mut(idle.place).filter(is_still_idle).is_none() {
                 continue;
             }
-            if self.has_clean_twin(shard, idle.slot) {
-                // A merged series stays while a series with its clean name (the twin) exists.
-                // Otherwise destinations with cleaned names would get the values of the twin alone.
-                // The twin has been idle for as long, so it is evicted itself.
+            if self.series_of_clean_name(idle.place).is_some() {
+                // A merged series stays while there is a series with its clean name. Otherwise
+                // destinations with cleaned names would get the values of that one alone. It has
+                // been idle for as long, so it is evicted itself.
                 continue;
             }
-            let series = self.take(shard, idle.slot);
+            let series = self.take(idle.place);
             if series.is_some() {
                 return series;
             }
@@ -530,48 +529,47 @@ impl Shards {
     /// place.
     #[cold]
     fn take_newest(&mut self, newcomer: &Owner, tick: u32) -> Option<Series> {
-        if self.raw.is_some() || self.budget.gives_newest_to(newcomer) == 0 {
+        if self.raw.is_some() || self.budget.newest_to_evict_for(newcomer) == 0 {
             return None;
         }
         for _ in 0..NEWEST_TRIES {
-            let (shard, slot) = self.budget.take_newest()?;
-            if self.may_go(shard, slot, tick, self.budget.culprit()) {
-                return self.take(shard, slot);
+            let place = self.budget.take_newest()?;
+            if self.can_be_evicted(place, tick, self.budget.culprit()) {
+                return self.take(place);
             }
-            if self.get(shard, slot).is_some() {
+            if self.get(place).is_some() {
                 // Its group may be the culprit later.
-                self.budget.put_back(shard, slot);
+                self.budget.put_back(place);
             }
         }
         None
     }
 
     /// Whether a series of the culprit can be evicted because it is new.
-    pub(super) fn may_go(
+    pub(super) fn can_be_evicted(
         &self,
-        shard: usize,
-        slot: SeriesSlot,
+        place: SeriesPlace,
         tick: u32,
         culprit: Option<Group>,
     ) -> bool {
-        let Some(series) = self.get(shard, slot) else { return false };
-        let owner = self.all[shard].owner(slot.at as usize);
+        let Some(series) = self.get(place) else { return false };
+        let owner = self.all[place.shard()].owner(place.at());
         // An interval before the open one must have been sent, or the loss could not be counted.
         let has_one_interval = owner.had_one_interval(series.seen() == tick);
         has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
     }
 
     /// Notes that a series of a table with room for `room` more was created.
-    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot, room: usize) {
+    pub(super) fn note_newest(&mut self, place: SeriesPlace, room: usize) {
         if room < NEWEST_MAX {
-            self.budget.note_newest(shard, slot);
+            self.budget.note_newest(place);
         }
     }
 
     /// See [`Table::set_remembered`](super::Table::set_remembered).
     pub(super) fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
-        if let Some((shard, slot)) = self.find(kind, name)
-            && let Some(series) = self.get_mut(shard, slot)
+        if let Some(place) = self.find(kind, name)
+            && let Some(series) = self.get_mut(place)
         {
             series.set_remembered(is_remembered);
         }
@@ -587,14 +585,15 @@ impl Shards {
         policies: &Generations,
         records: &SideRecords,
     ) -> Option<(Vec<u8>, RunningTotal)> {
-        let (shard, slot) = self.find(kind, name)?;
-        let series = self.all[shard].at(slot.at as usize)?;
+        let place = self.find(kind, name)?;
+        let shard = &self.all[place.shard()];
+        let series = shard.at(place.at())?;
         if !series.has_value() || series.is_expired(tick, policies) {
             return None;
         }
         let mut record = Vec::new();
-        let original = self.all[shard].original(slot.at);
+        let original = shard.original(place.slot().at);
         series.save((name, original), tick, records, &mut record);
-        Some((record, self.total(shard, slot, Some(tick))))
+        Some((record, self.total(place, Some(tick))))
     }
 }

@@ -18,7 +18,7 @@ use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
 use super::seeds::Seeds;
-use super::shard::{NameHash, PackedPlace, SeriesSlot};
+use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::{Cursor, SeriesCounts};
 use super::table_rules::{RuleOutcome, TableRules};
 use super::top::{NewPrefix, Top};
@@ -152,9 +152,9 @@ impl Table {
         let kind = sample.kind().expect("a key/value is passed through");
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
         let own = self.raw_key(name, b"\n");
-        let place = if let Some((key, slot)) = self.live.shards.find_raw(own, kind, self.live.tick) {
-            self.live.add_in_slot(&key, slot, sample)?;
-            Some((key.shard, slot))
+        let place = if let Some(place) = self.live.shards.find_raw(own, kind, self.live.tick) {
+            self.live.add_at(place, sample)?;
+            Some(place)
         } else {
             self.add_by_rules(name, hash, sample)?
         };
@@ -164,15 +164,15 @@ impl Table {
         Ok(())
     }
 
-    /// From now on, lines with these keys are added to the series in a slot without being read.
+    /// From now on, lines with these keys are added to the series at a place without being read.
     fn note_aliases(
         &mut self,
         keys: impl IntoIterator<Item = RawKey>,
         kind: MetricKind,
-        (shard, slot): (usize, SeriesSlot),
+        place: SeriesPlace,
     ) {
         for key in keys {
-            self.live.shards.aliases.add(key, kind, (shard, slot.at), self.live.tick);
+            self.live.shards.aliases.add(key, kind, (place.shard(), place.slot().at), self.live.tick);
         }
     }
 
@@ -183,7 +183,7 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-    ) -> Result<Option<(usize, SeriesSlot)>, AddError> {
+    ) -> Result<Option<SeriesPlace>, AddError> {
         let resolved = self.live.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
         let original = resolved.name.as_ref().map(|_| name);
         let made = resolved.name.as_deref().unwrap_or(name);
@@ -286,8 +286,8 @@ impl Table {
     /// Adds a sample to the series that is found by a key. Returns `None`, and adds nothing, if
     /// there is none.
     pub fn add_aliased(&mut self, raw: RawKey, sample: Sample<'_>) -> Option<Result<(), AddError>> {
-        let (key, slot) = self.live.shards.find_raw(raw, sample.kind()?, self.live.tick)?;
-        Some(self.live.add_in_slot(&key, slot, sample))
+        let place = self.live.shards.find_raw(raw, sample.kind()?, self.live.tick)?;
+        Some(self.live.add_at(place, sample))
     }
 
     /// Whether rules change names, so that a name without tags is also found by its raw bytes.
@@ -320,7 +320,7 @@ impl Table {
         match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
             (Some(slot), _) if self.live.shards.revision() == revision => {
-                Some(self.live.add_plain(sample, slot))
+                Some(self.live.add_plain(sample, SeriesPlace::new(sample.key.shard, slot)))
             }
             (_, Lookup::Name(hash)) => {
                 may_create().then(|| self.add(sample.name, hash, sample.sample()))
@@ -399,8 +399,8 @@ impl Table {
             shards.close_one(kind, name, *tick, &rules.policies, pool, &mut close);
         }
         // From now on the series of the clean name is sent in place of the merged one.
-        if let Some((shard, slot)) = self.live.shards.find(kind, &merged) {
-            let total = self.live.shards.total(shard, slot, None);
+        if let Some(place) = self.live.shards.find(kind, &merged) {
+            let total = self.live.shards.total(place, None);
             self.live.shards.set_total(kind, &clean, total, &mut self.live.pool);
         }
         self.live.remove(kind, &merged, &mut close) || removed
@@ -448,16 +448,16 @@ impl Table {
         saved.name = &names.name;
         saved.original = names.original.as_deref();
         self.has_restored_merged |= has_all_samples;
-        if let Some((shard, slot)) = self.live.shards.find(saved.kind, saved.name) {
+        if let Some(place) = self.live.shards.find(saved.kind, saved.name) {
             if has_all_samples {
                 // The merged series was restored from one of the raw names already.
-                self.live.discard(shard, slot);
+                self.live.discard(place);
             } else if names.original.is_none() && (is_raw || self.has_restored_merged) {
                 return Some(Ok(()));
             } else {
                 // Rules make one series of two saved ones.
                 let LiveSeries { shards, pool, tick, .. } = &mut self.live;
-                let series = shards.get_mut(shard, slot).expect("it was found just now");
+                let series = shards.get_mut(place).expect("it was found just now");
                 return series.restore(saved, *tick, pool, Some(has_own_name));
             }
         }
@@ -503,16 +503,16 @@ impl Table {
         self.live.shards.look_up(kind, name, &self.live.rules.policies, self.live.tick)
     }
 
-    /// Returns the series in a slot. Returns `None` if it was removed, or its value was forgotten,
-    /// since the slot was looked up.
-    pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
-        self.live.shards.visit_one((shard, slot), &self.live.rules.policies, self.live.tick)
+    /// Returns the series at a place. Returns `None` if it was removed, or its value was forgotten,
+    /// since the place was looked up.
+    pub fn visit_one(&mut self, place: SeriesPlace) -> Option<Visited<'_>> {
+        self.live.shards.visit_one(place, &self.live.rules.policies, self.live.tick)
     }
 
     /// Whether there is a series with a value under this name, as the table holds it.
     pub fn has_series(&self, kind: MetricKind, name: &[u8]) -> bool {
         let LiveSeries { shards, rules, tick, .. } = &self.live;
-        let found = shards.find(kind, name).and_then(|(shard, slot)| shards.get(shard, slot));
+        let found = shards.find(kind, name).and_then(|place| shards.get(place));
         found.is_some_and(|series| {
             series.has_value() && !series.is_expired(*tick, &rules.policies)
         })
@@ -521,8 +521,8 @@ impl Table {
     /// Returns the name from which rules have made that of a series. Returns `None` if there is no
     /// such series, or if a client sends its own name.
     pub fn original_name(&self, kind: MetricKind, name: &[u8]) -> Option<&[u8]> {
-        let (shard, slot) = self.live.shards.find(kind, name)?;
-        self.live.shards.all[shard].original(slot.at)
+        let place = self.live.shards.find(kind, name)?;
+        self.live.shards.all[place.shard()].original(place.slot().at)
     }
 
     /// Returns the name of the series that the rules make of a name.
@@ -556,14 +556,14 @@ impl Table {
     /// read after the work on the one before.
     pub fn prefetch(&self, places: impl Iterator<Item = PackedPlace> + Clone) {
         let shards = &self.live.shards;
-        let series = |place: PackedPlace| shards.get(place.shard(), place.slot());
+        let series = |place: PackedPlace| shards.get(place.unpacked());
         // Each loop waits for one kind of memory: the series, then what it points to, and so on.
         let mut touched = 0;
         for series in places.clone().filter_map(series) {
             touched ^= u64::from(series.hash);
         }
         for place in places.clone() {
-            let total = shards.all[place.shard()].total(place.slot().at as usize);
+            let total = shards.all[place.unpacked().shard()].total(place.unpacked().at());
             touched ^= total.unwrap_or_default().to_bits();
             let Some(series) = series(place) else { continue };
             touched ^= u64::from(series.timing().is_some());

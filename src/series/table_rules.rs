@@ -14,7 +14,7 @@ use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::shard::{NameHash, OriginalName, SeriesSlot};
+use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
@@ -172,11 +172,12 @@ impl TableRules {
     pub(super) fn claim(
         &mut self,
         shards: &mut Shards,
-        (shard, slot): (usize, SeriesSlot),
+        place: SeriesPlace,
         made: RuleOutcome<'_>,
     ) {
         let Shards { all, tags, .. } = shards;
-        let Some(series) = all[shard].get_mut(slot) else { return };
+        let shard = &mut all[place.shard()];
+        let Some(series) = shard.get_mut(place.slot()) else { return };
         let policy = series.policy();
         let is_newest = self.policies.is_newest(policy);
         let is_abandoned = self.policies.is_abandoned(policy);
@@ -184,7 +185,7 @@ impl TableRules {
             self.change_policy(series, tags, made.policy);
         }
         if !is_newest || is_abandoned {
-            all[shard].set_source(slot.at, made.original);
+            shard.set_source(place.slot().at, made.original);
         }
     }
 
@@ -201,7 +202,6 @@ impl TableRules {
 
     /// Gives a series the policy that the newest rules have for it, before it is closed. Returns
     /// false if they drop it, or if it is a gauge whose level the rules before them have forgotten.
-    ///
     #[inline]
     pub(super) fn update(
         &mut self,

@@ -202,7 +202,7 @@ impl FamilyWalk {
             family.clear();
             put_family(family_kind(&visited), visited.name(), family);
             let hash = hasher.hash(family);
-            let Some(place) = visited.place().filter(|_| hash >= from) else { return };
+            let Some(place) = visited.packed_place().filter(|_| hash >= from) else { return };
             push_to(parts, 0, FamilyPlace { hash, place }, blocks);
         });
         if self.is_collected {
@@ -237,7 +237,7 @@ impl FamilyWalk {
             table.prefetch(ahead.map(|next| next.place));
         }
         self.next += 1;
-        let Some(mut visited) = table.visit_one(next.place.shard(), next.place.slot()) else {
+        let Some(mut visited) = table.visit_one(next.place.unpacked()) else {
             return true;
         };
         self.family.clear();

@@ -13,7 +13,7 @@ use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
-use super::super::shard::{SeriesKey, SeriesSlot};
+use super::super::shard::SeriesPlace;
 use super::super::shards::NEWEST_TRIES;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
@@ -36,8 +36,8 @@ pub enum PreviewDepth {
 pub struct Preview {
     /// The number of series that were copied.
     copied: usize,
-    /// Whether the series of a kind were copied, for each kind.
-    has: [bool; 4],
+    /// For each kind, whether the series of the name were copied.
+    has_copied: [bool; 4],
     depth: PreviewDepth,
     forecast: Forecast,
 }
@@ -67,13 +67,13 @@ impl Preview {
         };
         let copy = Table { live, is_direct: table.is_direct, has_restored_merged: false };
         let forecast = Forecast::default();
-        (Self { copied: 0, has: [false; 4], depth, forecast }, copy)
+        (Self { copied: 0, has_copied: [false; 4], depth, forecast }, copy)
     }
 
     /// Copies the series of a name that a sample of this kind may change. The caller must call this
     /// before it adds the sample to `copy`.
     pub fn prepare(&mut self, copy: &mut Table, table: &Table, kind: MetricKind, name: &[u8]) {
-        if std::mem::replace(&mut self.has[kind as usize], true) {
+        if std::mem::replace(&mut self.has_copied[kind as usize], true) {
             return;
         }
         let made = table.live.rules.made_of(name, |tag| copy.live.rules.deny(tag));
@@ -90,13 +90,15 @@ impl Preview {
         if is_nearly_full {
             self.forecast.create(&table.live, &newcomer, created, tries);
         }
-        self.copy(copy, table, kind, name, true);
+        let its_own = self.copy(copy, table, kind, name);
+        self.forecast.touch(its_own);
         if table.live.shards.raw.is_some() {
             let clean = cleaned(name);
             if !is_clean(name) {
-                self.copy(copy, table, kind, &clean, false);
+                self.copy(copy, table, kind, &clean);
             }
-            self.copy(copy, table, kind, &merged_name(&clean), true);
+            let merged = self.copy(copy, table, kind, &merged_name(&clean));
+            self.forecast.touch(merged);
         }
         if is_nearly_full {
             let most = NEW_SERIES_MAX.saturating_sub(created);
@@ -105,54 +107,60 @@ impl Preview {
         }
     }
 
-    /// Copies the series that the table holds under this name, if there is one. `is_touched` tells
-    /// whether the sample is for it.
+    /// Copies the series that the table holds under this name. Returns its place, or `None` if there
+    /// is no such series.
     fn copy(
         &mut self,
         copy: &mut Table,
         table: &Table,
         kind: MetricKind,
         name: &[u8],
-        is_touched: bool,
-    ) {
-        let Some((shard, slot)) = table.live.shards.find(kind, name) else { return };
-        let Some(series) = table.live.shards.get(shard, slot) else { return };
-        if self.forecast.has_evicted((shard, slot)) {
-            return; // for a series that the line has made before
-        }
-        if is_touched {
-            self.forecast.touch((shard, slot));
+    ) -> Option<SeriesPlace> {
+        let place = table.live.shards.find(kind, name)?;
+        if self.forecast.has_evicted(place) {
+            return None; // for a series that the line has made before
         }
         self.copied += 1;
-        let is_scalar = matches!(kind, MetricKind::Counter | MetricKind::Gauge);
-        let is_copied = is_scalar || self.depth == PreviewDepth::AllSamples;
-        if is_copied && !series.is_expired(table.live.tick, &table.live.rules.policies) {
-            let mut record = Vec::new();
-            let original = table.live.shards.all[shard].original(slot.at);
-            series.save((name, original), table.live.tick, &table.live.pool.records, &mut record);
-            // The memory of its samples is in use already.
-            let free = copy.live.pool.free();
-            copy.live.pool.limit(usize::MAX, table.live.pool.exactness);
-            let restored = copy.restore(In::new(&record), None, |idle| idle);
-            copy.live.pool.limit(free.saturating_add(copy.live.pool.used()), table.live.pool.exactness);
-            if restored == Some(Ok(())) && copy.live.shards.find(kind, name).is_some() {
-                return;
-            }
+        let original = table.live.shards.all[place.shard()].original(place.slot().at);
+        if !self.copy_values(copy, table, place, (name, original)) {
+            // It has no value, but its next sample needs no room for a new series. A rule may drop
+            // the name by now. The series then takes samples until it is closed.
+            let sent = original.unwrap_or_else(|| sent_name(name));
+            let resolved = copy.live.rules.resolve(sent, copy.hash(sent));
+            let policy = resolved.map_or(0, |resolved| resolved.policy);
+            let outcome = RuleOutcome { policy, original };
+            let created = copy.live.create_with(name, copy.hash(name), kind, outcome);
+            debug_assert!(created.is_ok(), "the copy has room for all series that exist");
         }
-        // It has no value, but its next sample needs no room for a new series. A rule may drop the
-        // name by now. The series then takes samples until it is closed.
-        let hash = copy.hash(name);
-        let original = table.live.shards.all[shard].original(slot.at);
-        let sent = original.unwrap_or_else(|| sent_name(name));
-        let resolved = copy.live.rules.resolve(sent, copy.hash(sent));
-        let made = RuleOutcome { policy: resolved.map_or(0, |resolved| resolved.policy), original };
-        let created = copy.live.create_with(name, kind, &SeriesKey::new(hash, kind), made);
-        debug_assert!(created.is_ok(), "the copy has room for all series that exist");
+        Some(place)
+    }
+
+    /// Creates the series at a place in the copy, with its values. Returns `false` if it has none
+    /// that are copied.
+    fn copy_values(
+        &self,
+        copy: &mut Table,
+        table: &Table,
+        place: SeriesPlace,
+        (name, original): (&[u8], Option<&[u8]>),
+    ) -> bool {
+        let LiveSeries { shards, rules, pool, tick, .. } = &table.live;
+        let Some(series) = shards.get(place) else { return false };
+        let is_scalar = matches!(series.kind(), MetricKind::Counter | MetricKind::Gauge);
+        let is_copied = is_scalar || self.depth == PreviewDepth::AllSamples;
+        if !is_copied || series.is_expired(*tick, &rules.policies) {
+            return false;
+        }
+        let mut record = Vec::new();
+        series.save((name, original), *tick, &pool.records, &mut record);
+        // The memory of its samples is in use already.
+        let free = copy.live.pool.free();
+        copy.live.pool.limit(usize::MAX, pool.exactness);
+        let restored = copy.restore(In::new(&record), None, |idle| idle);
+        copy.live.pool.limit(free.saturating_add(copy.live.pool.used()), pool.exactness);
+        restored == Some(Ok(())) && copy.live.shards.find(series.kind(), name).is_some()
     }
 }
-
-/// The position of a series.
-type SeriesPlace = (usize, SeriesSlot);
 
 /// The series that new ones would replace in a full table, and what the creations of a line have
 /// changed so far.
@@ -182,9 +190,9 @@ impl Forecast {
         self.evicted.contains(&place)
     }
 
-    /// Notes that a series gets a sample.
-    fn touch(&mut self, place: SeriesPlace) {
-        self.touched.push(place);
+    /// Notes that a series gets a sample, if there is one.
+    fn touch(&mut self, place: Option<SeriesPlace>) {
+        self.touched.extend(place);
     }
 
     /// Makes creations of the line, up to `created` of them in all.
@@ -204,10 +212,9 @@ impl Forecast {
             let taken = self
                 .take_idle(live, newcomer, tries)
                 .or_else(|| self.take_newest(live, newcomer));
-            let Some((shard, slot)) = taken else { return false };
-            let owner = live.shards.all[shard].owner(slot.at as usize);
-            self.groups.remove(owner);
-            self.evicted.push((shard, slot));
+            let Some(place) = taken else { return false };
+            self.groups.remove(live.shards.all[place.shard()].owner(place.at()));
+            self.evicted.push(place);
         }
         self.groups.add(&live.shards.budget, newcomer);
         self.created += 1;
@@ -220,17 +227,16 @@ impl Forecast {
         let shards = &live.shards;
         for _ in 0..tries {
             let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
-            if !idle.may_go_for(newcomer, self.groups.culprit(&shards.budget)) {
+            if !idle.can_be_evicted_for(newcomer, self.groups.culprit(&shards.budget)) {
                 return None;
             }
             self.idle += 1;
-            let place = (usize::from(idle.shard), idle.slot);
-            let series = shards.get(place.0, place.1);
+            let series = shards.get(idle.place);
             let is_still_idle = series.is_some_and(|series| series.seen() == idle.seen);
-            if is_still_idle && self.is_as_before(place) {
-                let twin = shards.clean_twin(place.0, place.1);
-                if twin.is_none_or(|twin| self.has_evicted(twin)) {
-                    return Some(place);
+            if is_still_idle && self.is_as_before(idle.place) {
+                let of_clean_name = shards.series_of_clean_name(idle.place);
+                if of_clean_name.is_none_or(|place| self.has_evicted(place)) {
+                    return Some(idle.place);
                 }
             }
         }
@@ -240,7 +246,7 @@ impl Forecast {
     /// Takes the newest series of the culprit that is not known yet.
     fn take_newest(&mut self, live: &LiveSeries, newcomer: &Owner) -> Option<SeriesPlace> {
         let shards = &live.shards;
-        if shards.raw.is_some() || self.groups.gives_newest_to(&shards.budget, newcomer) == 0 {
+        if shards.raw.is_some() || self.groups.newest_to_evict_for(&shards.budget, newcomer) == 0 {
             return None;
         }
         for _ in 0..NEWEST_TRIES {
@@ -253,18 +259,18 @@ impl Forecast {
             } else {
                 self.put_back.pop_front()?
             };
-            let Some((shard, slot)) = next else {
+            let Some(place) = next else {
                 self.put_back.push_back(None);
                 continue;
             };
-            if shards.get(shard, slot).is_none() || self.has_evicted((shard, slot)) {
+            if shards.get(place).is_none() || self.has_evicted(place) {
                 continue;
             }
             let culprit = self.groups.culprit(&shards.budget);
-            if self.is_as_before((shard, slot)) && shards.may_go(shard, slot, live.tick, culprit) {
-                return Some((shard, slot));
+            if self.is_as_before(place) && shards.can_be_evicted(place, live.tick, culprit) {
+                return Some(place);
             }
-            self.put_back.push_back(Some((shard, slot)));
+            self.put_back.push_back(Some(place));
         }
         None
     }
