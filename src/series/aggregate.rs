@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::bounds::AddError;
 use super::closed::{Closed, PendingInterval, Values};
 use super::distinct::Members;
-use super::hashed::HashedSample;
+use super::hashing::HashedSample;
 use super::memory::Pool;
 use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
 use super::saved::SavedSeries;

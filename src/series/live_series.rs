@@ -14,11 +14,10 @@ use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness};
 use super::closed::Closed;
 use super::eviction::{Evicted, Idleness, LARGE, Largest, LongIdle};
-use super::hashed::HashedSample;
+use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
-use super::seeds::{MemberHasher, Seeds};
 use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace};
 use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
@@ -96,7 +95,7 @@ impl LiveSeries {
 
     /// Adds a sample to the series at a place.
     pub(super) fn add_at(&mut self, place: SeriesPlace, sample: Sample<'_>) -> Result<(), AddError> {
-        let sample = HashedSample::new(sample, |member| self.members.hash(member));
+        let sample = HashedSample::new(sample, &self.members);
         let series = self.shards.get_mut(place).expect("found or created just now");
         series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
@@ -123,7 +122,7 @@ impl LiveSeries {
         if added.is_ok() && self.pool.is_small_growth(grown) {
             return added;
         }
-        let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
+        let hashed = HashedSample::new(sample.sample(), &self.members);
         self.free_memory_and_retry(place, added, grown, hashed)
     }
 

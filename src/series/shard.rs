@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::aggregate::Series;
+use super::hashing::spread;
 use super::owner::Owner;
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
@@ -306,10 +307,4 @@ impl Shard {
             (SeriesSlot { hash: series.hash, at }, series)
         })
     }
-}
-
-/// Spreads the 32 bits of a stored hash over the 64 bits that the index needs. The control bytes of
-/// the index use the highest bits.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
