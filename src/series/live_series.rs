@@ -345,7 +345,7 @@ impl LiveSeries {
             }
         };
         if !is_merged(name) {
-            self.top.series(name, self.tick, |text| self.shards.hash(text).0);
+            self.top.count_new_series(name, self.tick, |text| self.shards.hash(text).0);
         }
         self.create_with(name, hash, kind, outcome)
     }
@@ -367,7 +367,7 @@ impl LiveSeries {
         let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
         let top = &mut self.top;
-        let stored = StoredName::new(name, tags, |tag| top.tag(tag, |text| names.hash_one(text)));
+        let stored = StoredName::new(name, tags, |tag| top.count_new_tag(tag, |text| names.hash_one(text)));
         let named = (stored, is_plain_path(name));
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
