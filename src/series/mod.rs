@@ -20,6 +20,7 @@ mod distinct;
 mod eviction;
 mod frequent;
 mod hashing;
+mod intervals;
 mod live_series;
 mod memory;
 mod moments;
@@ -37,8 +38,8 @@ mod table_rules;
 mod tag_keys;
 mod tag_limits;
 mod tag_store;
+mod timing_samples;
 mod top;
-mod values;
 mod visited;
 
 pub use aggregate::Series;
