@@ -9,7 +9,7 @@ use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, Sources, read, read_value,
+    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, FigureSources, read, read_value,
     write_metrics,
 };
 use statsd::ingest::bind::Purpose;
@@ -46,8 +46,8 @@ impl Parts {
         }
     }
 
-    fn sources(&self) -> Sources<'_> {
-        Sources {
+    fn sources(&self) -> FigureSources<'_> {
+        FigureSources {
             engine: &self.engine,
             sinks: &self.sinks,
             flush: &self.flush,
