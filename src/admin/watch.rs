@@ -240,7 +240,7 @@ type WatcherList = Vec<Rc<RefCell<Watcher>>>;
 fn held(engine: &Engine, line: &SievedLine<'_>) -> [bool; 4] {
     let Some(name) = line.series else { return [false; 4] };
     let mut held = line.kinds();
-    for kind in [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set] {
+    for kind in MetricKind::ALL {
         let is_held = &mut held[kind as usize];
         *is_held = *is_held && engine.table().has_series(kind, name);
     }

@@ -114,7 +114,7 @@ impl Encoders {
     }
 
     /// Returns the same encoders without anything encoded. Their ids are the same, too.
-    pub(super) fn twin(&self) -> Self {
+    pub(super) fn empty_copy(&self) -> Self {
         let of = |row: &Row| (row.format.clone(), row.namespace.clone(), row.own_figures);
         let rows: Vec<_> = self.rows.iter().map(of).collect();
         let wanted = rows.iter().map(|(format, space, own)| (format.clone(), space, *own));

@@ -130,13 +130,8 @@ fn each_value(
         }
         FigureReader::Kinds => {
             let kinds = from.engine.table().counts().kinds;
-            for (kind, name) in [
-                (MetricKind::Counter, "counter"),
-                (MetricKind::Gauge, "gauge"),
-                (MetricKind::Timing, "timer"),
-                (MetricKind::Set, "set"),
-            ] {
-                out(Some(name), kinds[kind as usize] as f64, None);
+            for kind in MetricKind::ALL {
+                out(Some(kind.name()), kinds[kind as usize] as f64, None);
             }
         }
         FigureReader::Listener(value) => from.each_listener(&mut |name, figures| {

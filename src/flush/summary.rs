@@ -80,8 +80,8 @@ impl Summarizer {
         self.seconds = seconds;
     }
 
-    /// Makes the summary of a closed series.
-    /// Adds it to the record of a timing, if there is one.
+    /// Makes the summary of a closed series. Adds the interval to the record of a timing, if there
+    /// is one.
     pub fn closed<'a>(&'a mut self, audience: Audience, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
         let plan = &closed.policy.plan;

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use super::binary;
 use super::grammar::{Dialect, Grammar, PackedValues};
-use super::group::{Samples, Section, sections};
+use super::group::{LineContext, Samples, Section, sections};
 use super::names::NameWriter;
 use super::number::seconds;
 use super::reject::Reject;
@@ -37,8 +37,7 @@ pub struct MetricLine<'a> {
     /// dropped.
     pub has_unread_tags: bool,
     body: &'a [u8],
-    is_tagged: bool,
-    packed_values: PackedValues,
+    context: LineContext,
 }
 
 /// The result of reading the sections of a line.
@@ -70,13 +69,14 @@ pub struct BinaryMessage<'a> {
 
 impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, self.timestamp.is_some(), self.is_tagged, self.packed_values)
+        Samples::new(self.body, self.context)
     }
 }
 
 impl<'a> RawLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, false, true, self.packed_values)
+        let packed_values = self.packed_values;
+        Samples::new(self.body, LineContext { is_timed: false, is_tagged: true, packed_values })
     }
 }
 
@@ -137,8 +137,9 @@ impl LineReader {
         let LineSections { timestamp, is_tagged } = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
         let packed_values = self.grammar.packed_values;
+        let context = LineContext { is_timed: timestamp.is_some(), is_tagged, packed_values };
         let has_unread_tags = bare.has_unread_tags;
-        Ok(MetricLine { name, timestamp, has_unread_tags, body, is_tagged, packed_values })
+        Ok(MetricLine { name, timestamp, has_unread_tags, body, context })
     }
 
     /// Reads a message of statsite's binary protocol, which must end where `message` ends. Its key

@@ -101,7 +101,7 @@ impl Shards {
     }
 
     /// Returns shards without series, in which each name has the same hash.
-    pub(super) fn empty_twin(&self) -> Self {
+    pub(super) fn empty_copy(&self) -> Self {
         Self {
             names: self.names.clone(),
             raw: self.raw.as_ref().map(|_| RawNames::new(self.names.clone())),

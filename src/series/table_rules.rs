@@ -18,8 +18,8 @@ use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
-use crate::policy::{Generations, LimitedTag, Resolved, Rules, tags_of};
-use crate::protocol::{cleaned, is_clean};
+use crate::policy::{Generations, LimitedTag, Resolved, Rules};
+use crate::protocol::{cleaned, is_clean, tags_of};
 
 /// The rules of a table.
 #[derive(Debug)]
@@ -65,9 +65,9 @@ impl TableRules {
     }
 
     /// Returns the same rules for a copy of the table, without series.
-    pub(super) fn twin(&self) -> Self {
+    pub(super) fn unused_copy(&self) -> Self {
         Self {
-            policies: self.policies.twin(),
+            policies: self.policies.unused_copy(),
             limits: TagLimits::new(self.names.clone()),
             names: self.names.clone(),
             changes_names: self.changes_names,
@@ -251,17 +251,17 @@ impl TableRules {
 
     /// Whether [`replace`](Self::replace) may be called with these rules.
     pub(super) fn can_replace(&self, rules: &Rules, interval: Duration) -> bool {
-        !self.has_old_policies || self.policies.are(rules, interval)
+        !self.has_old_policies || self.policies.are_made_from(rules, interval)
     }
 
     /// Sets other rules. Each series gets its new policy when it is closed next. Returns whether
     /// they may make other names.
     pub(super) fn replace(&mut self, rules: &Rules, interval: Duration) -> bool {
         assert!(self.can_replace(rules, interval), "a series has one of two policies");
-        if self.policies.are(rules, interval) {
+        if self.policies.are_made_from(rules, interval) {
             return false;
         }
-        let names_change = self.policies.name_otherwise(rules);
+        let names_change = self.policies.may_make_other_names(rules);
         self.has_old_policies = true;
         self.policies.replace(rules, interval);
         self.changes_names = self.policies.change_names();

@@ -53,8 +53,8 @@ impl Preview {
         // makes room. So only a table without such a series is short of memory here.
         let free = if table.live.largest.is_empty() { table.live.pool.free() } else { usize::MAX };
         let live = LiveSeries {
-            shards: table.live.shards.empty_twin(),
-            rules: table.live.rules.twin(),
+            shards: table.live.shards.empty_copy(),
+            rules: table.live.rules.unused_copy(),
             members: table.live.members,
             pool: Pool::new(free, table.live.pool.exactness),
             largest: Largest::new(free),
