@@ -16,6 +16,7 @@ use super::closed::Closed;
 use super::eviction::{Evicted, Idleness, LARGE, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
+use super::owner::Owner;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
 use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace};
@@ -46,6 +47,9 @@ pub(super) struct LiveSeries {
     /// The number of the last tick, which began the open interval.
     pub(super) tick: u32,
 }
+
+/// The newest series that are checked for one that makes room, so that a creation stays short.
+pub(super) const NEWEST_TRIES: usize = 64;
 
 impl LiveSeries {
     /// See [`Table::new`](super::Table::new).
@@ -239,6 +243,23 @@ impl LiveSeries {
         self.max_series = bounds.max_series;
     }
 
+    /// Closes the unclosed interval of a series that stays in the table.
+    pub(super) fn close_one(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        let Self { shards, rules, pool, tick, .. } = self;
+        let Some(place) = shards.find(kind, name) else { return };
+        let Some(placed) = shards.all[place.shard()].at_mut(place.at()) else { return };
+        let Placed { series, total, .. } = placed;
+        let audience = Audience::of(shards.raw.as_ref(), series, &mut shards.tags, *tick);
+        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+        series.close(*tick, &rules.policies, (pool, &mut shards.tags), total, &mut close);
+        pool.take_grown();
+    }
+
     /// Removes the series that the table holds under this name. See
     /// [`Table::remove`](super::Table::remove).
     pub(super) fn remove(
@@ -295,7 +316,7 @@ impl LiveSeries {
         sample: HashedSample,
     ) -> Result<(), AddError> {
         self.largest.note(grown, place);
-        self.shards.condense(&mut self.largest, &mut self.pool, self.tick);
+        self.condense();
         if added != Err(AddError::NoMemory) {
             return added;
         }
@@ -306,6 +327,25 @@ impl LiveSeries {
         added
     }
 
+    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
+    /// condenses at most a few.
+    fn condense(&mut self) {
+        const AT_ONCE: usize = 16;
+        let needed = self.pool.take_refused();
+        for _ in 0..AT_ONCE {
+            if self.pool.has_room(needed) {
+                return;
+            }
+            let Some(largest) = self.largest.pop() else { return };
+            // The note may be stale. Condensing a small or another series does no harm: it frees
+            // little, and the next note follows.
+            if let Some(series) = self.shards.get_mut(largest) {
+                series.condense(self.tick, &mut self.pool);
+                self.largest.note(self.pool.take_grown(), largest);
+            }
+        }
+    }
+
     /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
     /// flush.
     #[cold]
@@ -314,6 +354,65 @@ impl LiveSeries {
             self.release(series);
             self.shards.counts.created -= 1; // it was never seen
         }
+    }
+
+    /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
+    /// the newest one of the largest group. Fails if there is none.
+    fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<Series, AddError> {
+        let Some(taken) = self.take_idle(newcomer).or_else(|| self.take_newest(newcomer)) else {
+            self.shards.budget.note_refused(name, *newcomer);
+            return Err(AddError::TooManySeries);
+        };
+        self.shards.counts.evicted += 1;
+        Ok(taken)
+    }
+
+    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
+    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
+    /// evicted for it.
+    fn take_idle(&mut self, newcomer: &Owner) -> Option<Series> {
+        while let Some(idle) = self.long_idle.ready().first().copied() {
+            if !idle.can_be_evicted_for(newcomer, self.shards.budget.culprit()) {
+                return None;
+            }
+            self.long_idle.next();
+            // The place may hold another series by now, or this one may have had a sample.
+            if self.shards.get(idle.place).is_none_or(|series| series.seen() != idle.seen) {
+                continue;
+            }
+            if self.shards.series_of_clean_name(idle.place).is_some() {
+                // A merged series stays while there is a series with its clean name. Otherwise
+                // destinations with cleaned names would get the values of that one alone. It has
+                // been idle for as long, so it is evicted itself.
+                continue;
+            }
+            let series = self.shards.take(idle.place);
+            if series.is_some() {
+                return series;
+            }
+        }
+        None
+    }
+
+    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
+    /// place.
+    #[cold]
+    fn take_newest(&mut self, newcomer: &Owner) -> Option<Series> {
+        let Self { shards, tick, .. } = self;
+        if shards.raw.is_some() || shards.budget.newest_to_evict_for(newcomer) == 0 {
+            return None;
+        }
+        for _ in 0..NEWEST_TRIES {
+            let place = shards.budget.take_newest()?;
+            if shards.can_be_evicted(place, *tick, shards.budget.culprit()) {
+                return shards.take(place);
+            }
+            if shards.get(place).is_some() {
+                // Its group may be the culprit later.
+                shards.budget.put_back(place);
+            }
+        }
+        None
     }
 
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
@@ -361,7 +460,7 @@ impl LiveSeries {
     ) -> Result<SeriesPlace, AddError> {
         let owner = self.shards.owner(name, self.sender);
         if self.shards.len() >= self.max_series {
-            let series = self.shards.make_room(&mut self.long_idle, (name, &owner), self.tick)?;
+            let series = self.make_room(name, &owner)?;
             self.evict(series);
         }
         let Shards { tags, names, .. } = &mut self.shards;

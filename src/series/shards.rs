@@ -3,10 +3,7 @@
 use super::aggregate::Series;
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
-use super::bounds::AddError;
 use super::budget::{Budget, NEWEST_MAX};
-use super::closed::Closed;
-use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
@@ -51,9 +48,6 @@ pub(super) struct Shards {
     pub(super) counts: SeriesCounts,
     pub(super) budget: Budget,
 }
-
-/// The newest series that are checked for one that makes room, so that a creation stays short.
-pub(super) const NEWEST_TRIES: usize = 64;
 
 /// The number of series, and what has happened to series since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -435,114 +429,11 @@ impl Shards {
         series.set_timing(total.timing, pool);
     }
 
-    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
-    /// condenses at most a few.
-    pub(super) fn condense(&mut self, largest: &mut Largest, pool: &mut Pool, tick: u32) {
-        const AT_ONCE: usize = 16;
-        let needed = pool.take_refused();
-        for _ in 0..AT_ONCE {
-            if pool.has_room(needed) {
-                return;
-            }
-            let Some(holder) = largest.pop() else { return };
-            // The note may be stale. Condensing a small or another series does no harm: it frees
-            // little, and the next note follows.
-            if let Some(series) = self.get_mut(holder) {
-                series.condense(tick, pool);
-                largest.note(pool.take_grown(), holder);
-            }
-        }
-    }
-
-    /// Closes the unclosed interval of a series that stays in the table.
-    pub(super) fn close_one(
-        &mut self,
-        kind: MetricKind,
-        name: &[u8],
-        tick: u32,
-        policies: &Generations,
-        pool: &mut Pool,
-        close: &mut impl FnMut(Audience, Closed<'_>),
-    ) {
-        let Some(place) = self.find(kind, name) else { return };
-        let Some(placed) = self.all[place.shard()].at_mut(place.at()) else { return };
-        let Placed { series, total, .. } = placed;
-        let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, tick);
-        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-        series.close(tick, policies, (pool, &mut self.tags), total, &mut close);
-        pool.take_grown();
-    }
-
-    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
-    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
-    /// evicted for it.
-    fn take_idle(&mut self, long_idle: &mut LongIdle, newcomer: &Owner) -> Option<Series> {
-        while let Some(idle) = long_idle.ready().first().copied() {
-            if !idle.can_be_evicted_for(newcomer, self.budget.culprit()) {
-                return None;
-            }
-            long_idle.next();
-            // The place may hold another series by now, or this one may have had a sample.
-            let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
-            if self.get_mut(idle.place).filter(is_still_idle).is_none() {
-                continue;
-            }
-            if self.series_of_clean_name(idle.place).is_some() {
-                // A merged series stays while there is a series with its clean name. Otherwise
-                // destinations with cleaned names would get the values of that one alone. It has
-                // been idle for as long, so it is evicted itself.
-                continue;
-            }
-            let series = self.take(idle.place);
-            if series.is_some() {
-                return series;
-            }
-        }
-        None
-    }
-
-    /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
-    /// the newest one of the largest group. Fails if there is none.
-    pub(super) fn make_room(
-        &mut self,
-        long_idle: &mut LongIdle,
-        (name, newcomer): (&[u8], &Owner),
-        tick: u32,
-    ) -> Result<Series, AddError> {
-        let idle = self.take_idle(long_idle, newcomer);
-        let Some(taken) = idle.or_else(|| self.take_newest(newcomer, tick)) else {
-            self.budget.note_refused(name, *newcomer);
-            return Err(AddError::TooManySeries);
-        };
-        self.counts.evicted += 1;
-        Ok(taken)
-    }
-
     /// Finds the largest groups again if the table is full.
     pub(super) fn end_sweep(&mut self, max_series: usize) {
         if self.len >= max_series {
             self.budget.end_sweep();
         }
-    }
-
-    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
-    /// place.
-    #[cold]
-    fn take_newest(&mut self, newcomer: &Owner, tick: u32) -> Option<Series> {
-        if self.raw.is_some() || self.budget.newest_to_evict_for(newcomer) == 0 {
-            return None;
-        }
-        for _ in 0..NEWEST_TRIES {
-            let place = self.budget.take_newest()?;
-            if self.can_be_evicted(place, tick, self.budget.culprit()) {
-                return self.take(place);
-            }
-            if self.get(place).is_some() {
-                // Its group may be the culprit later.
-                self.budget.put_back(place);
-            }
-        }
-        None
     }
 
     /// Whether a series of the culprit can be evicted because it is new.

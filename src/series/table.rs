@@ -394,8 +394,7 @@ impl Table {
         // Both series must be closed while the audience of the clean name is known.
         let merged = merged_name(&clean);
         for name in [&clean, &merged] {
-            let LiveSeries { shards, rules, pool, tick, .. } = &mut self.live;
-            shards.close_one(kind, name, *tick, &rules.policies, pool, &mut close);
+            self.live.close_one(kind, name, &mut close);
         }
         // From now on the series of the clean name is sent in place of the merged one.
         if let Some(place) = self.live.shards.find(kind, &merged) {

@@ -9,12 +9,11 @@ use std::collections::VecDeque;
 
 use super::super::budget::GroupChanges;
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
-use super::super::live_series::LiveSeries;
+use super::super::live_series::{LiveSeries, NEWEST_TRIES};
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
 use super::super::shard::SeriesPlace;
-use super::super::shards::NEWEST_TRIES;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
 use super::Table;
@@ -165,8 +164,8 @@ impl Preview {
 /// The series that new ones would replace in a full table, and what the creations of a line have
 /// changed so far.
 ///
-/// It repeats the steps of [`Shards::make_room`](super::super::shards::Shards::make_room). Each
-/// creation and eviction changes the counts of the groups, which decide the next eviction.
+/// It repeats the steps of `LiveSeries::make_room`. Each creation and eviction changes the counts of
+/// the groups, which decide the next eviction.
 #[derive(Clone, Debug, Default)]
 struct Forecast {
     groups: GroupChanges,
