@@ -367,7 +367,7 @@ impl Engine {
         for (name, value) in &closing.figures {
             out(&flush.summarizer.own(Subject::Own, name, *value));
         }
-        flush.summarizer.interval(self.flush_interval.as_secs_f64());
+        flush.summarizer.set_interval(self.flush_interval.as_secs_f64());
     }
 
     /// Removes a series. If the flush in progress has not closed it yet, it is closed first. The
@@ -425,13 +425,13 @@ impl Engine {
         self.intake.table.save(cursor, Some(MetricKind::Gauge), work, out, SERIES)
     }
 
-    /// Restores a state that was saved by a server with this flush `interval`: all of it, or only
-    /// its gauges. No sample may have arrived yet.
-    pub fn restore(&mut self, mut input: In<'_>, interval: Duration, gauges: bool) -> Restored {
-        let kind = gauges.then_some(MetricKind::Gauge);
-        if !gauges {
+    /// Restores a state that was saved by a server with this flush `interval`: all of it, or
+    /// `only_gauges`. No sample may have arrived yet.
+    pub fn restore(&mut self, mut input: In<'_>, interval: Duration, only_gauges: bool) -> Restored {
+        let kind = only_gauges.then_some(MetricKind::Gauge);
+        if !only_gauges {
             // The rates of the restored interval are computed with its own length.
-            self.flush.summarizer.interval(interval.as_secs_f64());
+            self.flush.summarizer.set_interval(interval.as_secs_f64());
         }
         let ratio = interval.as_secs_f64() / self.flush_interval.as_secs_f64();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates

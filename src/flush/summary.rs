@@ -76,7 +76,7 @@ impl Summarizer {
     }
 
     /// Sets the length of the next intervals.
-    pub fn interval(&mut self, seconds: f64) {
+    pub fn set_interval(&mut self, seconds: f64) {
         self.seconds = seconds;
     }
 

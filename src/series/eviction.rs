@@ -57,7 +57,7 @@ impl LongIdle {
     }
 
     /// Sets the number of idle flushes, from the next sweep on.
-    pub(super) fn wait(&mut self, after: u32) {
+    pub(super) fn set_after(&mut self, after: u32) {
         self.after = after;
     }
 
@@ -154,6 +154,7 @@ impl IdleSeries {
     }
 }
 
+/// Notes of the series that hold most memory in the open interval.
 #[derive(Debug)]
 pub(super) struct Largest {
     /// One list for each power of two of the bytes held, the smallest first.

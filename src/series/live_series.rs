@@ -239,7 +239,7 @@ impl LiveSeries {
         self.shards.keep_totals(bounds.keeps_totals);
         self.shards.aliases.limit(bounds.max_series);
         self.largest.limit(bounds.sample_memory);
-        self.long_idle.wait(flushes(bounds.evict_after, interval));
+        self.long_idle.set_after(flushes(bounds.evict_after, interval));
         self.max_series = bounds.max_series;
     }
 
