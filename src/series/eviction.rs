@@ -19,7 +19,7 @@ use std::collections::BinaryHeap;
 use super::aggregate::Series;
 use super::budget::Budget;
 use super::owner::{Group, Owner};
-use super::shard::SeriesPlace;
+use super::shard::{SeriesPlace, TakenSeries};
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new
 /// series costs no search.
@@ -134,7 +134,7 @@ impl Idleness {
 #[derive(Debug, Default)]
 pub(super) struct Evicted {
     /// Those with an interval that the sweep in progress must still close.
-    pub(super) open: Vec<Series>,
+    pub(super) open: Vec<TakenSeries>,
     /// The samples that they had in the open interval. They are lost.
     pub(super) samples: u64,
 }

@@ -19,7 +19,9 @@ use super::memory::Pool;
 use super::owner::Owner;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
-use super::shard::{NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace};
+use super::shard::{
+    NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
+};
 use super::shards::{Cursor, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
@@ -149,10 +151,9 @@ impl LiveSeries {
     ) -> bool {
         let mut left = work;
         let is_full = self.shards.len() >= self.max_series;
-        while let Some(series) = self.evicted.open.pop() {
-            left = left.saturating_sub(series.work());
-            let audience = self.shards.audience(&series, self.tick);
-            self.close_and_release(audience, series, OriginalName::only(&Vec::new()), &mut close);
+        while let Some(taken) = self.evicted.open.pop() {
+            left = left.saturating_sub(taken.series.work());
+            self.close_and_release(taken, &mut close);
             if left == 0 {
                 return false;
             }
@@ -191,8 +192,8 @@ impl LiveSeries {
         let is_kept = self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
         let policy = self.rules.policies.at(series.policy());
         if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
-            if let Some(series) = self.shards.take(place) {
-                self.release(series);
+            if let Some(taken) = self.shards.take(place) {
+                self.release(taken.series);
                 self.shards.counts.expired += 1;
             }
             return work;
@@ -272,24 +273,22 @@ impl LiveSeries {
         if !self.shards.get(place).is_some_and(Series::has_value) {
             return false; // as if it were removed already
         }
-        let original = self.shards.all[place.shard()].original(place.slot().at);
-        let original = vec![original.map(Box::from)];
-        let Some(series) = self.shards.take(place) else { return false };
-        let audience = self.shards.audience(&series, self.tick);
-        self.close_and_release(audience, series, OriginalName::only(&original), close);
+        let Some(taken) = self.shards.take(place) else { return false };
+        self.close_and_release(taken, close);
         true
     }
 
-    /// Closes the unclosed interval of a series that was taken out of its shard, if there is one,
-    /// and returns its memory to the pool. `original` is the name from which rules have made that of
-    /// the series.
+    /// Closes the unclosed interval of a series, if there is one, and returns its memory to the
+    /// pool.
     fn close_and_release(
         &mut self,
-        audience: Audience,
-        mut series: Series,
-        original: OriginalName<'_>,
+        taken: TakenSeries,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
+        let TakenSeries { mut series, original } = taken;
+        let audience = self.shards.audience(&series, self.tick);
+        let names = vec![original];
+        let original = OriginalName::only(&names);
         if self.rules.update(&mut series, original, &mut self.shards.tags, &mut self.pool) {
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
             let memory = (&mut self.pool, &mut self.shards.tags);
@@ -350,15 +349,15 @@ impl LiveSeries {
     /// flush.
     #[cold]
     pub(super) fn discard(&mut self, place: SeriesPlace) {
-        if let Some(series) = self.shards.take(place) {
-            self.release(series);
+        if let Some(taken) = self.shards.take(place) {
+            self.release(taken.series);
             self.shards.counts.created -= 1; // it was never seen
         }
     }
 
     /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
     /// the newest one of the largest group. Fails if there is none.
-    fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<Series, AddError> {
+    fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
         let Some(taken) = self.take_idle(newcomer).or_else(|| self.take_newest(newcomer)) else {
             self.shards.budget.note_refused(name, *newcomer);
             return Err(AddError::TooManySeries);
@@ -370,7 +369,7 @@ impl LiveSeries {
     /// Takes out the series that has been idle for longest, one of the culprit if there is one.
     /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
     /// evicted for it.
-    fn take_idle(&mut self, newcomer: &Owner) -> Option<Series> {
+    fn take_idle(&mut self, newcomer: &Owner) -> Option<TakenSeries> {
         while let Some(idle) = self.long_idle.ready().first().copied() {
             if !idle.can_be_evicted_for(newcomer, self.shards.budget.culprit()) {
                 return None;
@@ -386,9 +385,9 @@ impl LiveSeries {
                 // been idle for as long, so it is evicted itself.
                 continue;
             }
-            let series = self.shards.take(idle.place);
-            if series.is_some() {
-                return series;
+            let taken = self.shards.take(idle.place);
+            if taken.is_some() {
+                return taken;
             }
         }
         None
@@ -397,7 +396,7 @@ impl LiveSeries {
     /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
     /// place.
     #[cold]
-    fn take_newest(&mut self, newcomer: &Owner) -> Option<Series> {
+    fn take_newest(&mut self, newcomer: &Owner) -> Option<TakenSeries> {
         let Self { shards, tick, .. } = self;
         if shards.raw.is_some() || shards.budget.newest_to_evict_for(newcomer) == 0 {
             return None;
@@ -417,14 +416,14 @@ impl LiveSeries {
 
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
     /// before the tick, it is kept for that.
-    fn evict(&mut self, series: Series) {
-        if series.seen() == self.tick {
-            self.evicted.samples += u64::from(series.samples());
+    fn evict(&mut self, taken: TakenSeries) {
+        if taken.series.seen() == self.tick {
+            self.evicted.samples += u64::from(taken.series.samples());
         }
-        if series.is_closed(self.tick) {
-            self.release(series);
+        if taken.series.is_closed(self.tick) {
+            self.release(taken.series);
         } else {
-            self.evicted.open.push(series);
+            self.evicted.open.push(taken);
         }
     }
 
@@ -460,8 +459,8 @@ impl LiveSeries {
     ) -> Result<SeriesPlace, AddError> {
         let owner = self.shards.owner(name, self.sender);
         if self.shards.len() >= self.max_series {
-            let series = self.make_room(name, &owner)?;
-            self.evict(series);
+            let taken = self.make_room(name, &owner)?;
+            self.evict(taken);
         }
         let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);

@@ -124,7 +124,7 @@ pub(super) struct OriginalName<'a> {
 }
 
 impl<'a> OriginalName<'a> {
-    /// The name of a series that was taken out of its shard: the only one in `names`, if any.
+    /// The name of a [`TakenSeries`]: the only one in `names`, if any.
     pub(super) fn only(names: &'a Vec<Option<Box<[u8]>>>) -> Self {
         Self { of_shard: names, at: 0 }
     }
@@ -132,6 +132,14 @@ impl<'a> OriginalName<'a> {
     pub(super) fn name(self) -> Option<&'a [u8]> {
         self.of_shard.get(self.at)?.as_deref()
     }
+}
+
+/// A series that was taken out of its shard.
+#[derive(Debug)]
+pub(super) struct TakenSeries {
+    pub(super) series: Series,
+    /// The name from which rules have made that of the series.
+    pub(super) original: Option<Box<[u8]>>,
 }
 
 #[derive(Debug, Default)]
@@ -293,11 +301,12 @@ impl Shard {
     }
 
     /// Removes a series, and returns it if it was there.
-    pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<Series> {
+    pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<TakenSeries> {
         let entry = self.index.find_entry(spread(slot.hash), |known| *known == slot).ok()?;
         entry.remove();
-        self.set_source(slot.at, None);
-        Some(self.series.remove(slot.at as usize))
+        let at = slot.at as usize;
+        let original = self.sources.get_mut(at).and_then(Option::take);
+        Some(TakenSeries { series: self.series.remove(at), original })
     }
 
     /// Returns every series with its slot, in no order.

@@ -9,7 +9,7 @@ use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
 use super::shard::{
-    NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard,
+    NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries,
 };
 use super::tag_store::TagStore;
 use super::visited::Visited;
@@ -265,9 +265,10 @@ impl Shards {
     }
 
     /// Takes a series out, if it is still there.
-    pub(super) fn take(&mut self, place: SeriesPlace) -> Option<Series> {
+    pub(super) fn take(&mut self, place: SeriesPlace) -> Option<TakenSeries> {
         let shard = &mut self.all[place.shard()];
-        let series = shard.take(place.slot())?;
+        let taken = shard.take(place.slot())?;
+        let series = &taken.series;
         self.budget.remove(shard.owner(place.at()));
         self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
@@ -277,7 +278,7 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
-        Some(series)
+        Some(taken)
     }
 
     /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
