@@ -269,6 +269,7 @@ impl Engine {
     /// Takes in one message of statsite's binary protocol.
     pub fn binary(&mut self, message: &[u8]) {
         let intake = &mut self.intake;
+        intake.table.set_sender(intake.ledger.sender_id());
         intake.ledger.count(Own::MetricsReceived, 1);
         let parsed = match self.reader.read_binary(message) {
             Ok(parsed) => parsed,
