@@ -112,21 +112,13 @@ mod tests {
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId};
-    use crate::series::Audience;
 
     /// Returns the reason why a gauge of this name is left out, if it is, and the bytes of its line
     /// otherwise.
     fn encoded(mut graphite: Graphite, name: &str) -> Result<usize, RefusalReason> {
         graphite.begin(1, 1_700_000_000);
-        graphite.encode(&Summary {
-            subject: Subject::Gauge,
-            audience: Audience::Every,
-            name: name.as_bytes(),
-            has_plain_name: false,
-            figures: &[Figure { id: FigureId::VALUE, value: -1.5 }],
-            idle: false,
-            timestamp: None,
-        });
+        let figures = [Figure { id: FigureId::VALUE, value: -1.5 }];
+        graphite.encode(&Summary::new(Subject::Gauge, name.as_bytes(), &figures));
         graphite.chunks.end();
         let lines: Vec<_> = graphite.chunks.take().collect();
         match &graphite.take_refused()[..] {
