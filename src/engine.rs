@@ -428,7 +428,12 @@ impl Engine {
 
     /// Restores a state that was saved by a server with this flush `interval`: all of it, or
     /// `only_gauges`. No sample may have arrived yet.
-    pub fn restore(&mut self, mut input: In<'_>, interval: Duration, only_gauges: bool) -> Restored {
+    pub fn restore(
+        &mut self,
+        mut input: In<'_>,
+        interval: Duration,
+        only_gauges: bool,
+    ) -> Restored {
         let kind = only_gauges.then_some(MetricKind::Gauge);
         if !only_gauges {
             // The rates of the restored interval are computed with its own length.

@@ -6,7 +6,7 @@ use super::watch::Watch;
 use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
-use crate::figures::{FlushFigures, InUse, Rates, FigureSources};
+use crate::figures::{FigureSources, FlushFigures, InUse, Rates};
 use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;

@@ -2,7 +2,7 @@
 
 use super::rates::TotalsSample;
 use super::row::{FigureKind, FigureReader, FigureRow, FigureSection, GraphiteName, LossCount};
-use super::sources::{FlushFigures, FigureSources};
+use super::sources::{FigureSources, FlushFigures};
 use super::table::TABLE;
 use crate::protocol::MetricKind;
 use crate::sink::{Figures, Sink, Sinks};

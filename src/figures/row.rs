@@ -1,6 +1,6 @@
 //! [`FigureRow`]: one row of the table of figures.
 
-use super::sources::{FlushFigures, ListenerFigures, FigureSources};
+use super::sources::{FigureSources, FlushFigures, ListenerFigures};
 use crate::ledger::Own;
 use crate::sink::Figures;
 

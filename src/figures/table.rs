@@ -11,7 +11,7 @@ use super::row::{
     FigureKind, FigureReader as Reader, FigureRow, FigureSection, FigureUnit, GraphiteName,
     LossCount,
 };
-use super::sources::{FlushFigures, FigureSources, tenths};
+use super::sources::{FigureSources, FlushFigures, tenths};
 use crate::ledger::Own;
 use crate::sink::Figures as SinkFigures;
 use crate::sys;

@@ -187,7 +187,11 @@ fn culprit(
 }
 
 /// See [`Budget::newest_to_evict_for`].
-fn newest_to_evict(culprit: Option<Group>, newcomer: &Owner, count: impl Fn(Group) -> u32) -> usize {
+fn newest_to_evict(
+    culprit: Option<Group>,
+    newcomer: &Owner,
+    count: impl Fn(Group) -> u32,
+) -> usize {
     let Some(culprit) = culprit.filter(|culprit| !newcomer.is_in(Some(*culprit))) else {
         return 0;
     };

@@ -254,7 +254,8 @@ mod tests {
         }
         assert_eq!(idle.next(), None, "the sweep is still under way");
         idle.end_sweep();
-        let given: Vec<_> = std::iter::from_fn(|| idle.next()).map(|idle| idle.place.slot().at).collect();
+        let given: Vec<_> =
+            std::iter::from_fn(|| idle.next()).map(|idle| idle.place.slot().at).collect();
         assert_eq!(given.len(), LONG_IDLE_MAX);
         assert!(given.is_sorted_by(|a, b| a >= b));
         assert!(given[0] >= count - 10, "{}", given[0]);
@@ -287,7 +288,8 @@ mod tests {
         idle.end_sweep();
         let ready: Vec<_> = idle.ready().iter().map(|idle| idle.place.slot().at).collect();
         assert_eq!(ready, [6, 4, 1, 2]);
-        let can_be_evicted = |name: &str| idle.ready()[3].can_be_evicted_for(&owner(name), budget.culprit());
+        let can_be_evicted =
+            |name: &str| idle.ready()[3].can_be_evicted_for(&owner(name), budget.culprit());
         assert!(can_be_evicted("app.web.b") && !can_be_evicted("junk.x.4"));
     }
 

@@ -57,11 +57,9 @@ pub(super) const NO_LEVEL: f64 = f64::NAN;
 impl Intervals {
     pub(super) fn new(kind: MetricKind) -> Self {
         match kind {
-            MetricKind::Counter => Self::Counter {
-                current: 0.0,
-                previous: f64::NAN,
-                last_value: LastValue::default(),
-            },
+            MetricKind::Counter => {
+                Self::Counter { current: 0.0, previous: f64::NAN, last_value: LastValue::default() }
+            }
             MetricKind::Gauge => Self::Gauge { current: NO_LEVEL, previous: NO_LEVEL },
             MetricKind::Timing => Self::Timing(Box::default()),
             MetricKind::Set => Self::Set(Box::default()),

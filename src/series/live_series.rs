@@ -100,7 +100,11 @@ impl LiveSeries {
     }
 
     /// Adds a sample to the series at a place.
-    pub(super) fn add_at(&mut self, place: SeriesPlace, sample: Sample<'_>) -> Result<(), AddError> {
+    pub(super) fn add_at(
+        &mut self,
+        place: SeriesPlace,
+        sample: Sample<'_>,
+    ) -> Result<(), AddError> {
         let sample = HashedSample::new(sample, &self.members);
         let series = self.shards.get_mut(place).expect("found or created just now");
         series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
@@ -465,7 +469,8 @@ impl LiveSeries {
         let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
         let top = &mut self.top;
-        let stored = StoredName::new(name, tags, |tag| top.count_new_tag(tag, |text| names.hash_one(text)));
+        let stored =
+            StoredName::new(name, tags, |tag| top.count_new_tag(tag, |text| names.hash_one(text)));
         let named = (stored, is_plain_path(name));
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);

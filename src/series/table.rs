@@ -171,7 +171,12 @@ impl Table {
         place: SeriesPlace,
     ) {
         for key in keys {
-            self.live.shards.aliases.add(key, kind, (place.shard(), place.slot().at), self.live.tick);
+            self.live.shards.aliases.add(
+                key,
+                kind,
+                (place.shard(), place.slot().at),
+                self.live.tick,
+            );
         }
     }
 
@@ -511,9 +516,7 @@ impl Table {
     pub fn has_series(&self, kind: MetricKind, name: &[u8]) -> bool {
         let LiveSeries { shards, rules, tick, .. } = &self.live;
         let found = shards.find(kind, name).and_then(|place| shards.get(place));
-        found.is_some_and(|series| {
-            series.has_value() && !series.is_expired(*tick, &rules.policies)
-        })
+        found.is_some_and(|series| series.has_value() && !series.is_expired(*tick, &rules.policies))
     }
 
     /// Returns the name from which rules have made that of a series. Returns `None` if there is no

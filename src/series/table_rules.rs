@@ -169,12 +169,7 @@ impl TableRules {
 
     /// Gives a series that lines of a name lead to the name as its original name, if lines of
     /// its own one go elsewhere since a reload.
-    pub(super) fn claim(
-        &mut self,
-        shards: &mut Shards,
-        place: SeriesPlace,
-        made: RuleOutcome<'_>,
-    ) {
+    pub(super) fn claim(&mut self, shards: &mut Shards, place: SeriesPlace, made: RuleOutcome<'_>) {
         let Shards { all, tags, .. } = shards;
         let shard = &mut all[place.shard()];
         let Some(series) = shard.get_mut(place.slot()) else { return };

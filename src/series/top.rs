@@ -116,7 +116,12 @@ impl Top {
     }
 
     /// Counts a new series by the prefix of its name.
-    pub(super) fn count_new_series(&mut self, name: &[u8], interval: u32, hash: impl Fn(&[u8]) -> u64) {
+    pub(super) fn count_new_series(
+        &mut self,
+        name: &[u8],
+        interval: u32,
+        hash: impl Fn(&[u8]) -> u64,
+    ) {
         let prefix = prefix(name);
         let is_last = self.newcomers.add(prefix);
         if !is_last {

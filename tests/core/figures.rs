@@ -9,8 +9,8 @@ use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, FigureSources, read, read_value,
-    write_metrics,
+    FigureKind, FigureSection, FigureSources, FlushFigures, InUse, LossCount, Rates, read,
+    read_value, write_metrics,
 };
 use statsd::ingest::bind::Purpose;
 use statsd::ingest::datagrams::DatagramSocket;

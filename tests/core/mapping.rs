@@ -421,7 +421,8 @@ fn an_evicted_series_is_closed_by_the_rules_for_its_original_name() {
     core.packet("other:1|c");
     core.flush(20);
     core.packet("other:1|c");
-    core.engine.reconfigure(&configured(&format!("{config}[rule.b]\nmatch = made.*\ndrop = yes\n")));
+    core.engine
+        .reconfigure(&configured(&format!("{config}[rule.b]\nmatch = made.*\ndrop = yes\n")));
     core.tick(30);
     core.packet("new:1|c");
     assert_eq!(core.engine.table().counts().evicted, 1);

@@ -151,7 +151,8 @@ impl Sieve {
     }
 
     pub(super) fn read<'a>(&'a mut self, piece: &'a [u8]) -> SievedLine<'a> {
-        let sieved = |name, values| SievedLine { name: bare_name(name), series: Some(name), values };
+        let sieved =
+            |name, values| SievedLine { name: bare_name(name), series: Some(name), values };
         if is_binary(piece) {
             return match self.0.read_binary(piece) {
                 Ok(message) => sieved(message.name, SievedValues::Binary(message.sample)),

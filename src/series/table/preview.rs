@@ -208,9 +208,8 @@ impl Forecast {
     /// Creates a series. Returns `false` if there is no room for it.
     fn create_one(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> bool {
         if live.shards.len() + self.created - self.evicted.len() >= live.max_series {
-            let taken = self
-                .take_idle(live, newcomer, tries)
-                .or_else(|| self.take_newest(live, newcomer));
+            let taken =
+                self.take_idle(live, newcomer, tries).or_else(|| self.take_newest(live, newcomer));
             let Some(place) = taken else { return false };
             self.groups.remove(live.shards.all[place.shard()].owner(place.at()));
             self.evicted.push(place);
@@ -222,7 +221,12 @@ impl Forecast {
     }
 
     /// Takes the series that has been idle for longest. At most `tries` are checked.
-    fn take_idle(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> Option<SeriesPlace> {
+    fn take_idle(
+        &mut self,
+        live: &LiveSeries,
+        newcomer: &Owner,
+        tries: usize,
+    ) -> Option<SeriesPlace> {
         let shards = &live.shards;
         for _ in 0..tries {
             let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
