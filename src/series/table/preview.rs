@@ -106,8 +106,8 @@ impl Preview {
         }
     }
 
-    /// Copies the series that the table holds under this name. Returns its place, or `None` if there
-    /// is no such series.
+    /// Copies the series that the table holds under this name. Returns its place, or `None` if
+    /// there is no such series.
     fn copy(
         &mut self,
         copy: &mut Table,
@@ -164,8 +164,8 @@ impl Preview {
 /// The series that new ones would replace in a full table, and what the creations of a line have
 /// changed so far.
 ///
-/// It repeats the steps of `LiveSeries::make_room`. Each creation and eviction changes the counts of
-/// the groups, which decide the next eviction.
+/// It repeats the steps of `LiveSeries::make_room`. Each creation and eviction changes the counts
+/// of the groups, which decide the next eviction.
 #[derive(Clone, Debug, Default)]
 struct Forecast {
     groups: GroupChanges,
