@@ -21,7 +21,9 @@ pub struct Samples<'a> {
     /// The rest of the line. `None` at its end.
     rest: Option<&'a [u8]>,
     group: Option<ValueGroup<'a>>,
-    line: LineContext,
+    is_timed: bool,
+    is_tagged: bool,
+    packed_values: PackedValues,
     has_packed: bool,
     /// The number of values that may still be read from the line.
     left: usize,
@@ -43,7 +45,16 @@ const PARTS_MAX: usize = 32 << 10;
 
 impl<'a> Samples<'a> {
     pub(super) fn new(body: &'a [u8], line: LineContext) -> Self {
-        Self { rest: Some(body), group: None, line, has_packed: false, left: PARTS_MAX }
+        let LineContext { is_timed, is_tagged, packed_values } = line;
+        Self {
+            rest: Some(body),
+            group: None,
+            is_timed,
+            is_tagged,
+            packed_values,
+            has_packed: false,
+            left: PARTS_MAX,
+        }
     }
 
     /// Whether several valid values of one counter, gauge or key/value were read so far.
@@ -64,7 +75,7 @@ impl<'a> Samples<'a> {
             {
                 return Some((value, group.reading.ok().map(|(_, weight)| 1.0 / weight)));
             }
-            let (group, rest) = ValueGroup::read(copy.rest?, copy.line.packed_values);
+            let (group, rest) = ValueGroup::read(copy.rest?, copy.packed_values);
             copy.group = Some(group);
             copy.rest = rest;
         }
@@ -85,12 +96,12 @@ impl<'a> Iterator for Samples<'a> {
                     return Some(Err(Reject::TooManyParts));
                 };
                 self.left = left;
-                let sample = group.sample(value, self.line);
+                let sample = group.sample(value, self.is_timed, self.is_tagged);
                 group.accepted += usize::from(sample.is_ok());
                 self.has_packed |= group.accepted > 1 && group.packs_numbers();
                 return Some(sample);
             }
-            let (group, rest) = ValueGroup::read(self.rest?, self.line.packed_values);
+            let (group, rest) = ValueGroup::read(self.rest?, self.packed_values);
             self.group = Some(group);
             self.rest = rest;
         }
@@ -360,8 +371,13 @@ impl<'a> ValueGroup<'a> {
         self.values.form == Form::Packed && self.reading.is_ok_and(|(of, _)| !of.is_timing())
     }
 
-    /// Parses a value of the group.
-    fn sample(&self, text: &'a [u8], line: LineContext) -> Result<Sample<'a>, Reject> {
+    /// Parses a value of the group. `is_timed` and `is_tagged` are those of [`LineContext`].
+    fn sample(
+        &self,
+        text: &'a [u8],
+        is_timed: bool,
+        is_tagged: bool,
+    ) -> Result<Sample<'a>, Reject> {
         let (value_type, weight) = self.reading?;
         if matches!(value_type, ValueType::Set) {
             return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
@@ -373,14 +389,14 @@ impl<'a> ValueGroup<'a> {
         let sample = match value_type {
             // The client has aggregated a value with its own time, so Datadog's Agent ignores the
             // rate, too.
-            ValueType::Counter if line.is_timed => Sample::Count(value),
+            ValueType::Counter if is_timed => Sample::Count(value),
             ValueType::Counter => Sample::Count(value * weight),
             ValueType::Cumulative => Sample::Cumulative { value, weight },
             ValueType::Gauge if !is_signed(text) => Sample::Level(value),
-            ValueType::Gauge if line.is_timed => return Err(Reject::TimedChange),
+            ValueType::Gauge if is_timed => return Err(Reject::TimedChange),
             ValueType::Gauge => Sample::Change(value),
             // Datadog's Agent accepts any time, and Node none below 0.
-            ValueType::Time if value < 0.0 && !line.is_tagged => return Err(Reject::NegativeTime),
+            ValueType::Time if value < 0.0 && !is_tagged => return Err(Reject::NegativeTime),
             ValueType::Time | ValueType::SignedTime => Sample::Time { value, weight },
             ValueType::Kv => Sample::Kv(value),
             ValueType::Set => unreachable!("answered above"),

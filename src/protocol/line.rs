@@ -37,7 +37,8 @@ pub struct MetricLine<'a> {
     /// dropped.
     pub has_unread_tags: bool,
     body: &'a [u8],
-    context: LineContext,
+    is_tagged: bool,
+    packed_values: PackedValues,
 }
 
 /// The result of reading the sections of a line.
@@ -69,7 +70,8 @@ pub struct BinaryMessage<'a> {
 
 impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, self.context)
+        let Self { timestamp, body, is_tagged, packed_values, .. } = *self;
+        Samples::new(body, LineContext { is_timed: timestamp.is_some(), is_tagged, packed_values })
     }
 }
 
@@ -137,9 +139,8 @@ impl LineReader {
         let LineSections { timestamp, is_tagged } = self.read_sections(body)?;
         let name = self.names.canonical(&self.grammar, bare)?;
         let packed_values = self.grammar.packed_values;
-        let context = LineContext { is_timed: timestamp.is_some(), is_tagged, packed_values };
         let has_unread_tags = bare.has_unread_tags;
-        Ok(MetricLine { name, timestamp, has_unread_tags, body, context })
+        Ok(MetricLine { name, timestamp, has_unread_tags, body, is_tagged, packed_values })
     }
 
     /// Reads a message of statsite's binary protocol, which must end where `message` ends. Its key

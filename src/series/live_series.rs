@@ -163,69 +163,75 @@ impl LiveSeries {
             }
         }
         while cursor.shard < SHARDS {
-            while cursor.at < self.shards.all[cursor.shard].end() {
-                if left == 0 {
-                    return false;
-                }
-                let done = self.sweep_place::<RAW>(*cursor, is_full, &mut close);
-                left = left.saturating_sub(done);
-                cursor.at += 1;
+            if !self.sweep_shard::<RAW>(cursor, &mut left, is_full, &mut close) {
+                return false;
             }
             *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
         }
         true
     }
 
-    /// Closes the series at a place of its shard, or removes it if it has expired. Returns the work
-    /// that this was, in counters.
-    #[inline]
-    fn sweep_place<const RAW: bool>(
+    /// Closes the series of the shard at `cursor`, and removes those that have expired, until `left`
+    /// is 0. Returns true once all series of the shard are closed.
+    #[inline(always)]
+    fn sweep_shard<const RAW: bool>(
         &mut self,
-        Cursor { shard: number, at }: Cursor,
+        cursor: &mut Cursor,
+        left: &mut usize,
         is_full: bool,
         close: &mut impl FnMut(Audience, Closed<'_>),
-    ) -> usize {
-        let shard = &mut self.shards.all[number];
-        if at.is_multiple_of(PREFETCH) {
-            shard.prefetch_names(at);
-        }
-        let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { return 0 };
-        let place = SeriesPlace::new(number, slot);
-        let work = series.work();
-        let idleness = Idleness::of(series, self.tick);
-        let is_kept = self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
-        let policy = self.rules.policies.at(series.policy());
-        if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
-            if let Some(taken) = self.shards.take(place) {
-                self.release(taken.series);
-                self.shards.counts.expired += 1;
+    ) -> bool {
+        // Not looked up again for each series, which would take several instructions.
+        let mut shard = &mut self.shards.all[cursor.shard];
+        while cursor.at < shard.end() {
+            if *left == 0 {
+                return false;
             }
-            return work;
-        }
-        // A series that came after the tick is closed already. It keeps the count of its samples:
-        // if it makes room for another one, they must be counted as lost.
-        if idleness.was_open {
-            let raw = self.shards.raw.as_ref().filter(|_| RAW);
-            let tags = &mut self.shards.tags;
-            let audience = Audience::of(raw, series, tags, self.tick);
-            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-            let memory = (&mut self.pool, &mut *tags);
-            series.close_open(self.tick, policy, memory, total, &mut close);
-            let grown = self.pool.take_grown();
-            // Without this, the holder of each series would be written to memory.
-            if grown >= LARGE {
-                self.largest.note(grown, place);
+            let at = cursor.at;
+            cursor.at += 1;
+            if at.is_multiple_of(PREFETCH) {
+                shard.prefetch_names(at);
             }
-            self.top.take_samples(series, &self.shards.names, tags);
-        }
-        if idleness.idle == 0 {
+            let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { continue };
+            *left = left.saturating_sub(series.work());
+            let idleness = Idleness::of(series, self.tick);
+            let is_kept =
+                self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
+            let policy = self.rules.policies.at(series.policy());
+            if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
+                if let Some(taken) = self.shards.take(SeriesPlace::new(cursor.shard, slot)) {
+                    self.release(taken.series);
+                    self.shards.counts.expired += 1;
+                }
+                shard = &mut self.shards.all[cursor.shard];
+                continue;
+            }
+            // A series that came after the tick is closed already. It keeps the count of its
+            // samples: if it makes room for another one, they must be counted as lost.
             if idleness.was_open {
-                shard.owner_mut(at).note_interval();
+                let raw = self.shards.raw.as_ref().filter(|_| RAW);
+                let tags = &mut self.shards.tags;
+                let audience = Audience::of(raw, series, tags, self.tick);
+                let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+                let memory = (&mut self.pool, &mut *tags);
+                series.close_open(self.tick, policy, memory, total, &mut close);
+                let grown = self.pool.take_grown();
+                // Without this, the place of each series would be written to memory.
+                if grown >= LARGE {
+                    self.largest.note(grown, SeriesPlace::new(cursor.shard, slot));
+                }
+                self.top.take_samples(series, &self.shards.names, tags);
             }
-        } else if is_full || self.long_idle.is_long(idleness) {
-            self.long_idle.note(idleness, place, shard.owner_mut(at), &self.shards.budget);
+            if idleness.idle == 0 {
+                if idleness.was_open {
+                    shard.owner_mut(at).note_interval();
+                }
+            } else if is_full || self.long_idle.is_long(idleness) {
+                let place = SeriesPlace::new(cursor.shard, slot);
+                self.long_idle.note(idleness, place, shard.owner_mut(at), &self.shards.budget);
+            }
         }
-        work
+        true
     }
 
     /// See [`Table::end_sweep`](super::Table::end_sweep).
