@@ -30,7 +30,7 @@ use crate::protocol::{
 };
 use crate::series::{
     Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table, name_hasher,
+    Table,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -269,6 +269,7 @@ impl Engine {
     /// Takes in one message of statsite's binary protocol.
     pub fn binary(&mut self, message: &[u8]) {
         let intake = &mut self.intake;
+        intake.table.set_sender(intake.ledger.sender_id());
         intake.ledger.count(Own::MetricsReceived, 1);
         let parsed = match self.reader.read_binary(message) {
             Ok(parsed) => parsed,
@@ -367,7 +368,7 @@ impl Engine {
         for (name, value) in &closing.figures {
             out(&flush.summarizer.own(Subject::Own, name, *value));
         }
-        flush.summarizer.interval(self.flush_interval.as_secs_f64());
+        flush.summarizer.set_interval(self.flush_interval.as_secs_f64());
     }
 
     /// Removes a series. If the flush in progress has not closed it yet, it is closed first. The
@@ -425,13 +426,18 @@ impl Engine {
         self.intake.table.save(cursor, Some(MetricKind::Gauge), work, out, SERIES)
     }
 
-    /// Restores a state that was saved by a server with this flush `interval`: all of it, or only
-    /// its gauges. No sample may have arrived yet.
-    pub fn restore(&mut self, mut input: In<'_>, interval: Duration, gauges: bool) -> Restored {
-        let kind = gauges.then_some(MetricKind::Gauge);
-        if !gauges {
+    /// Restores a state that was saved by a server with this flush `interval`: all of it, or
+    /// `only_gauges`. No sample may have arrived yet.
+    pub fn restore(
+        &mut self,
+        mut input: In<'_>,
+        interval: Duration,
+        only_gauges: bool,
+    ) -> Restored {
+        let kind = only_gauges.then_some(MetricKind::Gauge);
+        if !only_gauges {
             // The rates of the restored interval are computed with its own length.
-            self.flush.summarizer.interval(interval.as_secs_f64());
+            self.flush.summarizer.set_interval(interval.as_secs_f64());
         }
         let ratio = interval.as_secs_f64() / self.flush_interval.as_secs_f64();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
@@ -539,7 +545,7 @@ impl Engine {
             return false;
         }
         let table = &mut self.intake.table;
-        let hasher = name_hasher(table);
+        let hasher = table.name_hasher();
         let samples_of =
             |(kind, name): (_, &[u8])| table.top().samples_of(kind, name, hasher.hash_one(name));
         let counted = table.top().active();

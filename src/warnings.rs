@@ -428,6 +428,7 @@ mod tests {
         let reason = WarningKind::AcceptsPaused(full).reason().unwrap();
         assert!(reason.contains("Too many open files"), "{reason}");
     }
+
     /// Shows that the hint for a refused point names the destination that refuses it.
     #[test]
     fn a_refused_point_has_the_hint_of_its_destination() {

@@ -115,7 +115,7 @@ impl Dump {
                 out.truncate(start);
                 continue;
             };
-            match table.visit_one(next.shard, next.slot) {
+            match table.visit_one(next.place) {
                 Some(visited) => {
                     put_key(&next.name, out);
                     put_value(&visited.series.open(visited.tick), out);

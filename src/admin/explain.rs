@@ -5,7 +5,7 @@ use super::text::{put_escaped, write};
 use super::view::View;
 use crate::encode::repeated::Carriage;
 use crate::encode::sent_names::{NameEncoders, SentNames};
-use crate::engine::explain::{ExplainedLine, ExplainedSample, Explanation, Foresight, explain};
+use crate::engine::explain::{ExplainedLine, ExplainedSample, Explanation, PreviewDepth, explain};
 use crate::sink::Feed;
 
 /// The values that are shown one by one. A line of 64 KiB may have 32,000.
@@ -17,7 +17,7 @@ const SHOWN_BYTES: usize = 200;
 /// Appends what a line would do.
 pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
     let mut encoders = NameEncoders::of(view.encoders);
-    let explanation = explain(view.engine, &mut encoders, line, Foresight::Interval);
+    let explanation = explain(view.engine, &mut encoders, line, PreviewDepth::AllSamples);
     put(out, "line", line);
     match &explanation {
         Explanation::Empty => write(out, format_args!("verdict: ignored: the line is empty\n")),

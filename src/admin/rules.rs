@@ -37,7 +37,7 @@ impl RuleCounts {
             let mut is_other = true;
             visited.with_rule_name(|name| {
                 for (rule, count) in rules.iter().zip(&mut *counts) {
-                    if rule.is_about(name) {
+                    if rule.matches_name(name) {
                         *count += 1;
                         is_other = false;
                     }

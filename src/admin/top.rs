@@ -5,7 +5,6 @@ use super::text::{put_escaped, put_quoted, write};
 use super::view::View;
 use crate::engine::NamedCrowd;
 use crate::ledger::SenderRecord;
-use crate::protocol::MetricKind;
 use crate::series::Counted;
 
 /// Appends the `most` largest of what `what` names.
@@ -31,13 +30,7 @@ fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     let top = view.engine.table().top().samples(most);
     for counted in &top.counts {
         put_counted(counted, out);
-        let kind = match counted.label {
-            MetricKind::Counter => "counter",
-            MetricKind::Gauge => "gauge",
-            MetricKind::Timing => "timer",
-            MetricKind::Set => "set",
-        };
-        write(out, format_args!(" {kind}\n"));
+        write(out, format_args!(" {}\n", counted.label.name()));
     }
     put_more(top.more, out);
     put_error(top.too_low, out);

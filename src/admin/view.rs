@@ -6,7 +6,7 @@ use super::watch::Watch;
 use crate::config::{Config, Origin};
 use crate::encode::encoders::Encoders;
 use crate::engine::Engine;
-use crate::figures::{FlushFigures, InUse, Rates, Sources};
+use crate::figures::{FigureSources, FlushFigures, InUse, Rates};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::protocol::MetricKind;
@@ -67,8 +67,8 @@ impl Health {
 
 impl View<'_> {
     /// What the figures are read from.
-    pub fn sources(&self) -> Sources<'_> {
-        Sources {
+    pub fn sources(&self) -> FigureSources<'_> {
+        FigureSources {
             engine: self.engine,
             sinks: self.sinks,
             flush: self.flush,

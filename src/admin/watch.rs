@@ -36,7 +36,6 @@ use crate::engine::Engine;
 use crate::policy::Glob;
 use crate::protocol::{MetricKind, first_piece, trimmed};
 use crate::sender::Sender;
-use crate::series::Rehearsal;
 use crate::sink::Sinks;
 use crate::time::{Now, Tick};
 
@@ -241,9 +240,9 @@ type WatcherList = Vec<Rc<RefCell<Watcher>>>;
 fn held(engine: &Engine, line: &SievedLine<'_>) -> [bool; 4] {
     let Some(name) = line.series else { return [false; 4] };
     let mut held = line.kinds();
-    for kind in [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set] {
+    for kind in MetricKind::ALL {
         let is_held = &mut held[kind as usize];
-        *is_held = *is_held && Rehearsal::has(engine.table(), kind, name);
+        *is_held = *is_held && engine.table().has_series(kind, name);
     }
     held
 }

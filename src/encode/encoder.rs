@@ -1,4 +1,4 @@
-//! The interface of the formats.
+//! The interface of the formats, and why a format leaves a point out.
 
 use std::fmt::Debug;
 

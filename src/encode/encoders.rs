@@ -114,7 +114,7 @@ impl Encoders {
     }
 
     /// Returns the same encoders without anything encoded. Their ids are the same, too.
-    pub(super) fn twin(&self) -> Self {
+    pub(super) fn empty_copy(&self) -> Self {
         let of = |row: &Row| (row.format.clone(), row.namespace.clone(), row.own_figures);
         let rows: Vec<_> = self.rows.iter().map(of).collect();
         let wanted = rows.iter().map(|(format, space, own)| (format.clone(), space, *own));
@@ -228,17 +228,7 @@ mod tests {
         assert_eq!(id(&encoders, "statsite"), None);
         encoders.begin(1, UnixTime::from_secs(10));
         let figures = [Figure { id: FigureId::COUNT, value: 2.0 }];
-        let subject = Subject::Counter;
-        let name = &b"a"[..];
-        let summary = Summary {
-            has_plain_name: false,
-            subject,
-            audience: Audience::Every,
-            name,
-            figures: &figures,
-            idle: false,
-            timestamp: None,
-        };
+        let summary = Summary::new(Subject::Counter, b"a", &figures);
         encoders.encode(&summary);
         assert_eq!(encoders.take().count(), 0, "no chunk is full");
         encoders.end();
@@ -261,17 +251,8 @@ mod tests {
         ];
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
         encoders.begin(1, UnixTime::from_millis(10_500));
-        let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
-        let subject = Subject::Gauge;
-        let summary = Summary {
-            has_plain_name: false,
-            subject,
-            audience: Audience::Every,
-            name: b"a",
-            figures,
-            idle: false,
-            timestamp: None,
-        };
+        let figures = [Figure { id: FigureId::VALUE, value: 2.0 }];
+        let summary = Summary::new(Subject::Gauge, b"a", &figures);
         encoders.encode(&summary);
         encoders.end();
         let texts: Vec<_> = texts(&mut encoders).into_iter().map(|(_, text)| text).collect();
@@ -289,17 +270,8 @@ mod tests {
         let mut encoders = Encoders::new(wanted, &FigureNames::new(&[], &[]));
         let [with, without] = [true, false].map(|own| encoders.id(&Format::Plaintext, "", own));
         encoders.begin(1, UnixTime::from_secs(10));
-        let figures = &[Figure { id: FigureId::VALUE, value: 2.0 }][..];
-        let name = &b"a"[..];
-        let summary = |subject| Summary {
-            has_plain_name: false,
-            subject,
-            audience: Audience::Every,
-            name,
-            figures,
-            idle: false,
-            timestamp: None,
-        };
+        let figures = [Figure { id: FigureId::VALUE, value: 2.0 }];
+        let summary = |subject| Summary::new(subject, b"a", &figures);
         encoders.encode(&summary(Subject::Gauge));
         encoders.encode_own(&summary(Subject::Own));
         encoders.end();

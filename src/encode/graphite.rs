@@ -20,7 +20,7 @@ const LINE_BYTES_MAX: usize = 16 << 10;
 
 /// The encoder of lines for Graphite and of lines as statsite writes them.
 #[derive(Debug)]
-pub struct Graphite {
+pub(super) struct Graphite {
     points: Points,
     /// The byte between name, value and timestamp.
     separator: u8,
@@ -33,12 +33,12 @@ pub struct Graphite {
 
 impl Graphite {
     /// Lines for carbon.
-    pub fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
+    pub(super) fn new(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self { points: Points::for_carbon(namespace, figures), ..Self::text(namespace, figures) }
     }
 
     /// Lines for a reader that accepts any length and any name.
-    pub fn text(namespace: &Namespace, figures: &FigureNames) -> Self {
+    pub(super) fn text(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
             points: Points::new(namespace, figures),
             separator: b' ',
@@ -50,17 +50,18 @@ impl Graphite {
     }
 
     /// Lines as statsite writes them to its sinks: `name|value|timestamp\n`.
-    pub fn piped(namespace: &Namespace, figures: &FigureNames) -> Self {
+    pub(super) fn piped(namespace: &Namespace, figures: &FigureNames) -> Self {
         Self { separator: b'|', ..Self::text(namespace, figures) }
     }
+}
 
-    /// Begins a flush. Its lines have the timestamp `stamp`, in seconds since 1970.
-    pub fn begin(&mut self, flush: u64, stamp: u64) {
+impl Encoder for Graphite {
+    fn begin(&mut self, flush: u64, stamp: u64) {
         self.stamp = line_end(self.separator, stamp);
         self.chunks.begin(flush);
     }
 
-    pub fn encode(&mut self, summary: &Summary<'_>) {
+    fn encode(&mut self, summary: &Summary<'_>) {
         let Self { points, separator, stamp, number, chunks, refused } = self;
         points.of(summary, |point, _| {
             let line = chunks.line();
@@ -79,21 +80,6 @@ impl Graphite {
                 RefusedPoints::add(refused, reason, summary, 1);
             }
         });
-    }
-
-    /// The chunks, from which the caller takes the sealed ones.
-    pub fn chunks(&mut self) -> &mut Chunks {
-        &mut self.chunks
-    }
-}
-
-impl Encoder for Graphite {
-    fn begin(&mut self, flush: u64, stamp: u64) {
-        Self::begin(self, flush, stamp);
-    }
-
-    fn encode(&mut self, summary: &Summary<'_>) {
-        Self::encode(self, summary);
     }
 
     fn end(&mut self) {
@@ -126,21 +112,13 @@ mod tests {
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId};
-    use crate::series::Audience;
 
     /// Returns the reason why a gauge of this name is left out, if it is, and the bytes of its line
     /// otherwise.
     fn encoded(mut graphite: Graphite, name: &str) -> Result<usize, RefusalReason> {
         graphite.begin(1, 1_700_000_000);
-        graphite.encode(&Summary {
-            subject: Subject::Gauge,
-            audience: Audience::Every,
-            name: name.as_bytes(),
-            has_plain_name: false,
-            figures: &[Figure { id: FigureId::VALUE, value: -1.5 }],
-            idle: false,
-            timestamp: None,
-        });
+        let figures = [Figure { id: FigureId::VALUE, value: -1.5 }];
+        graphite.encode(&Summary::new(Subject::Gauge, name.as_bytes(), &figures));
         graphite.chunks.end();
         let lines: Vec<_> = graphite.chunks.take().collect();
         match &graphite.take_refused()[..] {

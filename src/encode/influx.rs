@@ -249,7 +249,6 @@ mod tests {
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId, Percentile};
-    use crate::series::Audience;
 
     fn lines(namespace: &Namespace, summaries: &[(Subject, &str, &[FigureId])]) -> String {
         let percentiles = [Percentile::new(90.0).unwrap()];
@@ -258,17 +257,7 @@ mod tests {
         for (subject, name, ids) in summaries {
             let figures: Vec<_> =
                 (1..).zip(*ids).map(|(nth, &id)| Figure { id, value: f64::from(nth) }).collect();
-            let name = name.as_bytes();
-            let figures = &figures[..];
-            influx.encode(&Summary {
-                has_plain_name: false,
-                subject: *subject,
-                audience: Audience::Every,
-                name,
-                figures,
-                idle: false,
-                timestamp: None,
-            });
+            influx.encode(&Summary::new(*subject, name.as_bytes(), &figures));
         }
         influx.end();
         let text = influx.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
@@ -335,15 +324,8 @@ stats.sets.users count=1 10000000000
         let mut influx = Influx::new(&namespace, &FigureNames::new(&[], &[]), false);
         influx.begin(1, 10);
         for name in ["#a b", "a#b", "a\nb c", "a b\\"] {
-            influx.encode(&Summary {
-                subject: Subject::Gauge,
-                audience: Audience::Every,
-                name: name.as_bytes(),
-                has_plain_name: false,
-                figures: &[Figure { id: FigureId::VALUE, value: 1.0 }],
-                idle: false,
-                timestamp: None,
-            });
+            let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
+            influx.encode(&Summary::new(Subject::Gauge, name.as_bytes(), &figures));
         }
         influx.end();
         let text: Vec<u8> =
@@ -369,18 +351,8 @@ stats.sets.users count=1 10000000000
         influx.begin(1, 10);
         for timestamp in [9_223_372_035, 9_223_372_036, u64::MAX] {
             let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
-            let subject = Subject::Gauge;
-            let name = &b"a"[..];
-            let timestamp = Some(timestamp);
-            influx.encode(&Summary {
-                has_plain_name: false,
-                subject,
-                audience: Audience::Every,
-                name,
-                figures: &figures,
-                idle: false,
-                timestamp,
-            });
+            let summary = Summary::new(Subject::Gauge, b"a", &figures);
+            influx.encode(&Summary { timestamp: Some(timestamp), ..summary });
         }
         influx.end();
         assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
@@ -402,15 +374,7 @@ stats.sets.users count=1 10000000000
         for bytes in [65_526, 65_527, 65_528, 1000] {
             let mut name = b"n;t=".to_vec();
             name.resize(bytes - "stats.counters.".len(), b'v');
-            influx.encode(&Summary {
-                has_plain_name: false,
-                subject: Subject::Counter,
-                audience: Audience::Every,
-                name: &name,
-                figures: &figures,
-                idle: false,
-                timestamp: None,
-            });
+            influx.encode(&Summary::new(Subject::Counter, &name, &figures));
         }
         influx.end();
         let text: Vec<u8> =
@@ -438,15 +402,9 @@ stats.sets.users count=1 10000000000
             let rest = "stats.gauges. value=1 1700000000000000000\n".len();
             for bytes in [10, DATAGRAM_BYTES_MAX - rest, DATAGRAM_BYTES_MAX - rest + 1, 65_490, 20]
             {
-                influx.encode(&Summary {
-                    has_plain_name: false,
-                    subject: Subject::Gauge,
-                    audience: Audience::Every,
-                    name: "n".repeat(bytes).as_bytes(),
-                    figures: &[Figure { id: FigureId::VALUE, value: 1.0 }],
-                    idle: false,
-                    timestamp: None,
-                });
+                let name = "n".repeat(bytes);
+                let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
+                influx.encode(&Summary::new(Subject::Gauge, name.as_bytes(), &figures));
             }
             influx.end();
             let text: Vec<u8> =

@@ -110,7 +110,6 @@ mod tests {
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId};
-    use crate::series::Audience;
 
     #[test]
     fn a_point_is_an_object_on_a_line_of_its_own() {
@@ -124,15 +123,8 @@ mod tests {
             (Subject::Gauge, b"no text\xff;k=v", FigureId::VALUE, 1.0, None),
         ] {
             let figures = [Figure { id, value }];
-            json.encode(&Summary {
-                has_plain_name: false,
-                subject,
-                audience: Audience::Every,
-                name,
-                figures: &figures,
-                idle: false,
-                timestamp,
-            });
+            let summary = Summary::new(subject, name, &figures);
+            json.encode(&Summary { timestamp, ..summary });
         }
         json.end();
         let text: Vec<u8> = json.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();

@@ -11,7 +11,7 @@
 
 pub mod encoder;
 pub mod encoders;
-pub mod graphite;
+mod graphite;
 mod json_lines;
 mod records;
 mod statsite_lines;

@@ -271,7 +271,7 @@ const FILE_SUFFIX_BYTES: usize = ".wsp".len();
 /// folder of Whisper takes some.
 const PATH_BYTES_MAX: usize = 4000;
 /// A series with tags and a shorter name is always stored. It is far below the length of the lines
-/// that carbon reads, so that prefixes, suffixes and values need no look.
+/// that carbon reads, so that prefixes, suffixes and values need no check.
 const SHORT_TAGGED_NAME: usize = 8 << 10;
 
 /// One value with its name. Unless it is raw, the name is clean: ASCII, without white space and
@@ -353,7 +353,7 @@ impl Points {
 }
 
 /// Whether the points of a series may be some that carbon cannot store. It is false for nearly all
-/// series, so that their points need no look.
+/// series, so that their points need no check.
 #[cold]
 fn is_doubtful(bare: &[u8], tags: &[u8]) -> bool {
     if tags.is_empty() {

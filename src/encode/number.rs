@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// The general routine is the twin of the short way.
+    /// Compares the short way with the general routine.
     #[test]
     fn the_short_way_writes_what_the_general_routine_does() {
         let mut short = 0;
@@ -179,7 +179,7 @@ mod tests {
         assert!(short > 100_000, "{short} went the short way");
     }
 
-    /// The formatting of the standard library is the twin. It rounds as C's `printf` does.
+    /// Compares with the standard library, which rounds as C's `printf` does.
     #[test]
     fn six_decimals_are_those_of_printf() {
         let check = |value: f64| {

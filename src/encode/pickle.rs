@@ -195,17 +195,8 @@ mod tests {
 
     fn gauge(pickle: &mut Pickle, name: &str, value: f64, timestamp: Option<u64>) {
         let figures = [Figure { id: FigureId::VALUE, value }];
-        let subject = Subject::Gauge;
-        let name = name.as_bytes();
-        pickle.encode(&Summary {
-            has_plain_name: false,
-            subject,
-            audience: crate::series::Audience::Every,
-            name,
-            figures: &figures,
-            idle: false,
-            timestamp,
-        });
+        let summary = Summary::new(Subject::Gauge, name.as_bytes(), &figures);
+        pickle.encode(&Summary { timestamp, ..summary });
     }
 
     fn pickle(batch: u32) -> Pickle {

@@ -220,7 +220,6 @@ const LENGTH_AT: usize = 10;
 mod tests {
     use super::*;
     use crate::policy::{Figure, Percentile};
-    use crate::series::Audience;
 
     fn names() -> FigureNames {
         let percentiles = [50.0, 99.9, -10.0].map(|percent| Percentile::new(percent).unwrap());
@@ -231,17 +230,7 @@ mod tests {
         let mut records = Records::new(&Namespace::statsite(), &names(), is_prefixed);
         records.begin(1, 0x0102);
         let figures: Vec<_> = ids.iter().map(|&id| Figure { id, value: 2.0 }).collect();
-        let name = &b"a;k=v"[..];
-        let figures = &figures[..];
-        records.encode(&Summary {
-            has_plain_name: false,
-            subject,
-            audience: Audience::Every,
-            name,
-            figures,
-            idle: false,
-            timestamp: None,
-        });
+        records.encode(&Summary::new(subject, b"a;k=v", &figures));
         records.end();
         let bytes: Vec<u8> = records.chunks().take().flat_map(|one| one.bytes().to_vec()).collect();
         bytes.escape_ascii().to_string()
@@ -319,17 +308,7 @@ mod tests {
         for bytes in [65_534, 65_535] {
             let name = vec![b'n'; bytes];
             let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
-            let subject = Subject::Gauge;
-            let figures = &figures[..];
-            records.encode(&Summary {
-                has_plain_name: false,
-                subject,
-                audience: Audience::Every,
-                name: &name,
-                figures,
-                idle: false,
-                timestamp: None,
-            });
+            records.encode(&Summary::new(Subject::Gauge, &name, &figures));
         }
         records.end();
         assert_eq!(records.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);

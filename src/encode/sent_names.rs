@@ -26,7 +26,7 @@ pub struct NameEncoders {
 
 impl NameEncoders {
     pub fn of(encoders: &Encoders) -> Self {
-        Self { encoders: encoders.twin(), flush: 0 }
+        Self { encoders: encoders.empty_copy(), flush: 0 }
     }
 
     /// Returns the points of each encoder that sends points of a summary, or leaves some out.

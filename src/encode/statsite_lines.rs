@@ -76,7 +76,6 @@ impl Encoder for StatsiteLines {
 mod tests {
     use super::*;
     use crate::policy::{Bin, Figure, Percentile};
-    use crate::series::Audience;
 
     #[test]
     fn counts_are_whole_and_the_rest_has_six_decimals() {
@@ -98,16 +97,8 @@ mod tests {
         ];
         for (subject, ids, value, timestamp) in summaries {
             let figures: Vec<_> = ids.iter().map(|&id| Figure { id, value }).collect();
-            let name = &b"a;k=v"[..];
-            lines.encode(&Summary {
-                has_plain_name: false,
-                subject,
-                audience: Audience::Every,
-                name,
-                figures: &figures,
-                idle: false,
-                timestamp,
-            });
+            let summary = Summary::new(subject, b"a;k=v", &figures);
+            lines.encode(&Summary { timestamp, ..summary });
         }
         lines.end();
         let text = lines.chunks().take().flat_map(|chunk| chunk.bytes().to_vec()).collect();

@@ -19,8 +19,8 @@ use crate::ledger::Ledger;
 use crate::protocol::{
     LineReader, MetricKind, MetricLine, ParsedLine, Reject, Sample, is_binary, trimmed,
 };
-pub use crate::series::Foresight;
-use crate::series::{AddError, Audience, Passthrough, Rehearsal};
+pub use crate::series::PreviewDepth;
+use crate::series::{AddError, Audience, Cursor, Passthrough, Preview};
 
 /// What a line would do.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +122,7 @@ pub fn explain(
     engine: &Engine,
     encoders: &mut NameEncoders,
     line: &[u8],
-    foresight: Foresight,
+    depth: PreviewDepth,
 ) -> Explanation {
     if is_binary(line) {
         return Explanation::Binary;
@@ -134,7 +134,7 @@ pub fn explain(
     let mut reader = LineReader::new(engine.reader.grammar().clone());
     match reader.read(line) {
         ParsedLine::Metrics(parsed) => {
-            Explanation::Metrics(Copied::new(engine, foresight).line(&parsed, encoders))
+            Explanation::Metrics(Copied::new(engine, depth).line(&parsed, encoders))
         }
         ParsedLine::Event => Explanation::Event,
         ParsedLine::Bad(reject) => Explanation::Bad(reject),
@@ -147,7 +147,7 @@ pub fn dropping_rule(engine: &Engine, line: &[u8]) -> Option<String> {
     let mut reader = LineReader::new(engine.reader.grammar().clone());
     match reader.read(trimmed(line)) {
         ParsedLine::Metrics(parsed) => {
-            Rehearsal::rules_of(engine.table(), parsed.name).dropped_by.map(str::to_owned)
+            engine.table().rules_of(parsed.name).dropped_by.map(str::to_owned)
         }
         _ => None,
     }
@@ -167,8 +167,8 @@ pub fn explain_series(
         MetricKind::Timing => Sample::Time { value: 1.0, weight: 1.0 },
         MetricKind::Set => Sample::Member(b"0"),
     };
-    let mut copied = Copied::new(engine, Foresight::Interval);
-    let sent = Rehearsal::original(engine.table(), kind, name).unwrap_or(name);
+    let mut copied = Copied::new(engine, PreviewDepth::AllSamples);
+    let sent = engine.table().original_name(kind, name).unwrap_or(name);
     let verdict = copied.take(sent, sample, None);
     let mut line = copied.explained(sent, None);
     line.samples.push(ExplainedSample {
@@ -184,22 +184,22 @@ pub fn explain_series(
 /// Copies of what a line may change.
 struct Copied<'a> {
     engine: &'a Engine,
-    rehearsal: Rehearsal,
+    preview: Preview,
     intake: Intake,
     /// For each kind, whether a sample was added to its series.
     added: [bool; 4],
 }
 
 impl<'a> Copied<'a> {
-    fn new(engine: &'a Engine, foresight: Foresight) -> Self {
-        let (rehearsal, table) = Rehearsal::new(engine.table(), foresight);
+    fn new(engine: &'a Engine, depth: PreviewDepth) -> Self {
+        let (preview, table) = Preview::new(engine.table(), depth);
         let intake = Intake {
             table,
             passthrough: Passthrough::new(engine.intake.passthrough.free()),
             frequent: None,
             ledger: Ledger::default(),
         };
-        Self { engine, rehearsal, intake, added: [false; 4] }
+        Self { engine, preview, intake, added: [false; 4] }
     }
 
     /// Takes in a line as [`Engine::lines`] does.
@@ -225,7 +225,7 @@ impl<'a> Copied<'a> {
 
     /// Returns what is known of a line with this canonical name before its values are taken.
     fn explained(&self, sent: &[u8], timestamp: Option<u64>) -> ExplainedLine {
-        let name = Rehearsal::series_of(self.engine.table(), sent);
+        let name = self.engine.table().series_name(sent);
         ExplainedLine {
             sent_name: (*name != *sent).then(|| sent.into()),
             name: name.into_owned(),
@@ -243,13 +243,13 @@ impl<'a> Copied<'a> {
         let table = self.engine.table();
         let kind = sample.kind();
         if let Some(kind) = kind {
-            self.rehearsal.prepare(&mut self.intake.table, table, kind, name);
+            self.preview.prepare(&mut self.intake.table, table, kind, name);
         }
-        let dropped_by = Rehearsal::rules_of(table, name).dropped_by;
+        let dropped_by = table.rules_of(name).dropped_by;
         let Intake { table: copy, passthrough, .. } = &mut self.intake;
         let passed = passthrough.open().len();
-        let made = Rehearsal::series_of(table, name);
-        let is_held = kind.is_some_and(|kind| Rehearsal::has(copy, kind, &made));
+        let made = table.series_name(name);
+        let is_held = kind.is_some_and(|kind| copy.has_series(kind, &made));
         let hash = copy.hash(name);
         let taken = self.intake.take(name, hash, sample, timestamp);
         match taken {
@@ -271,7 +271,7 @@ impl<'a> Copied<'a> {
     /// Closes the interval of the copies, and notes the names that they are sent as.
     fn finish(mut self, line: &mut ExplainedLine, encoders: &mut NameEncoders) {
         let sent = line.sent_name.as_ref().unwrap_or(&line.name);
-        let applied = Rehearsal::rules_of(self.engine.table(), sent);
+        let applied = self.engine.table().rules_of(sent);
         let owned = |(rule, gives): (&str, Vec<_>)| (rule.to_owned(), gives);
         let is_doomed = applied.dropped_by.is_some();
         line.rules = applied.rules.into_iter().map(owned).collect();
@@ -288,7 +288,8 @@ impl<'a> Copied<'a> {
         if !is_doomed {
             let added = self.added;
             let name = line.name.as_slice();
-            Rehearsal::close(&mut self.intake.table, |audience, closed| {
+            self.intake.table.tick();
+            self.intake.table.sweep(&mut Cursor::default(), usize::MAX, |audience, closed| {
                 // The copy also has the series with the clean name of a raw name.
                 let is_its = closed.name == name || audience == Audience::Clean;
                 let summary = summarizer.closed(audience, closed);

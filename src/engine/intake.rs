@@ -58,7 +58,6 @@ impl Intake {
         reader: &mut LineReader,
         room: &mut [u8],
     ) -> Option<usize> {
-        self.table.set_sender(self.ledger.sender_id());
         if self.table.changes_names() {
             self.look_up_by_raw_bytes(batch);
         }
@@ -86,8 +85,7 @@ impl Intake {
             }
         }
         self.ledger.count(Own::MetricsReceived, taken);
-        self.note_created();
-        self.warn_of_replaced_tags();
+        self.note_creations();
         stopped
     }
 
@@ -154,10 +152,8 @@ impl Intake {
                     && !name.starts_with(CLIENT_REPORT)
                     && sample.kind().is_some() =>
             {
-                self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add_with_alias(name, hash, sample, raw);
-                self.note_created();
-                self.warn_of_replaced_tags();
+                self.note_creations();
                 added
             }
             _ => self.take(name, hash, sample, None),
@@ -210,7 +206,6 @@ impl Intake {
         if !first.is_some_and(|kind| self.table.has_alias(key, kind)) {
             return false;
         }
-        self.table.set_sender(self.ledger.sender_id());
         self.all_samples(line, samples, |intake, sample| {
             if let Some(added) = intake.table.add_aliased(key, sample) {
                 return added;
@@ -255,11 +250,15 @@ impl Intake {
     }
 
     /// Counts the series that were created, and the samples of the series that made room for them.
-    fn note_created(&mut self) {
+    /// Warns of the values of tags that were replaced, because there are too many.
+    fn note_creations(&mut self) {
         self.ledger.set_series_created(self.table.counts().created);
         let lost = self.table.take_evicted_samples();
         if lost > 0 {
             self.ledger.count(Own::SeriesRejected, lost);
+        }
+        for tag in self.table.rules().take_replaced_tags() {
+            self.ledger.warn(WarningKind::TagValues, &tag);
         }
     }
 
@@ -281,23 +280,14 @@ impl Intake {
             (Sample::Count(value), Some(_)) => (PassthroughKind::Count, value, timestamp),
             (Sample::Level(value), Some(_)) => (PassthroughKind::Level, value, timestamp),
             _ => {
-                self.table.set_sender(self.ledger.sender_id());
                 let added = self.table.add(name, hash, sample);
-                self.note_created();
-                self.warn_of_replaced_tags();
+                self.note_creations();
                 return added;
             }
         };
         let made = self.table.rules().name_passing(name, hash).ok_or(AddError::ByRule)?;
         let name = Box::from(&*made);
         self.passthrough.add(PassthroughValue { name, what, value, timestamp })
-    }
-
-    /// Warns of the values of tags that were replaced, because there are too many.
-    fn warn_of_replaced_tags(&mut self) {
-        for tag in self.table.rules().take_replaced_tags() {
-            self.ledger.warn(WarningKind::TagValues, &tag);
-        }
     }
 
     /// Counts a value that was not taken, and adds a warning unless a rule dropped it.

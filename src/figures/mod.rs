@@ -1,19 +1,18 @@
 //! What the server can tell about itself: one table of figures, and everything that shows it.
 //!
 //! ```text
-//!             table.rs: a row for each figure: name, unit, kind, doc, and how it is read
-//!                 │
-//!  Sources ──▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
-//!                 ├──────▶ /metrics                           (metrics.rs)
-//!                 ├──────▶ own figures of a flush             (server/flushing.rs)
-//!                 └──────▶ docs/figures.md                    (page.rs)
+//!                   table.rs: a row for each figure: name, unit, kind, doc, and how it is read
+//!                       │
+//!  FigureSources ──▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
+//!                       ├──────▶ /metrics                           (metrics.rs)
+//!                       ├──────▶ own figures of a flush             (server/flushing.rs)
+//!                       └──────▶ docs/figures.md                    (page.rs)
 //! ```
 //! A new figure is a new row of the table. Nothing else need change.
 //!
 //! A *total* counts since the start and never falls. A *level* is a value of this moment.
 //! [`Rates`] has the totals of the last minute, from which the rate of each total follows.
 
-mod destinations;
 mod metrics;
 mod page;
 mod rates;
@@ -22,11 +21,10 @@ mod row;
 mod sources;
 mod table;
 
-pub use destinations::{DestinationReport, destinations};
 pub use metrics::write_metrics;
 pub use page::{help, page};
 pub use rates::Rates;
 pub use read::{FigureValue, of_flush, read, read_value, sample};
 pub use row::{FigureKind, FigureRow, FigureSection, FigureUnit, GraphiteName, LossCount};
-pub use sources::{FlushFigures, InUse, Sources};
+pub use sources::{DestinationReport, FigureSources, FlushFigures, InUse, destinations};
 pub use table::TABLE;

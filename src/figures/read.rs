@@ -2,7 +2,7 @@
 
 use super::rates::TotalsSample;
 use super::row::{FigureKind, FigureReader, FigureRow, FigureSection, GraphiteName, LossCount};
-use super::sources::{FlushFigures, Sources};
+use super::sources::{FigureSources, FlushFigures};
 use super::table::TABLE;
 use crate::protocol::MetricKind;
 use crate::sink::{Figures, Sink, Sinks};
@@ -30,7 +30,7 @@ impl<'a> FigureValue<'a> {
 /// Reads all figures of a section, or of all sections, in the order of the table. A section may
 /// show figures of another section; these come last. The values of one row follow each other.
 pub fn read(
-    from: &Sources<'_>,
+    from: &FigureSources<'_>,
     section: Option<FigureSection>,
     out: &mut dyn FnMut(&FigureValue<'_>),
 ) {
@@ -51,7 +51,7 @@ pub fn read(
 }
 
 /// Reads a figure that has one value. Returns `None` if there is no such figure.
-pub fn read_value(from: &Sources<'_>, section: FigureSection, name: &str) -> Option<f64> {
+pub fn read_value(from: &FigureSources<'_>, section: FigureSection, name: &str) -> Option<f64> {
     let row = TABLE.iter().find(|row| row.section == section && row.name == name)?;
     let mut found = None;
     each_value(row, from, &read_sinks(from.sinks), &mut |_, value, _| found = Some(value));
@@ -59,7 +59,7 @@ pub fn read_value(from: &Sources<'_>, section: FigureSection, name: &str) -> Opt
 }
 
 /// Reads all totals, for [`Rates`](super::Rates).
-pub fn sample(from: &Sources<'_>) -> TotalsSample {
+pub fn sample(from: &FigureSources<'_>) -> TotalsSample {
     let mut sample = TotalsSample::new(from.now.tick);
     let sinks = read_sinks(from.sinks);
     for row in TABLE.iter().filter(|row| row.kind == FigureKind::Total) {
@@ -115,7 +115,7 @@ type ValueOut<'a> = dyn FnMut(Option<&str>, f64, Option<f64>) + 'a;
 /// Calls `out` with the label, the value and the limit of each value of a row.
 fn each_value(
     row: &FigureRow,
-    from: &Sources<'_>,
+    from: &FigureSources<'_>,
     sinks: &[(&str, Figures)],
     out: &mut ValueOut<'_>,
 ) {
@@ -130,13 +130,8 @@ fn each_value(
         }
         FigureReader::Kinds => {
             let kinds = from.engine.table().counts().kinds;
-            for (kind, name) in [
-                (MetricKind::Counter, "counter"),
-                (MetricKind::Gauge, "gauge"),
-                (MetricKind::Timing, "timer"),
-                (MetricKind::Set, "set"),
-            ] {
-                out(Some(name), kinds[kind as usize] as f64, None);
+            for kind in MetricKind::ALL {
+                out(Some(kind.name()), kinds[kind as usize] as f64, None);
             }
         }
         FigureReader::Listener(value) => from.each_listener(&mut |name, figures| {
@@ -174,7 +169,7 @@ fn each_value(
 }
 
 /// Returns the sum of the figures that count as lost in one of these ways.
-fn lost(counts: &[LossCount], from: &Sources<'_>, sinks: &[(&str, Figures)]) -> f64 {
+fn lost(counts: &[LossCount], from: &FigureSources<'_>, sinks: &[(&str, Figures)]) -> f64 {
     let mut sum = 0.0;
     for row in TABLE.iter().filter(|row| counts.contains(&row.loss)) {
         each_value(row, from, sinks, &mut |_, value, _| sum += value);
@@ -184,7 +179,7 @@ fn lost(counts: &[LossCount], from: &Sources<'_>, sinks: &[(&str, Figures)]) -> 
 
 /// Returns the seconds until the queue of a destination would be full if nothing were sent. `None`
 /// if nothing was queued in the last minute.
-fn queue_lasts(name: &str, figures: &Figures, from: &Sources<'_>) -> Option<f64> {
+fn queue_lasts(name: &str, figures: &Figures, from: &FigureSources<'_>) -> Option<f64> {
     let key = (FigureSection::Destinations, "queued_bytes");
     let queued = figures.pushed_bytes as f64;
     let rate = from.rates.per_second(key, name, queued, from.now.tick);

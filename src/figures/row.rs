@@ -1,6 +1,6 @@
 //! [`FigureRow`]: one row of the table of figures.
 
-use super::sources::{FlushFigures, ListenerFigures, Sources};
+use super::sources::{FigureSources, FlushFigures, ListenerFigures};
 use crate::ledger::Own;
 use crate::sink::Figures;
 
@@ -47,7 +47,7 @@ pub enum FigureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FigureUnit {
     /// A plain number, such as 1 for yes.
-    None,
+    Plain,
     Bytes,
     Clients,
     Connections,
@@ -97,7 +97,7 @@ pub enum LossCount {
 #[derive(Debug)]
 pub(super) enum FigureReader {
     /// One value.
-    One(fn(&Sources<'_>) -> f64),
+    One(fn(&FigureSources<'_>) -> f64),
     /// An own counter of the server.
     Own(Own),
     /// A figure of the last flush.
@@ -115,7 +115,7 @@ pub(super) enum FigureReader {
     /// The sum of all figures that count in this way.
     Lost(&'static [LossCount]),
     /// The used part of a limit, and the limit.
-    Limit(fn(&Sources<'_>) -> (f64, f64)),
+    Limit(fn(&FigureSources<'_>) -> (f64, f64)),
     /// The same for each destination that has the limit.
     DestinationLimit(fn(&Figures) -> Option<(f64, f64)>),
 }
@@ -162,7 +162,7 @@ impl FigureUnit {
     /// Returns the name of the unit. Empty for a plain number.
     pub fn name(self) -> &'static str {
         match self {
-            Self::None => "",
+            Self::Plain => "",
             Self::Bytes => "bytes",
             Self::Clients => "clients",
             Self::Connections => "connections",

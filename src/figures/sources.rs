@@ -1,4 +1,5 @@
-//! [`Sources`]: what the figures are read from. [`FlushFigures`]: what is known of the last flush.
+//! [`FigureSources`]: what the figures are read from. That is the parts of the server, the last
+//! flush, the listeners and the destinations.
 
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ledger::Own;
-use crate::sink::Sinks;
+use crate::sink::{Sink, Sinks};
 use crate::time::{Now, UnixTime};
 
 /// The parts of the server, borrowed for one reading.
 #[derive(Clone, Copy, Debug)]
-pub struct Sources<'a> {
+pub struct FigureSources<'a> {
     pub engine: &'a Engine,
     pub sinks: &'a Sinks,
     pub flush: &'a FlushFigures,
@@ -85,7 +86,7 @@ impl FlushFigures {
     }
 }
 
-impl Sources<'_> {
+impl FigureSources<'_> {
     /// Returns an own counter since the start.
     pub(super) fn own(&self, own: Own) -> u64 {
         // The loop takes the drops of sockets at each tick only.
@@ -137,6 +138,43 @@ impl Sources<'_> {
     pub(super) fn series_bytes(&self) -> usize {
         self.engine.table().series_bytes()
     }
+}
+
+/// A destination: where it is, and how it stands. Its numbers are figures of the table.
+#[derive(Clone, Debug)]
+pub struct DestinationReport {
+    /// The header of its section.
+    pub name: String,
+    /// The section without its own name, such as `carbon` for `[carbon.b]`.
+    pub kind: String,
+    /// `HOST:PORT`. `None` for the console, for a command, and for a destination that a reload has
+    /// removed and that still delivers.
+    pub address: Option<String>,
+    /// The state in one word.
+    pub state: &'static str,
+    /// Since when. See [`Figures::since`](crate::sink::Figures::since). `None` before its first
+    /// turn.
+    pub since: Option<Now>,
+    pub last_error: Option<String>,
+}
+
+/// Returns a report of each destination.
+pub fn destinations(from: &FigureSources<'_>) -> Vec<DestinationReport> {
+    let report = |sink: &Sink| {
+        let figures = sink.figures();
+        let name = sink.name();
+        let destination = from.config.active_destinations().find(|to| to.name == name);
+        let net = destination.and_then(|destination| destination.net.as_ref());
+        DestinationReport {
+            name: name.to_owned(),
+            kind: name.split('.').next().unwrap_or(name).to_owned(),
+            address: net.map(|net| net.remote.to_string()),
+            state: figures.state,
+            since: figures.since,
+            last_error: figures.last_error,
+        }
+    };
+    from.sinks.iter().map(report).collect()
 }
 
 /// Returns a listener's kind and address: `udp 127.0.0.1:8125`, `unix stream /run/statsd.sock`.

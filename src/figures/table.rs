@@ -3,7 +3,7 @@
 use super::row::FigureKind::{Level, Total};
 use super::row::FigureSection::{Destinations, Flush, Input, Limits, Loss, Memory, Series, Server};
 use super::row::FigureUnit::{
-    Bytes, Clients, Connections, Figures, Files, Flushes, Lines, Milliseconds, None, Packets,
+    Bytes, Clients, Connections, Figures, Files, Flushes, Lines, Milliseconds, Packets, Plain,
     Points, Samples, Seconds, Series as SeriesUnit, Values,
 };
 use super::row::GraphiteName::{Carbon, Figure, Gauge, NumStats, Sink};
@@ -11,7 +11,7 @@ use super::row::{
     FigureKind, FigureReader as Reader, FigureRow, FigureSection, FigureUnit, GraphiteName,
     LossCount,
 };
-use super::sources::{FlushFigures, Sources, tenths};
+use super::sources::{FigureSources, FlushFigures, tenths};
 use crate::ledger::Own;
 use crate::sink::Figures as SinkFigures;
 use crate::sys;
@@ -19,7 +19,7 @@ use crate::time::UnixTime;
 
 type KindAndUnit = (FigureKind, FigureUnit);
 
-const YES: KindAndUnit = (Level, None);
+const YES: KindAndUnit = (Level, Plain);
 const BYTES: KindAndUnit = (Level, Bytes);
 const MILLIS: KindAndUnit = (Level, Milliseconds);
 const SECONDS: KindAndUnit = (Level, Seconds);
@@ -73,10 +73,10 @@ pub static TABLE: &[FigureRow] = rows! {
         Reader::One(|from| from.engine.num_stats() as f64),
         "series of the last flush, as Node counts them")
         .sent(&[NumStats]);
-    figure(Series, "tags", (Level, None),
+    figure(Series, "tags", (Level, Plain),
         Reader::One(|from| from.engine.table().tags().0 as f64),
         "different tags of all series, each stored once; a tag goes with its last series");
-    figure(Series, "known_lines", (Level, None),
+    figure(Series, "known_lines", (Level, Plain),
         Reader::One(|from| from.engine.table().aliases().0 as f64),
         "raw names and tags that lead to their series without being read");
     figure(Series, "series_created", (Total, SeriesUnit),
@@ -280,7 +280,7 @@ const fn figure(
 ) -> FigureRow {
     FigureRow {
         section,
-        also: Option::None,
+        also: None,
         name,
         unit,
         kind,
@@ -297,7 +297,7 @@ const fn own(section: FigureSection, own: Own, unit: FigureUnit, doc: &'static s
     row.sent(&[GraphiteName::Own])
 }
 
-fn dropped_by_limit(from: &Sources<'_>) -> f64 {
+fn dropped_by_limit(from: &FigureSources<'_>) -> f64 {
     let by_rule = from.engine.read_ledger().dropped_by_rule();
     from.own(Own::SamplesDropped).saturating_sub(by_rule) as f64
 }
@@ -312,11 +312,11 @@ fn spool(sink: &SinkFigures) -> Option<(f64, f64)> {
 }
 
 /// Returns the sum of a figure over all destinations.
-fn sum(from: &Sources<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
+fn sum(from: &FigureSources<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
     from.sinks.iter().map(|sink| figure(&sink.figures()) as f64).sum()
 }
 
-fn last_input(from: &Sources<'_>) -> f64 {
+fn last_input(from: &FigureSources<'_>) -> f64 {
     let last = from.last_input.unwrap_or(from.started);
     last.tick.until(from.now.tick).as_secs_f64().floor()
 }
@@ -325,7 +325,7 @@ fn of(used: usize, limit: usize) -> (f64, f64) {
     (used as f64, limit as f64)
 }
 
-fn open_files(_: &Sources<'_>) -> (f64, f64) {
+fn open_files(_: &FigureSources<'_>) -> (f64, f64) {
     (sys::open_files().unwrap_or(0) as f64, sys::open_files_limit().unwrap_or(0) as f64)
 }
 

@@ -28,6 +28,22 @@ pub struct Summary<'a> {
     pub timestamp: Option<u64>,
 }
 
+impl<'a> Summary<'a> {
+    /// Returns a summary for all destinations, under the timestamp of the flush. The interval had
+    /// samples. The name may be any.
+    pub fn new(subject: Subject, name: &'a [u8], figures: &'a [Figure]) -> Self {
+        Self {
+            subject,
+            audience: Audience::Every,
+            name,
+            has_plain_name: false,
+            figures,
+            idle: false,
+            timestamp: None,
+        }
+    }
+}
+
 /// The subject of a summary, which decides its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -76,12 +92,12 @@ impl Summarizer {
     }
 
     /// Sets the length of the next intervals.
-    pub fn interval(&mut self, seconds: f64) {
+    pub fn set_interval(&mut self, seconds: f64) {
         self.seconds = seconds;
     }
 
-    /// Makes the summary of a closed series.
-    /// Adds it to the record of a timing, if there is one.
+    /// Makes the summary of a closed series. Adds the interval to the record of a timing, if there
+    /// is one.
     pub fn closed<'a>(&'a mut self, audience: Audience, closed: Closed<'a>) -> Summary<'a> {
         self.figures.clear();
         let plan = &closed.policy.plan;
@@ -158,15 +174,8 @@ impl Summarizer {
         };
         self.figures.clear();
         self.push(id, passing.value);
-        Summary {
-            has_plain_name: false,
-            subject,
-            audience: Audience::Every,
-            name: &passing.name,
-            figures: &self.figures,
-            idle: false,
-            timestamp: passing.timestamp,
-        }
+        let summary = Summary::new(subject, &passing.name, &self.figures);
+        Summary { timestamp: passing.timestamp, ..summary }
     }
 
     /// A counter of the server itself.
@@ -189,18 +198,7 @@ impl Summarizer {
     }
 
     fn of_server<'a>(&'a self, subject: Subject, name: &'a str) -> Summary<'a> {
-        let name = name.as_bytes();
-        let figures = &self.figures;
-        let audience = Audience::Every;
-        Summary {
-            has_plain_name: false,
-            subject,
-            audience,
-            name,
-            figures,
-            idle: false,
-            timestamp: None,
-        }
+        Summary::new(subject, name.as_bytes(), &self.figures)
     }
 
     fn push_counter(&mut self, count: f64) {

@@ -75,15 +75,6 @@ const COLUMNS: [&[&str]; 4] = [
     &["members"],
 ];
 
-fn columns(kind: MetricKind) -> &'static [&'static str] {
-    match kind {
-        MetricKind::Counter => COLUMNS[0],
-        MetricKind::Gauge => COLUMNS[1],
-        MetricKind::Timing => COLUMNS[2],
-        MetricKind::Set => COLUMNS[3],
-    }
-}
-
 impl History {
     /// `memory` is for the tracks of series, in bytes; `rows` is the number of flushes.
     pub fn new(memory: usize, rows: usize) -> Self {
@@ -120,7 +111,7 @@ impl History {
             return false;
         }
         self.reserved += bytes;
-        let mut track = Track::new(columns(kind).len());
+        let mut track = Track::new(COLUMNS[kind as usize].len());
         track.push(self.flush, values, self.rows);
         self.series[kind as usize].insert(name.into(), track);
         true
@@ -168,7 +159,7 @@ impl History {
         }
         self.flush = self.flush.wrapping_add(1);
         // Some at a time would do, but all of them are a few thousand.
-        for kind in KINDS {
+        for kind in MetricKind::ALL {
             let dead = |track: &Track| track.age(self.flush) > self.rows;
             let mut freed = 0;
             self.series[kind as usize].retain(|name, track| {
@@ -204,7 +195,7 @@ impl History {
         let mut wanted = first(&mut wanted, EXCHANGED_MAX).to_vec();
         wanted.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.1.cmp(b.1.1)));
         let mut forgotten = Vec::new();
-        for kind in KINDS {
+        for kind in MetricKind::ALL {
             let names = self.series[kind as usize].keys();
             let others = names.filter(|name| samples_of((kind, name)) < least);
             let some = others.take(wanted.len() - forgotten.len());
@@ -222,7 +213,7 @@ impl History {
     /// The points of a series. `None` if it is not kept.
     pub fn points(&self, kind: MetricKind, name: &[u8]) -> Option<HistoryPoints> {
         let track = self.series[kind as usize].get(name)?;
-        Some(HistoryPoints { columns: columns(kind), rows: self.rows_of(track) })
+        Some(HistoryPoints { columns: COLUMNS[kind as usize], rows: self.rows_of(track) })
     }
 
     /// The points of an own figure. Without a label, those of the sum over all labels. `None` if
@@ -292,9 +283,6 @@ impl History {
     }
 }
 
-const KINDS: [MetricKind; 4] =
-    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
-
 /// Moves the series with the most samples to the front, and returns them in any order.
 fn first<'s, 'a>(
     series: &'s mut [(u64, SeriesName<'a>)],
@@ -309,7 +297,7 @@ fn first<'s, 'a>(
 
 /// The bytes that a full track takes.
 fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
-    OVERHEAD + name.len() + rows * columns(kind).len() * size_of::<f32>()
+    OVERHEAD + name.len() + rows * COLUMNS[kind as usize].len() * size_of::<f32>()
 }
 
 /// Adds the rows of another track, which may begin earlier or later. Unknown values count as 0

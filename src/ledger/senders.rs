@@ -27,7 +27,7 @@ pub const SENDERS_MAX: usize = 512;
 /// A record that received nothing for this long makes room first, however much it holds.
 const LONG_AGO_MILLIS: u64 = 10 * 60 * 1000;
 
-/// The number of records that are chosen at once to make room. Choosing one costs a look at all
+/// The number of records that are chosen at once to make room. Choosing one takes a scan of all
 /// records, so a flood of forged addresses must not cause it for every packet.
 const VICTIMS: usize = 64;
 

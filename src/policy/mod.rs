@@ -2,7 +2,7 @@
 //! gives some names. Pure.
 //!
 //! ```text
-//!  Rules { base, rules } ──▶ Policies::of_name ──▶ a number ──▶ Policy { lives, absolute, plan }
+//!  Rules { base, rules } ──▶ Policies::resolve ──▶ a number ──▶ Policy { lives, absolute, plan }
 //!   as configured             when a series is      that the      looked up by number
 //!                             created               series keeps  from then on
 //! ```
@@ -23,8 +23,6 @@ pub use glob::{CAPTURES_MAX, Glob};
 pub use mapping::{LimitedTag, OTHER};
 pub use policies::{AppliedRules, Generations, Policies, Policy, Resolved};
 pub use rules::{BINS_MAX, Base, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes};
-pub use template::{
-    NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRename, Template, bare, tags_of,
-};
+pub use template::{NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRename, Template};
 
 pub(crate) use figures::PlannedPercentile;

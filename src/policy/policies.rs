@@ -2,7 +2,7 @@
 //! that needs it and then stored under a number.
 //!
 //! ```text
-//!  Rules ──▶ Policies::of_name ──▶ number ──▶ Policies::at ──▶ Policy
+//!  Rules ──▶ Policies::resolve ──▶ number ──▶ Policies::at ──▶ Policy
 //!                 two of these, before and after a reload: Generations
 //! ```
 
@@ -55,8 +55,8 @@ pub struct Policies {
     interval: Duration,
     figures: FigureNames,
     policies: Vec<Policy>,
-    /// The sources of each policy's settings.
-    sources: Vec<([u8; IN_POLICY], bool)>,
+    /// The sources of each policy.
+    sources: Vec<PolicySources>,
     /// The hashes of names that are dropped, each at the slot of its hash.
     dropped: Box<[u64]>,
     /// Whether some rule changes names or tags.
@@ -66,6 +66,15 @@ pub struct Policies {
 /// For each setting, the number of the rule that gives it, or [`BASE`].
 type SettingSources = [u8; SETTINGS.len()];
 const BASE: u8 = u8::MAX;
+
+/// What a policy is made from. Two names with the same sources share a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PolicySources {
+    /// For each setting of the policy, the number of the rule that gives it, or [`BASE`].
+    rules: [u8; IN_POLICY],
+    /// Whether the policy is for series that no line leads to any more.
+    is_abandoned: bool,
+}
 
 /// The name of a setting, and whether a rule has a value for it.
 type Setting = (&'static str, fn(&Rule) -> bool);
@@ -131,11 +140,12 @@ impl Policies {
         if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
             policies.dropped = vec![0; DROPPED_MAX].into();
         }
-        policies.number([BASE; IN_POLICY], false);
+        policies.number(PolicySources { rules: [BASE; IN_POLICY], is_abandoned: false });
         policies
     }
 
-    pub fn are_of(&self, rules: &Rules, interval: Duration) -> bool {
+    /// Whether they were made from these rules.
+    pub fn are_made_from(&self, rules: &Rules, interval: Duration) -> bool {
         self.rules == *rules && self.interval == interval
     }
 
@@ -169,13 +179,14 @@ impl Policies {
         };
         let changes = self.changes(&sources);
         let made = if changes.is_none() { None } else { changes.apply(name, allows) };
-        let [of_policy @ .., _, _, _, _] = sources;
-        Some(Resolved { policy: self.number(of_policy, false), name: made })
+        let [rules @ .., _, _, _, _] = sources;
+        let policy = self.number(PolicySources { rules, is_abandoned: false });
+        Some(Resolved { policy, name: made })
     }
 
     /// Returns the number of a policy like this one, for a series that no line leads to any more.
     fn abandoned(&mut self, number: u16) -> u16 {
-        self.number(self.sources[usize::from(number)].0, true)
+        self.number(PolicySources { is_abandoned: true, ..self.sources[usize::from(number)] })
     }
 
     /// Returns the name that the rules make of a name, or `None` if they do not change it. Nothing
@@ -199,7 +210,7 @@ impl Policies {
         let mut sources = [BASE; SETTINGS.len()];
         let mut drop = None;
         for (number, rule) in (0..).zip(&self.rules.rules) {
-            if !rule.is_about(name) {
+            if !rule.matches_name(name) {
                 continue;
             }
             drop = drop.or(rule.drop);
@@ -232,7 +243,7 @@ impl Policies {
         let mut applied = AppliedRules::default();
         let mut is_given = [false; SETTINGS.len()];
         let mut drop = None;
-        for rule in self.rules.rules.iter().filter(|rule| rule.is_about(name)) {
+        for rule in self.rules.rules.iter().filter(|rule| rule.matches_name(name)) {
             let mut gives = Vec::new();
             if drop.is_none() && rule.drop.is_some() {
                 drop = rule.drop;
@@ -256,19 +267,18 @@ impl Policies {
         applied
     }
 
-    /// Returns the number of the policy whose settings have these sources. `is_abandoned` tells
-    /// whether it is for series that no line leads to any more.
-    fn number(&mut self, sources: [u8; IN_POLICY], is_abandoned: bool) -> u16 {
-        let known = self.sources.iter().position(|known| *known == (sources, is_abandoned));
+    /// Returns the number of the policy with these sources. Makes it if there is none.
+    fn number(&mut self, sources: PolicySources) -> u16 {
+        let known = self.sources.iter().position(|known| *known == sources);
         let number = known.unwrap_or_else(|| match self.policies.len() {
             POLICIES_MAX => 0,
             next => {
-                let mut policy = self.make(sources);
-                if is_abandoned {
+                let mut policy = self.make(sources.rules);
+                if sources.is_abandoned {
                     policy.lives = [1; 4];
                 }
                 self.policies.push(policy);
-                self.sources.push((sources, is_abandoned));
+                self.sources.push(sources);
                 next
             }
         });
@@ -306,7 +316,7 @@ impl Policies {
     fn lives(&self, deletes: Option<bool>, expire: Option<Duration>) -> [u32; 4] {
         let base = &self.rules.base;
         let expire = expire.map_or(u32::MAX, |span| flushes(span, self.interval));
-        [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set].map(|kind| {
+        MetricKind::ALL.map(|kind| {
             let (of_kind, ttl) = match kind {
                 MetricKind::Counter => (base.delete_counters, 1),
                 MetricKind::Gauge => (base.delete_gauges, base.gauge_ttl),
@@ -394,7 +404,7 @@ impl Generations {
     }
 
     /// Whether these rules may make other names than the newest ones.
-    pub fn name_otherwise(&self, rules: &Rules) -> bool {
+    pub fn may_make_other_names(&self, rules: &Rules) -> bool {
         let ours = &self.sets[usize::from(self.newest)].rules;
         (self.change_names() || rules.rules.iter().any(Rule::changes_names))
             && ours.rules != rules.rules
@@ -427,7 +437,7 @@ impl Generations {
     }
 
     /// Returns policies of the newest rules. None of them is in use.
-    pub fn twin(&self) -> Self {
+    pub fn unused_copy(&self) -> Self {
         let Policies { rules, interval, .. } = &self.sets[usize::from(self.newest)];
         Self::new(rules, *interval)
     }
@@ -441,7 +451,7 @@ impl Generations {
     /// Whether a policy is one that [`abandoned`](Self::abandoned) returns.
     pub fn is_abandoned(&self, number: u16) -> bool {
         let set = &self.sets[usize::from(number >> SET_SHIFT)];
-        set.sources[usize::from(number & NUMBER)].1
+        set.sources[usize::from(number & NUMBER)].is_abandoned
     }
 
     pub fn is_newest(&self, number: u16) -> bool {
@@ -449,8 +459,8 @@ impl Generations {
     }
 
     /// Whether the newest policies were made from these rules.
-    pub fn are(&self, rules: &Rules, interval: Duration) -> bool {
-        self.sets[usize::from(self.newest)].are_of(rules, interval)
+    pub fn are_made_from(&self, rules: &Rules, interval: Duration) -> bool {
+        self.sets[usize::from(self.newest)].are_made_from(rules, interval)
     }
 
     /// Sets new rules. No series may still have a policy of the rules before the current ones.
@@ -511,7 +521,8 @@ mod tests {
             }
         });
         let mut policies = policies(rules.collect());
-        policies.sources = vec![([BASE - 1; IN_POLICY], false); POLICIES_MAX];
+        let other = PolicySources { rules: [BASE - 1; IN_POLICY], is_abandoned: false };
+        policies.sources = vec![other; POLICIES_MAX];
         policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];
         assert_eq!(of_name(&mut policies, b"abc", 1), Some(0));
         assert_eq!(policies.policies.len(), POLICIES_MAX);

@@ -132,7 +132,7 @@ fn distinct<'a, T: Copy + 'a, K: Hash + Eq>(
 
 impl Rule {
     /// Whether the rule applies to a name.
-    pub fn is_about(&self, name: RuleName<'_>) -> bool {
+    pub fn matches_name(&self, name: RuleName<'_>) -> bool {
         let has = |wanted: &TagPattern| {
             name.tags().any(|(key, value)| {
                 key == wanted.key.as_bytes()

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::glob::{CAPTURES_MAX, Captures, Glob};
+use crate::protocol::{bare_name, tags_of};
 
 /// A clean name as rules see it.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,7 @@ pub struct RuleName<'a> {
 
 impl<'a> RuleName<'a> {
     pub fn new(clean: &'a [u8]) -> Self {
-        let (bare, tags) = clean.split_at(bare(clean).len());
+        let (bare, tags) = clean.split_at(bare_name(clean).len());
         Self { bare, tags }
     }
 
@@ -24,19 +25,6 @@ impl<'a> RuleName<'a> {
     pub(super) fn tags(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         tags_of(self.tags)
     }
-}
-
-/// The keys and values of the tags of a canonical name.
-pub fn tags_of(name: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    name.split(|byte| *byte == b';').skip(1).map(|tag| {
-        let (key, value) = tag.split_at(memchr::memchr(b'=', tag).unwrap_or(tag.len()));
-        (key, value.get(1..).unwrap_or_default())
-    })
-}
-
-/// The name without its tags.
-pub fn bare(name: &[u8]) -> &[u8] {
-    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
 }
 
 /// A regular expression for names. Its search takes time in proportion to the length of the name.

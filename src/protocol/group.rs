@@ -21,8 +21,7 @@ pub struct Samples<'a> {
     /// The rest of the line. `None` at its end.
     rest: Option<&'a [u8]>,
     group: Option<ValueGroup<'a>>,
-    timed: bool,
-    /// Whether the line has a section of tags, so that a client of Datadog has sent it.
+    is_timed: bool,
     is_tagged: bool,
     packed_values: PackedValues,
     has_packed: bool,
@@ -30,21 +29,27 @@ pub struct Samples<'a> {
     left: usize,
 }
 
+/// What the values of a line depend on, besides their text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LineContext {
+    /// Whether the line has a timestamp.
+    pub(super) is_timed: bool,
+    /// Whether the line has a section of tags, so that a client of Datadog has sent it.
+    pub(super) is_tagged: bool,
+    pub(super) packed_values: PackedValues,
+}
+
 /// The most values, types and sections that one line may have. A datagram has no room for more. A
 /// line of a stream may have 1 MiB, and half a million values would take the loop 30 ms.
 const PARTS_MAX: usize = 32 << 10;
 
 impl<'a> Samples<'a> {
-    pub(super) fn new(
-        body: &'a [u8],
-        timed: bool,
-        is_tagged: bool,
-        packed_values: PackedValues,
-    ) -> Self {
+    pub(super) fn new(body: &'a [u8], line: LineContext) -> Self {
+        let LineContext { is_timed, is_tagged, packed_values } = line;
         Self {
             rest: Some(body),
             group: None,
-            timed,
+            is_timed,
             is_tagged,
             packed_values,
             has_packed: false,
@@ -91,7 +96,7 @@ impl<'a> Iterator for Samples<'a> {
                     return Some(Err(Reject::TooManyParts));
                 };
                 self.left = left;
-                let sample = group.sample(value, self.timed, self.is_tagged);
+                let sample = group.sample(value, self.is_timed, self.is_tagged);
                 group.accepted += usize::from(sample.is_ok());
                 self.has_packed |= group.accepted > 1 && group.packs_numbers();
                 return Some(sample);
@@ -366,9 +371,13 @@ impl<'a> ValueGroup<'a> {
         self.values.form == Form::Packed && self.reading.is_ok_and(|(of, _)| !of.is_timing())
     }
 
-    /// Parses a value of the group. `timed` tells whether the line has a timestamp, and `is_tagged`
-    /// whether it has a section of tags.
-    fn sample(&self, text: &'a [u8], timed: bool, is_tagged: bool) -> Result<Sample<'a>, Reject> {
+    /// Parses a value of the group. `is_timed` and `is_tagged` are those of [`LineContext`].
+    fn sample(
+        &self,
+        text: &'a [u8],
+        is_timed: bool,
+        is_tagged: bool,
+    ) -> Result<Sample<'a>, Reject> {
         let (value_type, weight) = self.reading?;
         if matches!(value_type, ValueType::Set) {
             return Ok(Sample::Member(if text.is_empty() { b"0" } else { text }));
@@ -380,11 +389,11 @@ impl<'a> ValueGroup<'a> {
         let sample = match value_type {
             // The client has aggregated a value with its own time, so Datadog's Agent ignores the
             // rate, too.
-            ValueType::Counter if timed => Sample::Count(value),
+            ValueType::Counter if is_timed => Sample::Count(value),
             ValueType::Counter => Sample::Count(value * weight),
             ValueType::Cumulative => Sample::Cumulative { value, weight },
             ValueType::Gauge if !is_signed(text) => Sample::Level(value),
-            ValueType::Gauge if timed => return Err(Reject::TimedChange),
+            ValueType::Gauge if is_timed => return Err(Reject::TimedChange),
             ValueType::Gauge => Sample::Change(value),
             // Datadog's Agent accepts any time, and Node none below 0.
             ValueType::Time if value < 0.0 && !is_tagged => return Err(Reject::NegativeTime),

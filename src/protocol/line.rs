@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use super::binary;
 use super::grammar::{Dialect, Grammar, PackedValues};
-use super::group::{Samples, Section, sections};
+use super::group::{LineContext, Samples, Section, sections};
 use super::names::NameWriter;
 use super::number::seconds;
 use super::reject::Reject;
@@ -70,13 +70,15 @@ pub struct BinaryMessage<'a> {
 
 impl<'a> MetricLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, self.timestamp.is_some(), self.is_tagged, self.packed_values)
+        let Self { timestamp, body, is_tagged, packed_values, .. } = *self;
+        Samples::new(body, LineContext { is_timed: timestamp.is_some(), is_tagged, packed_values })
     }
 }
 
 impl<'a> RawLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
-        Samples::new(self.body, false, true, self.packed_values)
+        let packed_values = self.packed_values;
+        Samples::new(self.body, LineContext { is_timed: false, is_tagged: true, packed_values })
     }
 }
 

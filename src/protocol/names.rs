@@ -4,6 +4,19 @@
 use super::grammar::{Dialect, Dialects, Grammar};
 use super::reject::Reject;
 
+/// Returns a canonical name without its tags.
+pub fn bare_name(name: &[u8]) -> &[u8] {
+    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
+}
+
+/// Returns the keys and values of the tags of a canonical name.
+pub fn tags_of(name: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    name.split(|byte| *byte == b';').skip(1).map(|tag| {
+        let (key, value) = tag.split_at(memchr::memchr(b'=', tag).unwrap_or(tag.len()));
+        (key, value.get(1..).unwrap_or_default())
+    })
+}
+
 /// What happens to a byte of a name.
 #[derive(Clone, Copy, PartialEq)]
 enum Class {
@@ -44,10 +57,10 @@ const fn classes() -> [Class; 256] {
 
 /// The bytes that every setting keeps and no dialect reads.
 pub(super) static KEEPS: [bool; 256] = kept(false, false);
-/// The bytes that a bare name may have.
-static PLAIN: [bool; 256] = kept(true, false);
-/// The bytes that a canonical name may be stored with.
-static STORES: [bool; 256] = kept(true, true);
+/// The bytes that a clean bare name may have: those of [`KEEPS`], and `=`.
+static BARE: [bool; 256] = kept(true, false);
+/// The bytes that a clean canonical name may have: those of [`BARE`], and `;`.
+static CANONICAL: [bool; 256] = kept(true, true);
 
 const fn kept(equals: bool, semicolon: bool) -> [bool; 256] {
     let mut table = [false; 256];
@@ -64,14 +77,10 @@ const fn kept(equals: bool, semicolon: bool) -> [bool; 256] {
     table
 }
 
-/// Whether `name` has only bytes that every setting keeps. Such a name has no tags in any dialect.
-fn is_plain_name(name: &[u8]) -> bool {
-    name.iter().all(|byte| KEEPS[usize::from(*byte)])
-}
-
 /// Whether `name` has no tags in any dialect, and the reader leaves it as it is.
 pub fn is_plain_for(grammar: &Grammar, name: &[u8]) -> bool {
-    is_plain_name(name) && !(grammar.squeeze_dots && has_empty_elements(name))
+    name.iter().all(|byte| KEEPS[usize::from(*byte)])
+        && !(grammar.squeeze_dots && has_empty_elements(name))
 }
 
 /// Whether a dot is at the start or the end of a bare name, or another dot follows it.
@@ -107,7 +116,7 @@ fn pairs_of_dots(eight: &[u8; 8]) -> u64 {
 
 /// Whether a canonical name can be stored as it is.
 pub fn is_clean(name: &[u8]) -> bool {
-    are_all_in(&STORES, name)
+    are_all_in(&CANONICAL, name)
 }
 
 /// Whether a table has `true` for all bytes.
@@ -134,8 +143,7 @@ const PLAIN_PATH_MAX: usize = 251;
 
 /// Whether the reader would make the canonical name `name`, as far as its bytes show it.
 pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
-    let bare = &name[..memchr::memchr(b';', name).unwrap_or(name.len())];
-    is_clean(name) && !(grammar.squeeze_dots && has_empty_elements(bare))
+    is_clean(name) && !(grammar.squeeze_dots && has_empty_elements(bare_name(name)))
 }
 
 /// The name that `sanitize_keys = yes` makes of a canonical name which was read with `no`.
@@ -159,13 +167,8 @@ pub fn cleaned(name: &[u8]) -> Vec<u8> {
 ///
 /// The reader makes only such names. A state file may hold others.
 pub(crate) fn is_storable(name: &[u8]) -> bool {
-    let mut parts = name.split(|byte| *byte == b';');
-    let bare = parts.next().unwrap_or_default();
-    is_storable_text(bare)
-        && parts.all(|tag| {
-            let (key, value) = tag.split_at(memchr::memchr(b'=', tag).unwrap_or(tag.len()));
-            is_storable_text(key) && is_storable_text(value)
-        })
+    is_storable_text(bare_name(name))
+        && tags_of(name).all(|(key, value)| is_storable_text(key) && is_storable_text(value))
 }
 
 /// Whether raw text is UTF-8, has no control characters, and does not end with a backslash. JSON
@@ -248,14 +251,14 @@ pub(super) struct Bare<'a> {
     name: &'a [u8],
     /// The text after the tags, which belongs to the name.
     tail: &'a [u8],
-    /// Whether the name needs no cleaning.
-    is_plain: bool,
+    /// Whether the name is known to need no cleaning, whatever the settings.
+    has_clean_bytes: bool,
     pub(super) has_unread_tags: bool,
 }
 
 impl<'a> Bare<'a> {
     fn without_tags(name: &'a [u8]) -> Self {
-        Self { name, tail: &[], is_plain: false, has_unread_tags: false }
+        Self { name, tail: &[], has_clean_bytes: false, has_unread_tags: false }
     }
 }
 
@@ -278,8 +281,8 @@ impl NameWriter {
     /// Takes the tags out of `name`. Returns the rest of the name.
     pub(super) fn take_inline<'a>(&mut self, grammar: &Grammar, name: &'a [u8]) -> Bare<'a> {
         let bare = Bare::without_tags(name);
-        if is_plain(name) {
-            return Bare { is_plain: true, ..bare }; // no separator of any dialect in it
+        if has_clean_bytes(name) {
+            return Bare { has_clean_bytes: true, ..bare }; // no separator of any dialect in it
         }
         let has_unread_tags = has_unread_tags(grammar, name);
         let Some((at, inline)) = grammar.dialects.find(name) else {
@@ -345,7 +348,7 @@ impl NameWriter {
         bare: Bare<'a>,
     ) -> Result<&'a [u8], Reject> {
         let is_whole = self.tags.is_empty() && bare.tail.is_empty();
-        let is_kept = (bare.is_plain || is_clean_bare(grammar, bare.name))
+        let is_kept = (bare.has_clean_bytes || is_clean_bare(grammar, bare.name))
             && !(grammar.squeeze_dots && has_empty_elements(bare.name));
         let name = if is_whole && is_kept {
             bare.name
@@ -357,11 +360,8 @@ impl NameWriter {
         if matches!(name.first(), None | Some(b';')) {
             return Err(Reject::EmptyName); // only the tags of a name begin with ';'
         }
-        if !grammar.sanitize {
-            let bare = name.split(|byte| *byte == b';').next().unwrap_or_default();
-            if !survives(bare, NAME) {
-                return Err(Reject::EmptyName);
-            }
+        if !grammar.sanitize && !survives(bare_name(name), NAME) {
+            return Err(Reject::EmptyName);
         }
         if name.len() > grammar.max_key_length {
             return Err(Reject::NameTooLong);
@@ -424,15 +424,16 @@ fn survives(raw: &[u8], place: Place) -> bool {
     false
 }
 
-/// Whether `name` has only bytes that every setting keeps, and no separator of a dialect.
-fn is_plain(name: &[u8]) -> bool {
-    are_all_in(&PLAIN, name)
+/// Whether a bare name has only bytes that cleaning keeps. Then it has no separator of a dialect
+/// either.
+fn has_clean_bytes(bare: &[u8]) -> bool {
+    are_all_in(&BARE, bare)
 }
 
 /// Whether a bare name needs no cleaning.
 fn is_clean_bare(grammar: &Grammar, bare: &[u8]) -> bool {
     if grammar.sanitize {
-        is_plain(bare)
+        has_clean_bytes(bare)
     } else {
         memchr::memchr(b';', bare).is_none() && is_storable_text(bare)
     }

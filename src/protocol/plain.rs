@@ -102,6 +102,7 @@ fn read_fields(text: &[u8]) -> Option<usize> {
     }
     memchr(0, &text[..at]).is_none().then_some(at)
 }
+
 /// Reads the part before the rate and the sections: name, value and type.
 #[inline]
 fn read_head<'a>(grammar: &Grammar, text: &'a [u8]) -> Option<(Plain<'a>, usize)> {

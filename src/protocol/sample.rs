@@ -9,6 +9,22 @@ pub enum MetricKind {
     Set,
 }
 
+impl MetricKind {
+    /// Every kind, in the order of the enum. State files have the numbers of kinds, so the order
+    /// must not change.
+    pub const ALL: [Self; 4] = [Self::Counter, Self::Gauge, Self::Timing, Self::Set];
+
+    /// Returns the name that operators read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Timing => "timer",
+            Self::Set => "set",
+        }
+    }
+}
+
 /// One parsed value. All numbers are finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sample<'a> {

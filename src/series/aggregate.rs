@@ -3,15 +3,16 @@
 use std::cell::Cell;
 
 use super::bounds::AddError;
-use super::closed::{Closed, PendingInterval, Values};
+use super::closed::{Closed, Values};
 use super::distinct::Members;
-use super::hashed::HashedSample;
+use super::hashing::HashedSample;
+use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
-use super::records::{LastValue, SideRecords, TimingTotals, add_to_total};
+use super::records::{SideRecords, TimingTotals, add_to_total};
 use super::saved::SavedSeries;
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
-use super::values::{TimingSamples, add_finite, change_level};
+use super::timing_samples::TimingSamples;
 use crate::policy::{Generations, Policy};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
@@ -45,51 +46,14 @@ pub struct Series {
     intervals: Intervals,
 }
 
-/// The values of the current and the previous interval.
-#[derive(Debug)]
-enum Intervals {
-    /// `previous` stays after the interval is closed. It is NaN until then.
-    Counter {
-        current: f64,
-        previous: f64,
-        /// Of a cumulative counter.
-        last_value: LastValue,
-    },
-    /// A gauge without a level has NaN as its `current`. `previous` stays, too.
-    Gauge {
-        current: f64,
-        previous: f64,
-    },
-    Timing(Box<TimingIntervals>),
-    Set(Box<SetIntervals>),
+/// Whether the previous interval must still be closed, and whether it had samples. It takes one
+/// byte, so that a series takes 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PendingInterval {
+    No,
+    Idle,
+    Active,
 }
-
-/// The samples of the current interval, and of the one before until it is closed. What the closed
-/// intervals were is in the record.
-#[derive(Debug, Default)]
-struct TimingIntervals {
-    current: TimingSamples,
-    previous: TimingSamples,
-    record: Option<Box<TimingTotals>>,
-}
-
-/// The members of the current interval, and of the one before until it is closed.
-#[derive(Debug)]
-struct SetIntervals {
-    current: Members,
-    previous: Members,
-    /// The number of members of the last closed interval. NaN if none was closed.
-    closed: f64,
-}
-
-impl Default for SetIntervals {
-    fn default() -> Self {
-        Self { current: Members::default(), previous: Members::default(), closed: f64::NAN }
-    }
-}
-
-/// The level of a gauge that has no value yet, or whose value was forgotten.
-const NO_LEVEL: f64 = f64::NAN;
 
 impl Series {
     pub(super) fn new(
@@ -99,16 +63,6 @@ impl Series {
         policy: u16,
         interval: u32,
     ) -> Self {
-        let intervals = match kind {
-            MetricKind::Counter => Intervals::Counter {
-                current: 0.0,
-                previous: f64::NAN,
-                last_value: LastValue::default(),
-            },
-            MetricKind::Gauge => Intervals::Gauge { current: NO_LEVEL, previous: NO_LEVEL },
-            MetricKind::Timing => Intervals::Timing(Box::default()),
-            MetricKind::Set => Intervals::Set(Box::default()),
-        };
         Self {
             name,
             hash,
@@ -121,7 +75,7 @@ impl Series {
             is_remembered: Cell::new(true),
             is_new: true,
             has_plain_name,
-            intervals,
+            intervals: Intervals::new(kind),
         }
     }
 
@@ -129,13 +83,9 @@ impl Series {
         &self.name
     }
 
+    #[inline]
     pub fn kind(&self) -> MetricKind {
-        match self.intervals {
-            Intervals::Counter { .. } => MetricKind::Counter,
-            Intervals::Gauge { .. } => MetricKind::Gauge,
-            Intervals::Timing(_) => MetricKind::Timing,
-            Intervals::Set(_) => MetricKind::Set,
-        }
+        self.intervals.kind()
     }
 
     /// Prepares the series for a sample of sender number `from` in the interval that `tick` began.
@@ -240,20 +190,7 @@ impl Series {
     fn restart(&mut self, tick: u32, pool: &mut Pool) {
         self.interval = tick;
         self.is_new = true;
-        // An idle series is empty already, except for the level of a gauge, the last value of a
-        // cumulative counter, and what is kept of the last closed interval.
-        match &mut self.intervals {
-            Intervals::Counter { previous, last_value, .. } => {
-                *previous = f64::NAN;
-                pool.records.forget_last_value(last_value);
-            }
-            Intervals::Gauge { current, previous } => {
-                *current = NO_LEVEL;
-                *previous = NO_LEVEL;
-            }
-            Intervals::Timing(intervals) => pool.records.release(&mut intervals.record),
-            Intervals::Set(intervals) => intervals.closed = f64::NAN,
-        }
+        self.intervals.restart(pool);
     }
 
     /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
@@ -489,51 +426,26 @@ impl Series {
         if self.interval == tick {
             return self.intervals.current();
         }
-        match &self.intervals {
-            Intervals::Counter { .. } => Values::Counter(0.0),
-            Intervals::Gauge { current, .. } => Values::Gauge(*current),
-            Intervals::Timing(_) => Values::Timing { samples: &mut [], weight: 0.0 },
-            Intervals::Set(_) => Values::Set { members: 0 },
-        }
+        self.intervals.without_samples()
     }
 
     /// Stores the open interval in less memory if possible. An interval that the sweep must still
     /// close stays as it is.
     pub(super) fn condense(&mut self, tick: u32, pool: &mut Pool) {
-        match &mut self.intervals {
-            _ if self.interval != tick => {}
-            Intervals::Counter { .. } | Intervals::Gauge { .. } => {}
-            Intervals::Timing(intervals) => intervals.current.condense(pool),
-            Intervals::Set(intervals) => intervals.current.condense(pool),
+        if self.interval == tick {
+            self.intervals.condense(pool);
         }
     }
 
     /// The cost of closing the series, as a number of counters.
     pub(super) fn work(&self) -> usize {
-        match &self.intervals {
-            Intervals::Counter { .. } | Intervals::Gauge { .. } | Intervals::Set(_) => 1,
-            Intervals::Timing(pair) => 4 + (pair.current.len() + pair.previous.len()) / 8,
-        }
+        self.intervals.work()
     }
 
     /// Returns the memory of the series to the pool, and its tags to their store.
-    pub(super) fn release(mut self, pool: &mut Pool, tags: &mut TagStore) {
+    pub(super) fn release(self, pool: &mut Pool, tags: &mut TagStore) {
         self.name.release(tags);
-        match &mut self.intervals {
-            Intervals::Counter { last_value, .. } => pool.records.forget_last_value(last_value),
-            Intervals::Gauge { .. } => {}
-            Intervals::Timing(pair) => {
-                let pair = std::mem::take(&mut **pair);
-                pool.records.release(&mut { pair.record });
-                pair.current.release(pool);
-                pair.previous.release(pool);
-            }
-            Intervals::Set(pair) => {
-                let pair = std::mem::take(&mut **pair);
-                pair.current.release(pool);
-                pair.previous.release(pool);
-            }
-        }
+        self.intervals.release(pool);
     }
 
     /// Appends the open interval to `out`, and nothing of the interval before. If that one is not
@@ -605,17 +517,6 @@ impl Series {
             Intervals::Set(pair) => pair.current.restore(&mut values, pool)?,
         };
         Some(if taken { Ok(()) } else { Err(AddError::NoMemory) })
-    }
-}
-
-impl Intervals {
-    fn current(&mut self) -> Values<'_> {
-        match self {
-            Self::Counter { current, .. } => Values::Counter(*current),
-            Self::Gauge { current, .. } => Values::Gauge(*current),
-            Self::Timing(pair) => Values::of(&mut pair.current),
-            Self::Set(pair) => Values::Set { members: pair.current.len() },
-        }
     }
 }
 

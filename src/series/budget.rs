@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 
 use super::owner::{Group, KINDS, Owner, PREFIX_BITS, SENDER, prefixes};
-use super::shard::SeriesSlot;
+use super::shard::SeriesPlace;
 
 /// The group with the most series, as the log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) struct Budget {
     /// A group with the most series of each kind.
     largest: [u16; KINDS],
     /// The series that were created last, the newest at the end.
-    newest: VecDeque<(u16, SeriesSlot)>,
+    newest: VecDeque<SeriesPlace>,
     /// A name that was refused, with its groups.
     example: Option<(Vec<u8>, Owner)>,
 }
@@ -58,6 +58,7 @@ pub(super) struct Budget {
 /// The most series whose order of creation is known. They take 48 KiB.
 pub(super) const NEWEST_MAX: usize = 4096;
 const EXAMPLE_BYTES_MAX: usize = 200;
+
 impl Budget {
     /// Counts a new series.
     pub(super) fn add(&mut self, owner: &Owner) {
@@ -114,33 +115,31 @@ impl Budget {
     /// Returns how many of its newest series the culprit gives up for those of `newcomer`. The
     /// group of the newcomer stays at most half as large, so that two groups never take from each
     /// other in turn.
-    pub(super) fn gives_newest_to(&self, newcomer: &Owner) -> usize {
-        gives_newest(self.culprit(), newcomer, |group| self.count(group))
+    pub(super) fn newest_to_evict_for(&self, newcomer: &Owner) -> usize {
+        newest_to_evict(self.culprit(), newcomer, |group| self.count(group))
     }
 
     /// Notes the newest series of a table that is nearly full.
-    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot) {
+    pub(super) fn note_newest(&mut self, place: SeriesPlace) {
         if self.newest.len() == NEWEST_MAX {
             self.newest.pop_front();
         }
-        let shard = u16::try_from(shard).expect("there are 256 shards");
-        self.newest.push_back((shard, slot));
+        self.newest.push_back(place);
     }
 
     /// Takes the newest series. It may be removed already.
-    pub(super) fn take_newest(&mut self) -> Option<(usize, SeriesSlot)> {
-        self.newest.pop_back().map(|(shard, slot)| (usize::from(shard), slot))
+    pub(super) fn take_newest(&mut self) -> Option<SeriesPlace> {
+        self.newest.pop_back()
     }
 
     /// Puts a series back as the oldest one.
-    pub(super) fn put_back(&mut self, shard: usize, slot: SeriesSlot) {
-        let shard = u16::try_from(shard).expect("there are 256 shards");
-        self.newest.push_front((shard, slot));
+    pub(super) fn put_back(&mut self, place: SeriesPlace) {
+        self.newest.push_front(place);
     }
 
     /// Returns the newest series, the newest first.
-    pub(super) fn newest(&self) -> impl Iterator<Item = (usize, SeriesSlot)> {
-        self.newest.iter().rev().map(|(shard, slot)| (usize::from(*shard), *slot))
+    pub(super) fn newest(&self) -> impl Iterator<Item = SeriesPlace> {
+        self.newest.iter().rev().copied()
     }
 
     /// Notes a name that was refused. The first one of the culprit is kept as its example.
@@ -187,8 +186,12 @@ fn culprit(
     (count(culprit) > 1).then_some(culprit)
 }
 
-/// See [`Budget::gives_newest_to`].
-fn gives_newest(culprit: Option<Group>, newcomer: &Owner, count: impl Fn(Group) -> u32) -> usize {
+/// See [`Budget::newest_to_evict_for`].
+fn newest_to_evict(
+    culprit: Option<Group>,
+    newcomer: &Owner,
+    count: impl Fn(Group) -> u32,
+) -> usize {
     let Some(culprit) = culprit.filter(|culprit| !newcomer.is_in(Some(*culprit))) else {
         return 0;
     };
@@ -240,9 +243,9 @@ impl GroupChanges {
         )
     }
 
-    /// See [`Budget::gives_newest_to`].
-    pub(super) fn gives_newest_to(&self, budget: &Budget, newcomer: &Owner) -> usize {
-        gives_newest(self.culprit(budget), newcomer, |group| self.count(budget, group))
+    /// See [`Budget::newest_to_evict_for`].
+    pub(super) fn newest_to_evict_for(&self, budget: &Budget, newcomer: &Owner) -> usize {
+        newest_to_evict(self.culprit(budget), newcomer, |group| self.count(budget, group))
     }
 
     fn largest(&self, budget: &Budget) -> [u16; KINDS] {
@@ -314,10 +317,10 @@ mod tests {
     fn two_groups_do_not_take_from_each_other_in_turn() {
         let (_, budget) = culprit((0..100).map(|n| (1, format!("a.b.{n}"))));
         let owner = |name: &str| Owner::new(name.as_bytes(), 1, hash);
-        assert_eq!(budget.gives_newest_to(&owner("a.b.new")), 0);
-        assert_eq!(budget.gives_newest_to(&owner("c.d.new")), 33);
+        assert_eq!(budget.newest_to_evict_for(&owner("a.b.new")), 0);
+        assert_eq!(budget.newest_to_evict_for(&owner("c.d.new")), 33);
         let names = (0..100).map(|n| (1, format!("a.b.{n}")));
         let (_, budget) = culprit(names.chain((0..50).map(|n| (1, format!("c.d.{n}")))));
-        assert_eq!(budget.gives_newest_to(&owner("c.d.new")), 0, "it has half as many");
+        assert_eq!(budget.newest_to_evict_for(&owner("c.d.new")), 0, "it has half as many");
     }
 }

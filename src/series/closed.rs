@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::records::TimingTotals;
 use super::sketch::Sketch;
-use super::values::TimingSamples;
+use super::timing_samples::TimingSamples;
 use crate::policy::Policy;
 
 /// A series at the end of an interval.
@@ -22,15 +22,6 @@ pub struct Closed<'a> {
     /// The mark that offers the series to the history. The receiver removes it if the history does
     /// not keep the series.
     pub is_remembered: &'a Cell<bool>,
-}
-
-/// Whether the previous interval must still be closed, and whether it had samples. It takes one
-/// byte, so that a series takes 64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PendingInterval {
-    No,
-    Idle,
-    Active,
 }
 
 /// The values of a series in a closed interval, or in the open one for a client that reads it.

@@ -19,7 +19,7 @@ use std::collections::BinaryHeap;
 use super::aggregate::Series;
 use super::budget::Budget;
 use super::owner::{Group, Owner};
-use super::shard::SeriesSlot;
+use super::shard::{SeriesPlace, TakenSeries};
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new
 /// series costs no search.
@@ -44,8 +44,7 @@ pub(super) struct IdleSeries {
     /// The number of the interval of its last sample. If that number has changed, the series is no
     /// longer idle.
     pub(super) seen: u32,
-    pub(super) shard: u16,
-    pub(super) slot: SeriesSlot,
+    pub(super) place: SeriesPlace,
 }
 
 /// The most series that can be evicted in one interval. They take 80 KiB, and sorting them takes a
@@ -58,7 +57,7 @@ impl LongIdle {
     }
 
     /// Sets the number of idle flushes, from the next sweep on.
-    pub(super) fn wait(&mut self, after: u32) {
+    pub(super) fn set_after(&mut self, after: u32) {
         self.after = after;
     }
 
@@ -75,7 +74,7 @@ impl LongIdle {
     pub(super) fn note(
         &mut self,
         rest: Idleness,
-        (shard, slot): (usize, SeriesSlot),
+        place: SeriesPlace,
         owner: &Owner,
         budget: &Budget,
     ) {
@@ -84,9 +83,8 @@ impl LongIdle {
             return;
         }
         let Idleness { idle: intervals, seen, .. } = rest;
-        let shard = u16::try_from(shard).expect("there are 256 shards");
         let intervals = Reverse(intervals);
-        let idle = IdleSeries { is_of_others, intervals, seen, shard, slot };
+        let idle = IdleSeries { is_of_others, intervals, seen, place };
         if self.found.len() < LONG_IDLE_MAX {
             self.found.push(idle);
         } else if let Some(mut least) = self.found.peek_mut()
@@ -136,7 +134,7 @@ impl Idleness {
 #[derive(Debug, Default)]
 pub(super) struct Evicted {
     /// Those with an interval that the sweep in progress must still close.
-    pub(super) open: Vec<Series>,
+    pub(super) open: Vec<TakenSeries>,
     /// The samples that they had in the open interval. They are lost.
     pub(super) samples: u64,
 }
@@ -151,31 +149,18 @@ impl Evicted {
 impl IdleSeries {
     /// Whether the series may be evicted for a newcomer. The culprit takes the place of its own
     /// series alone.
-    pub(super) fn may_go_for(&self, newcomer: &Owner, culprit: Option<Group>) -> bool {
+    pub(super) fn can_be_evicted_for(&self, newcomer: &Owner, culprit: Option<Group>) -> bool {
         !self.is_of_others || !newcomer.is_in(culprit)
     }
 }
 
+/// Notes of the series that hold most memory in the open interval.
 #[derive(Debug)]
 pub(super) struct Largest {
     /// One list for each power of two of the bytes held, the smallest first.
-    classes: Vec<Vec<Holder>>,
+    classes: Vec<Vec<SeriesPlace>>,
     /// The bytes that all holders can have together. It bounds the number of notes.
     limit: usize,
-}
-
-/// The position of a series in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Holder {
-    pub(super) shard: u32,
-    pub(super) slot: SeriesSlot,
-}
-
-impl Holder {
-    pub(super) fn new(shard: usize, slot: SeriesSlot) -> Self {
-        #[allow(clippy::cast_possible_truncation)] // there are 256
-        Self { shard: shard as u32, slot }
-    }
 }
 
 /// Series that hold fewer bytes stay exact, since a sketch is hardly smaller than so few samples.
@@ -191,13 +176,13 @@ impl Largest {
     }
 
     /// Notes that a series holds this many bytes, unless they are few.
-    pub(super) fn note(&mut self, bytes: usize, holder: Holder) {
+    pub(super) fn note(&mut self, bytes: usize, holder: SeriesPlace) {
         if bytes >= LARGE {
             self.note_large(bytes, holder);
         }
     }
 
-    fn note_large(&mut self, bytes: usize, holder: Holder) {
+    fn note_large(&mut self, bytes: usize, holder: SeriesPlace) {
         let class = (bytes / LARGE).ilog2();
         if self.classes.len() <= class as usize {
             self.classes.resize(class as usize + 1, Vec::new());
@@ -211,7 +196,7 @@ impl Largest {
     }
 
     /// Takes the note of the largest series.
-    pub(super) fn pop(&mut self) -> Option<Holder> {
+    pub(super) fn pop(&mut self) -> Option<SeriesPlace> {
         while let Some(notes) = self.classes.last_mut() {
             if let Some(holder) = notes.pop() {
                 return Some(holder);
@@ -236,13 +221,14 @@ impl Largest {
 mod tests {
     use statsd_bench::Random;
 
+    use super::super::shard::SeriesSlot;
     use super::*;
 
     /// Shows that an explanation may copy a large timer: the copy has no limit.
     #[test]
     fn a_large_holder_is_noted_without_a_limit() {
         let mut largest = Largest::new(usize::MAX);
-        let holder = Holder::new(1, SeriesSlot { hash: 1, at: 2 });
+        let holder = SeriesPlace::new(1, SeriesSlot { hash: 1, at: 2 });
         largest.note(LARGE, holder);
         assert_eq!((largest.pop(), largest.pop()), (Some(holder), None));
     }
@@ -251,7 +237,7 @@ mod tests {
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
         idle.note(
             Idleness { was_open: false, idle: intervals, seen: 0 },
-            (7, SeriesSlot { hash: 1, at }),
+            SeriesPlace::new(7, SeriesSlot { hash: 1, at }),
             &Owner::default(),
             &Budget::default(),
         );
@@ -268,7 +254,8 @@ mod tests {
         }
         assert_eq!(idle.next(), None, "the sweep is still under way");
         idle.end_sweep();
-        let given: Vec<_> = std::iter::from_fn(|| idle.next()).map(|idle| idle.slot.at).collect();
+        let given: Vec<_> =
+            std::iter::from_fn(|| idle.next()).map(|idle| idle.place.slot().at).collect();
         assert_eq!(given.len(), LONG_IDLE_MAX);
         assert!(given.is_sorted_by(|a, b| a >= b));
         assert!(given[0] >= count - 10, "{}", given[0]);
@@ -295,17 +282,19 @@ mod tests {
             (6, 3, known),
         ] {
             let rest = Idleness { was_open: false, idle: intervals, seen: 0 };
-            idle.note(rest, (0, SeriesSlot { hash: 1, at }), &owner, &budget);
+            let place = SeriesPlace::new(0, SeriesSlot { hash: 1, at });
+            idle.note(rest, place, &owner, &budget);
         }
         idle.end_sweep();
-        let ready: Vec<_> = idle.ready().iter().map(|idle| idle.slot.at).collect();
+        let ready: Vec<_> = idle.ready().iter().map(|idle| idle.place.slot().at).collect();
         assert_eq!(ready, [6, 4, 1, 2]);
-        let may_go = |name: &str| idle.ready()[3].may_go_for(&owner(name), budget.culprit());
-        assert!(may_go("app.web.b") && !may_go("junk.x.4"));
+        let can_be_evicted =
+            |name: &str| idle.ready()[3].can_be_evicted_for(&owner(name), budget.culprit());
+        assert!(can_be_evicted("app.web.b") && !can_be_evicted("junk.x.4"));
     }
 
-    fn holder(at: u32) -> Holder {
-        Holder { shard: 0, slot: SeriesSlot { hash: 0, at } }
+    fn holder(at: u32) -> SeriesPlace {
+        SeriesPlace::new(0, SeriesSlot { hash: 0, at })
     }
 
     #[test]
@@ -315,7 +304,7 @@ mod tests {
             largest.note(bytes, holder(at));
         }
         let order: Vec<_> =
-            std::iter::from_fn(|| largest.pop()).map(|known| known.slot.at).collect();
+            std::iter::from_fn(|| largest.pop()).map(|known| known.slot().at).collect();
         assert_eq!(order, [5, 3, 1, 4], "70,000 and 100,000 are of one class");
         largest.note(4096, holder(6));
         largest.clear();

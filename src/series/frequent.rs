@@ -1,13 +1,15 @@
-//! Counts the most frequent names, of which it stores a bounded number. They show an operator what
-//! a client floods the server with.
+//! Counts the most frequent names in bounded memory.
 //!
-//! [`Newcomers`] counts which prefixes of names have the most new series, so that a warning can
-//! name one.
+//! [`Frequent`] counts the lines with each name. It shows an operator what a client floods the
+//! server with. [`Tally`] does the counting, with a bound of the error (Misra and Gries, several
+//! names at a time).
 
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use hashbrown::HashTable;
+
 use super::shard::NameHash;
-use super::tally::{Counted, Tally};
 
 /// The counts since they were last taken.
 ///
@@ -63,68 +65,131 @@ impl Iterator for MostFrequent {
 
 impl ExactSizeIterator for MostFrequent {}
 
-/// Counts prefixes in bounded memory, by the space-saving rule: if all places are taken, a new
-/// prefix replaces the rarest one and continues its count. So a count may be too high, by the count
-/// of the prefix that was replaced. But the prefix with the most new series is never missed.
-#[derive(Debug, Default)]
-pub struct Newcomers {
-    prefixes: Vec<(Vec<u8>, u64)>,
-    /// The index of the prefix that was counted last. The next series often has the same.
-    last: usize,
+/// The counts of the most frequent names. `L` is what distinguishes equal names.
+#[derive(Debug)]
+pub(super) struct Tally<L = ()> {
+    known: HashTable<Counted<L>>,
+    /// The most names. If one more comes, at most half of them stay.
+    max: usize,
+    /// The bytes of all names. Past [`NAME_BYTES_MAX`] at most half of the names stay, too.
+    bytes: usize,
+    error: u64,
 }
 
-const PREFIXES_MAX: usize = 16;
-const PREFIX_BYTES_MAX: usize = 128;
+/// The most bytes of all names together. A single name is far shorter.
+const NAME_BYTES_MAX: usize = 1 << 20;
 
-impl Newcomers {
-    /// Counts a new series with this [`prefix`]. Returns whether it is that of the series before.
-    pub(super) fn add(&mut self, prefix: &[u8]) -> bool {
-        if let Some((known, count)) = self.prefixes.get_mut(self.last)
-            && known == prefix
-        {
-            *count += 1;
-            return true;
-        }
-        if let Some(at) = self.prefixes.iter().position(|(known, _)| known == prefix) {
-            self.last = at;
-        } else if self.prefixes.len() < PREFIXES_MAX {
-            self.last = self.prefixes.len();
-            self.prefixes.push((prefix.to_vec(), 0));
-        } else {
-            let rarest = self.prefixes.iter().enumerate().min_by_key(|(_, (_, count))| *count);
-            self.last = rarest.map_or(0, |(at, _)| at);
-            let (name, _) = &mut self.prefixes[self.last];
-            name.clear();
-            name.extend_from_slice(prefix);
-        }
-        self.prefixes[self.last].1 += 1;
-        false
+/// A name and its count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted<L = ()> {
+    pub name: Box<[u8]>,
+    pub label: L,
+    pub count: u64,
+    hash: u64,
+}
+
+impl<L: Copy + Eq> Tally<L> {
+    pub(super) fn new(max: usize) -> Self {
+        Self { known: HashTable::new(), max, bytes: 0, error: 0 }
     }
 
-    /// Returns the prefix with the most new series. All counts are halved, so that the next answer
-    /// is about later series.
-    pub fn take_busiest(&mut self) -> Option<Vec<u8>> {
-        let (prefix, _) = self.prefixes.iter().max_by_key(|(_, count)| *count)?;
-        let busiest = prefix.clone();
-        for (_, count) in &mut self.prefixes {
-            *count /= 2;
+    /// Adds to the count of a name. `hash` is that of the name, and may be of the label, too.
+    pub(super) fn add(&mut self, name: &[u8], label: L, hash: u64, more: u64) {
+        let is_it = |counted: &Counted<L>| counted.label == label && *counted.name == *name;
+        if let Some(known) = self.known.find_mut(hash, is_it) {
+            known.count += more;
+            return;
         }
-        Some(busiest)
+        while self.is_full(name.len()) {
+            self.make_room();
+        }
+        self.bytes += name.len();
+        let counted = Counted { name: name.into(), label, count: more, hash };
+        self.known.insert_unique(hash, counted, |counted| counted.hash);
+    }
+
+    /// Whether there is no room for one more name of this length.
+    fn is_full(&self, bytes: usize) -> bool {
+        let is_long = self.bytes + bytes > NAME_BYTES_MAX && !self.known.is_empty();
+        is_long || self.known.len() == self.max
+    }
+
+    /// Subtracts a number from every count, so that at most half of the names are left.
+    ///
+    /// The textbook subtracts 1, which may remove no name at all. Then each new name would scan the
+    /// whole table again. Here half of the table goes at once, so at least `max / 2` new names come
+    /// between two scans, however high the counts are.
+    fn make_room(&mut self) {
+        let mut counts: Vec<u64> = self.known.iter().map(|counted| counted.count).collect();
+        let half = counts.len() / 2;
+        let (_, &mut least, _) = counts.select_nth_unstable_by(half, |a, b| b.cmp(a));
+        self.error += least;
+        let bytes = &mut self.bytes;
+        self.known.retain(|counted| {
+            counted.count = counted.count.saturating_sub(least);
+            let stays = counted.count > 0;
+            if !stays {
+                *bytes -= counted.name.len();
+            }
+            stays
+        });
+    }
+
+    /// The number by which a count may be too low. A name that is not known may have this count.
+    /// It is 0 while there were at most `max` names, with at most [`NAME_BYTES_MAX`] bytes. Unless
+    /// names are long, it is at most the sum of all counts, divided by half of `max`.
+    pub(super) fn error(&self) -> u64 {
+        self.error
+    }
+
+    /// The number of names that are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns the count of a name, or 0 if it is not known.
+    pub(super) fn count(&self, name: &[u8], label: L, hash: u64) -> u64 {
+        let is_it = |counted: &Counted<L>| counted.label == label && *counted.name == *name;
+        self.known.find(hash, is_it).map_or(0, |known| known.count)
+    }
+
+    /// All names with their counts, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Counted<L>> {
+        self.known.iter()
+    }
+
+    /// Returns the `n` highest counts in descending order, equal ones by name.
+    pub(super) fn top(&self, n: usize) -> Vec<Counted<L>> {
+        let mut all: Vec<&Counted<L>> = self.known.iter().collect();
+        all.sort_unstable_by(|a, b| b.cmp_counts(a));
+        all.into_iter().take(n).cloned().collect()
+    }
+
+    /// Takes all counts, and starts again.
+    pub(super) fn take(&mut self) -> Vec<Counted<L>> {
+        self.error = 0;
+        self.bytes = 0;
+        std::mem::take(&mut self.known).into_iter().collect()
     }
 }
 
-/// The first two elements of a name, without its tags.
-pub(super) fn prefix(name: &[u8]) -> &[u8] {
-    let name = &name[..name.len().min(PREFIX_BYTES_MAX)];
-    let mut has_dot = false;
-    for (at, byte) in name.iter().enumerate() {
-        match byte {
-            b'.' if !has_dot => has_dot = true,
-            b'.' | b';' => return &name[..at],
-            _ => {}
-        }
+impl<L: Copy> Counted<L> {
+    /// Compares the counts. Of two equal ones the name that is first in the alphabet is greater.
+    fn cmp_counts(&self, other: &Self) -> Ordering {
+        self.count.cmp(&other.count).then_with(|| other.name.cmp(&self.name))
     }
-    name
+}
+
+impl Ord for Counted {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.cmp_counts(other)
+    }
+}
+
+impl PartialOrd for Counted {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
@@ -181,28 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_two_elements_without_tags() {
-        for (name, expected) in
-            [("a.b.c.d", "a.b"), ("a.b", "a.b"), ("a", "a"), ("a;t=x.y.z", "a"), ("a.b;t=1", "a.b")]
-        {
-            assert_eq!(prefix(name.as_bytes()), expected.as_bytes());
+    fn long_names_take_no_more_memory_and_the_most_frequent_stays() {
+        let mut tally = Tally::new(4000);
+        let name = |n: u64| format!("{n}{}", "x".repeat(8000)).into_bytes();
+        for n in 1..2000 {
+            tally.add(&name(0), (), 0, 1);
+            tally.add(&name(n), (), n, 1);
+            let bytes: usize = tally.known.iter().map(|counted| counted.name.len()).sum();
+            assert_eq!(tally.bytes, bytes);
+            assert!(bytes <= NAME_BYTES_MAX);
         }
-        assert_eq!(prefix(&[b'x'; 2000]).len(), PREFIX_BYTES_MAX);
-    }
-
-    #[test]
-    fn the_busiest_is_named_among_ever_new_ones() {
-        let mut newcomers = Newcomers::default();
-        assert_eq!(newcomers.take_busiest(), None);
-        for n in 0..1000 {
-            newcomers.add(prefix(format!("once.{n}.x").as_bytes()));
-            newcomers.add(prefix(format!("app.junk.{n}").as_bytes()));
-        }
-        assert!(newcomers.prefixes.len() <= PREFIXES_MAX);
-        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
-        for n in 0..2000 {
-            newcomers.add(prefix(format!("later.on.{n}").as_bytes()));
-        }
-        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
+        let top = tally.top(1).remove(0);
+        assert_eq!(*top.name, *name(0));
+        assert!((1999 - tally.error()..=1999).contains(&top.count), "{top:?}");
+        tally.take();
+        assert_eq!(tally.bytes, 0);
     }
 }

@@ -12,7 +12,8 @@ use super::records::SideRecords;
 #[derive(Debug)]
 pub(super) struct Pool {
     limit: usize,
-    closing: bool,
+    /// Whether a sweep is in progress.
+    is_sweeping: bool,
     used: usize,
     grown: usize,
     refused: usize,
@@ -37,7 +38,7 @@ impl Pool {
     pub(super) fn new(limit: usize, exactness: Exactness) -> Self {
         Self {
             limit,
-            closing: false,
+            is_sweeping: false,
             used: 0,
             grown: 0,
             refused: 0,
@@ -60,9 +61,15 @@ impl Pool {
         Self::new(usize::MAX, Exactness::new(&Bounds::default()))
     }
 
-    /// Sets whether a sweep is in progress.
-    pub(super) fn close(&mut self, closing: bool) {
-        self.closing = closing;
+    /// Notes that a sweep begins. It may use the whole limit.
+    pub(super) fn begin_sweep(&mut self) {
+        self.is_sweeping = true;
+    }
+
+    /// Ends the sweep, and frees every spare buffer.
+    pub(super) fn end_sweep(&mut self) {
+        self.is_sweeping = false;
+        self.drop_spare();
     }
 
     /// Whether `bytes` more can be granted without condensing the largest series.
@@ -71,7 +78,7 @@ impl Pool {
     /// had filled the limit, samples of the next one would be refused until the sweep is done. So a
     /// quarter of the limit is kept free, if possible, while no sweep is in progress.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        let most = if self.closing { self.limit } else { self.limit - self.limit / 4 };
+        let most = if self.is_sweeping { self.limit } else { self.limit - self.limit / 4 };
         bytes <= most.saturating_sub(self.used)
     }
 
@@ -204,7 +211,7 @@ impl Pool {
     }
 
     /// Frees every spare buffer.
-    pub(super) fn drop_spare(&mut self) {
+    fn drop_spare(&mut self) {
         self.used -= self.spare_bytes;
         self.spare_bytes = 0;
         self.spare = Vec::new();

@@ -11,9 +11,6 @@
 use crate::protocol::MetricKind;
 use crate::wire::{In, Put};
 
-const KINDS: [MetricKind; 4] =
-    [MetricKind::Counter, MetricKind::Gauge, MetricKind::Timing, MetricKind::Set];
-
 /// A saved series whose values are not decoded yet.
 #[derive(Debug)]
 pub(super) struct SavedSeries<'a> {
@@ -34,7 +31,7 @@ impl<'a> SavedSeries<'a> {
     pub(super) fn read(mut input: In<'a>) -> Option<Self> {
         let kind = input.u8()?;
         let has_source = kind & HAS_SOURCE != 0;
-        let kind = *KINDS.get(usize::from(kind & !HAS_SOURCE))?;
+        let kind = *MetricKind::ALL.get(usize::from(kind & !HAS_SOURCE))?;
         let idle = input.u32()?;
         let name = input.name().filter(|name| !name.is_empty())?;
         let original = if has_source { Some(input.name()?) } else { None };
@@ -49,8 +46,7 @@ impl<'a> SavedSeries<'a> {
         original: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) {
-        let kind = KINDS.iter().position(|known| *known == kind).unwrap_or_default();
-        let kind = u8::try_from(kind).expect("one of four");
+        let kind = kind as u8;
         out.put_u8(if original.is_some() { kind | HAS_SOURCE } else { kind });
         out.put_u32(idle);
         out.put_name(name);

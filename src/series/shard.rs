@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::aggregate::Series;
+use super::hashing::spread;
 use super::owner::Owner;
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
@@ -49,8 +50,39 @@ pub struct SeriesSlot {
     pub(super) at: u32,
 }
 
-/// The shard and the slot of a series in eight bytes, for long lists. A walk over the table meets
-/// the series in the order of their places.
+/// The shard and the slot of a series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesPlace {
+    shard: u16,
+    slot: SeriesSlot,
+}
+
+impl SeriesPlace {
+    #[inline]
+    pub fn new(shard: usize, slot: SeriesSlot) -> Self {
+        #[allow(clippy::cast_possible_truncation)] // there are 256
+        Self { shard: shard as u16, slot }
+    }
+
+    #[inline]
+    pub fn shard(self) -> usize {
+        usize::from(self.shard)
+    }
+
+    #[inline]
+    pub fn slot(self) -> SeriesSlot {
+        self.slot
+    }
+
+    /// The position of the series in its shard.
+    #[inline]
+    pub(super) fn at(self) -> usize {
+        self.slot.at as usize
+    }
+}
+
+/// A place in eight bytes, for long lists. A walk over the table meets the series in the order of
+/// these places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackedPlace {
     /// The shard in the first byte, and the position in the others.
@@ -61,17 +93,14 @@ pub struct PackedPlace {
 impl PackedPlace {
     /// Returns `None` for a position that does not fit. It would need a table with four billion
     /// series.
-    pub(super) fn new(shard: usize, slot: SeriesSlot) -> Option<Self> {
-        let shard = u32::try_from(shard).ok()?;
-        (slot.at >> 24 == 0).then_some(Self { at: shard << 24 | slot.at, hash: slot.hash })
+    pub(super) fn new(SeriesPlace { shard, slot }: SeriesPlace) -> Option<Self> {
+        let at = u32::from(shard) << 24 | slot.at;
+        (slot.at >> 24 == 0).then_some(Self { at, hash: slot.hash })
     }
 
-    pub fn shard(self) -> usize {
-        (self.at >> 24) as usize
-    }
-
-    pub fn slot(self) -> SeriesSlot {
-        SeriesSlot { hash: self.hash, at: self.at & 0x00ff_ffff }
+    pub fn unpacked(self) -> SeriesPlace {
+        let slot = SeriesSlot { hash: self.hash, at: self.at & 0x00ff_ffff };
+        SeriesPlace::new((self.at >> 24) as usize, slot)
     }
 }
 
@@ -95,7 +124,7 @@ pub(super) struct OriginalName<'a> {
 }
 
 impl<'a> OriginalName<'a> {
-    /// The name of a series that was taken out of its shard: the only one in `names`, if any.
+    /// The name of a [`TakenSeries`]: the only one in `names`, if any.
     pub(super) fn only(names: &'a Vec<Option<Box<[u8]>>>) -> Self {
         Self { of_shard: names, at: 0 }
     }
@@ -103,6 +132,14 @@ impl<'a> OriginalName<'a> {
     pub(super) fn name(self) -> Option<&'a [u8]> {
         self.of_shard.get(self.at)?.as_deref()
     }
+}
+
+/// A series that was taken out of its shard.
+#[derive(Debug)]
+pub(super) struct TakenSeries {
+    pub(super) series: Series,
+    /// The name from which rules have made that of the series.
+    pub(super) original: Option<Box<[u8]>>,
 }
 
 #[derive(Debug, Default)]
@@ -264,10 +301,12 @@ impl Shard {
     }
 
     /// Removes a series, and returns it if it was there.
-    pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<Series> {
+    pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<TakenSeries> {
         let entry = self.index.find_entry(spread(slot.hash), |known| *known == slot).ok()?;
         entry.remove();
-        Some(self.series.remove(slot.at as usize))
+        let at = slot.at as usize;
+        let original = self.sources.get_mut(at).and_then(Option::take);
+        Some(TakenSeries { series: self.series.remove(at), original })
     }
 
     /// Returns every series with its slot, in no order.
@@ -277,10 +316,4 @@ impl Shard {
             (SeriesSlot { hash: series.hash, at }, series)
         })
     }
-}
-
-/// Spreads the 32 bits of a stored hash over the 64 bits that the index needs. The control bytes of
-/// the index use the highest bits.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -3,16 +3,16 @@
 use super::aggregate::Series;
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
-use super::bounds::{AddError, SeriesLimits};
+use super::bounds::SeriesLimits;
 use super::budget::{Budget, NEWEST_MAX};
-use super::closed::Closed;
 use super::counts::{COUNTER_OR_GAUGE, ORIGINAL_BYTES, SeriesCounts};
-use super::eviction::{Largest, LongIdle};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
-use super::shard::{NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesSlot, Shard};
+use super::shard::{
+    NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries,
+};
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::Generations;
@@ -52,9 +52,6 @@ pub(super) struct Shards {
     pub(super) budget: Budget,
 }
 
-/// The newest series that are checked for one that makes room, so that a creation stays short.
-pub(super) const NEWEST_TRIES: usize = 64;
-
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
     pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, limits: SeriesLimits) -> Self {
@@ -78,7 +75,7 @@ impl Shards {
     }
 
     /// Returns shards without series, in which each name has the same hash.
-    pub(super) fn empty_twin(&self) -> Self {
+    pub(super) fn empty_copy(&self) -> Self {
         Self {
             names: self.names.clone(),
             raw: self.raw.as_ref().map(|_| RawNames::new(self.names.clone())),
@@ -136,14 +133,10 @@ impl Shards {
         self.raw.as_ref().is_some_and(|raw| raw.has_source(kind, clean))
     }
 
-    /// Whether there is a series with the clean name of a merged series.
-    pub(super) fn has_clean_twin(&self, shard: usize, slot: SeriesSlot) -> bool {
-        self.clean_twin(shard, slot).is_some()
-    }
-
-    /// Returns the series with the clean name of a merged series.
-    pub(super) fn clean_twin(&self, shard: usize, slot: SeriesSlot) -> Option<(usize, SeriesSlot)> {
-        let merged = self.all[shard].at(slot.at as usize)?;
+    /// Returns the series with the clean name of a merged series. Returns `None` if there is none,
+    /// or if the series at `place` is not merged.
+    pub(super) fn series_of_clean_name(&self, place: SeriesPlace) -> Option<SeriesPlace> {
+        let merged = self.all[place.shard()].at(place.at())?;
         if !is_merged(merged.name().bare()) {
             return None;
         }
@@ -164,10 +157,10 @@ impl Shards {
         &self.all[number % SHARDS]
     }
 
-    /// Returns the shard and the slot of a series.
-    pub(super) fn find(&self, kind: MetricKind, name: &[u8]) -> Option<(usize, SeriesSlot)> {
+    /// Returns the place of a series.
+    pub(super) fn find(&self, kind: MetricKind, name: &[u8]) -> Option<SeriesPlace> {
         let key = SeriesKey::new(self.hash(name), kind);
-        self.find_by(&key, kind, name).map(|slot| (key.shard, slot))
+        self.find_by(&key, kind, name).map(|slot| SeriesPlace::new(key.shard, slot))
     }
 
     #[inline]
@@ -223,29 +216,29 @@ impl Shards {
         }
     }
 
-    /// Returns the key and the slot of the series that has an alias. Returns `None` while there is
-    /// a merged series, since a sample may have to be added to that one, too.
+    /// Returns the place of the series that has an alias. Returns `None` while there is a merged
+    /// series, since a sample may have to be added to that one, too.
     pub(super) fn find_raw(
         &mut self,
         raw: RawKey,
         kind: MetricKind,
         tick: u32,
-    ) -> Option<(SeriesKey, SeriesSlot)> {
+    ) -> Option<SeriesPlace> {
         if self.has_merged() {
             return None;
         }
         let (shard, at) = self.aliases.find(raw, kind, tick)?;
-        let slot = self.all[shard].slot(at);
-        Some((SeriesKey { shard, hash: slot.hash }, slot))
+        Some(SeriesPlace::new(shard, self.all[shard].slot(at)))
     }
 
-    pub(super) fn get(&self, shard: usize, slot: SeriesSlot) -> Option<&Series> {
-        self.all[shard].at(slot.at as usize).filter(|series| series.hash == slot.hash)
+    pub(super) fn get(&self, place: SeriesPlace) -> Option<&Series> {
+        let series = self.all[place.shard()].at(place.at());
+        series.filter(|series| series.hash == place.slot().hash)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, shard: usize, slot: SeriesSlot) -> Option<&mut Series> {
-        self.all[shard % SHARDS].get_mut(slot)
+    pub(super) fn get_mut(&mut self, place: SeriesPlace) -> Option<&mut Series> {
+        self.all[place.shard() % SHARDS].get_mut(place.slot())
     }
 
     /// The owner of a new series of this name.
@@ -260,7 +253,7 @@ impl Shards {
         series: Series,
         owner: Owner,
         tick: u32,
-    ) -> SeriesSlot {
+    ) -> SeriesPlace {
         self.budget.add(&owner);
         self.len += 1;
         self.revision += 1;
@@ -270,16 +263,17 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name().text(&mut self.tags), tick);
         }
-        self.all[shard].insert(series, owner, self.keeps_totals)
+        SeriesPlace::new(shard, self.all[shard].insert(series, owner, self.keeps_totals))
     }
 
     /// Takes a series out, if it is still there.
-    pub(super) fn take(&mut self, shard: usize, slot: SeriesSlot) -> Option<Series> {
-        self.get(shard, slot)?;
-        self.set_original(shard, slot.at, None);
-        let series = self.all[shard].take(slot)?;
-        self.budget.remove(self.all[shard].owner(slot.at as usize));
-        self.aliases.remove_all(shard, slot.at);
+    pub(super) fn take(&mut self, place: SeriesPlace) -> Option<TakenSeries> {
+        let shard = &mut self.all[place.shard()];
+        let taken = shard.take(place.slot())?;
+        let series = &taken.series;
+        self.counts.original_bytes -= original_bytes(taken.original.as_deref());
+        self.budget.remove(shard.owner(place.at()));
+        self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
@@ -287,15 +281,15 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
-        Some(series)
+        Some(taken)
     }
 
     /// Sets the name from which rules have made that of a series.
-    pub(super) fn set_original(&mut self, shard: usize, at: u32, original: Option<&[u8]>) {
-        let bytes = |name: Option<&[u8]>| name.map_or(0, |name| name.len() + ORIGINAL_BYTES);
-        self.counts.original_bytes -= bytes(self.all[shard].original(at));
-        self.counts.original_bytes += bytes(original);
-        self.all[shard].set_source(at, original);
+    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<&[u8]>) {
+        let shard = &mut self.all[place.shard()];
+        self.counts.original_bytes -= original_bytes(shard.original(place.slot().at));
+        self.counts.original_bytes += original_bytes(original);
+        shard.set_source(place.slot().at, original);
     }
 
     /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
@@ -380,9 +374,9 @@ impl Shards {
                     && series.has_value()
                 {
                     let known = (total.copied(), original.name());
-                    let at = (cursor.shard, slot);
+                    let place = SeriesPlace::new(cursor.shard, slot);
                     let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-                    visit(Visited::new(series, known, at, names, policies, tick));
+                    visit(Visited::new(series, known, place, names, policies, tick));
                 }
                 cursor.at += 1;
             }
@@ -405,25 +399,26 @@ impl Shards {
     /// See [`Table::visit_one`](super::Table::visit_one).
     pub(super) fn visit_one<'a>(
         &'a mut self,
-        at: (usize, SeriesSlot),
+        place: SeriesPlace,
         policies: &'a Generations,
         tick: u32,
     ) -> Option<Visited<'a>> {
-        let Placed { slot, series, total, original } = self.all[at.0].at_mut(at.1.at as usize)?;
+        let Placed { slot, series, total, original } =
+            self.all[place.shard()].at_mut(place.at())?;
         let known = (total.copied(), original.name());
-        let is_it = slot == at.1 && series.has_value();
+        let is_it = slot == place.slot() && series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-        is_it.then(|| Visited::new(series, known, at, names, policies, tick))
+        is_it.then(|| Visited::new(series, known, place, names, policies, tick))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
     /// place. With `tick`, it includes the interval that the sweep will still send as this series.
-    pub(super) fn total(&self, shard: usize, slot: SeriesSlot, tick: Option<u32>) -> RunningTotal {
-        let shard = &self.all[shard];
-        let Some(series) = shard.at(slot.at as usize) else { return RunningTotal::default() };
+    pub(super) fn total(&self, place: SeriesPlace, tick: Option<u32>) -> RunningTotal {
+        let shard = &self.all[place.shard()];
+        let Some(series) = shard.at(place.at()) else { return RunningTotal::default() };
         let unclosed = tick.map_or(0.0, |tick| series.unclosed(tick));
         RunningTotal {
-            count: shard.total(slot.at as usize).map(|total| series.total(total) + unclosed),
+            count: shard.total(place.at()).map(|total| series.total(total) + unclosed),
             timing: series.timing().cloned().map(Box::new),
         }
     }
@@ -436,98 +431,14 @@ impl Shards {
         total: RunningTotal,
         pool: &mut Pool,
     ) {
-        let Some((shard, slot)) = self.find(kind, name) else { return };
-        let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
+        let Some(place) = self.find(kind, name) else { return };
+        let Some(placed) = self.all[place.shard()].at_mut(place.at()) else { return };
         let Placed { series, total: count, .. } = placed;
         if let (Some(count), Some(total)) = (count, total.count) {
             *count = total;
             series.take_total();
         }
         series.set_timing(total.timing, pool);
-    }
-
-    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
-    /// condenses at most a few.
-    pub(super) fn condense(&mut self, largest: &mut Largest, pool: &mut Pool, tick: u32) {
-        const AT_ONCE: usize = 16;
-        let needed = pool.take_refused();
-        for _ in 0..AT_ONCE {
-            if pool.has_room(needed) {
-                return;
-            }
-            let Some(holder) = largest.pop() else { return };
-            // The note may be stale. Condensing a small or another series does no harm: it frees
-            // little, and the next note follows.
-            if let Some(series) = self.get_mut(holder.shard as usize, holder.slot) {
-                series.condense(tick, pool);
-                largest.note(pool.take_grown(), holder);
-            }
-        }
-    }
-
-    /// Closes the unclosed interval of a series that stays in the table.
-    pub(super) fn close_one(
-        &mut self,
-        kind: MetricKind,
-        name: &[u8],
-        tick: u32,
-        policies: &Generations,
-        pool: &mut Pool,
-        close: &mut impl FnMut(Audience, Closed<'_>),
-    ) {
-        let Some((shard, slot)) = self.find(kind, name) else { return };
-        let Some(placed) = self.all[shard].at_mut(slot.at as usize) else { return };
-        let Placed { series, total, .. } = placed;
-        let audience = Audience::of(self.raw.as_ref(), series, &mut self.tags, tick);
-        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-        series.close(tick, policies, (pool, &mut self.tags), total, &mut close);
-        pool.take_grown();
-    }
-
-    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
-    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
-    /// evicted for it.
-    fn take_idle(&mut self, long_idle: &mut LongIdle, newcomer: &Owner) -> Option<Series> {
-        while let Some(idle) = long_idle.ready().first().copied() {
-            if !idle.may_go_for(newcomer, self.budget.culprit()) {
-                return None;
-            }
-            long_idle.next();
-            let shard = usize::from(idle.shard);
-            // The place may hold another series by now, or this one may have had a sample.
-            let is_still_idle = |series: &&mut Series| series.seen() == idle.seen;
-            if self.get_mut(shard, idle.slot).filter(is_still_idle).is_none() {
-                continue;
-            }
-            if self.has_clean_twin(shard, idle.slot) {
-                // A merged series stays while a series with its clean name (the twin) exists.
-                // Otherwise destinations with cleaned names would get the values of the twin alone.
-                // The twin has been idle for as long, so it is evicted itself.
-                continue;
-            }
-            let series = self.take(shard, idle.slot);
-            if series.is_some() {
-                return series;
-            }
-        }
-        None
-    }
-
-    /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
-    /// the newest one of the largest group. Fails if there is none.
-    pub(super) fn make_room(
-        &mut self,
-        long_idle: &mut LongIdle,
-        (name, newcomer): (&[u8], &Owner),
-        tick: u32,
-    ) -> Result<Series, AddError> {
-        let idle = self.take_idle(long_idle, newcomer);
-        let Some(taken) = idle.or_else(|| self.take_newest(newcomer, tick)) else {
-            self.budget.note_refused(name, *newcomer);
-            return Err(AddError::TooManySeries);
-        };
-        self.counts.evicted += 1;
-        Ok(taken)
     }
 
     /// Finds the largest groups again if the table is full.
@@ -537,52 +448,31 @@ impl Shards {
         }
     }
 
-    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
-    /// place.
-    #[cold]
-    fn take_newest(&mut self, newcomer: &Owner, tick: u32) -> Option<Series> {
-        if self.raw.is_some() || self.budget.gives_newest_to(newcomer) == 0 {
-            return None;
-        }
-        for _ in 0..NEWEST_TRIES {
-            let (shard, slot) = self.budget.take_newest()?;
-            if self.may_go(shard, slot, tick, self.budget.culprit()) {
-                return self.take(shard, slot);
-            }
-            if self.get(shard, slot).is_some() {
-                // Its group may be the culprit later.
-                self.budget.put_back(shard, slot);
-            }
-        }
-        None
-    }
-
     /// Whether a series of the culprit can be evicted because it is new.
-    pub(super) fn may_go(
+    pub(super) fn can_be_evicted(
         &self,
-        shard: usize,
-        slot: SeriesSlot,
+        place: SeriesPlace,
         tick: u32,
         culprit: Option<Group>,
     ) -> bool {
-        let Some(series) = self.get(shard, slot) else { return false };
-        let owner = self.all[shard].owner(slot.at as usize);
+        let Some(series) = self.get(place) else { return false };
+        let owner = self.all[place.shard()].owner(place.at());
         // An interval before the open one must have been sent, or the loss could not be counted.
         let has_one_interval = owner.had_one_interval(series.seen() == tick);
         has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
     }
 
     /// Notes that a series was created.
-    pub(super) fn note_newest(&mut self, shard: usize, slot: SeriesSlot) {
+    pub(super) fn note_newest(&mut self, place: SeriesPlace) {
         if self.room() < NEWEST_MAX {
-            self.budget.note_newest(shard, slot);
+            self.budget.note_newest(place);
         }
     }
 
     /// See [`Table::set_remembered`](super::Table::set_remembered).
     pub(super) fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
-        if let Some((shard, slot)) = self.find(kind, name)
-            && let Some(series) = self.get_mut(shard, slot)
+        if let Some(place) = self.find(kind, name)
+            && let Some(series) = self.get_mut(place)
         {
             series.set_remembered(is_remembered);
         }
@@ -598,14 +488,20 @@ impl Shards {
         policies: &Generations,
         records: &SideRecords,
     ) -> Option<(Vec<u8>, RunningTotal)> {
-        let (shard, slot) = self.find(kind, name)?;
-        let series = self.all[shard].at(slot.at as usize)?;
+        let place = self.find(kind, name)?;
+        let shard = &self.all[place.shard()];
+        let series = shard.at(place.at())?;
         if !series.has_value() || series.is_expired(tick, policies) {
             return None;
         }
         let mut record = Vec::new();
-        let original = self.all[shard].original(slot.at);
+        let original = shard.original(place.slot().at);
         series.save((name, original), tick, records, &mut record);
-        Some((record, self.total(shard, slot, Some(tick))))
+        Some((record, self.total(place, Some(tick))))
     }
+}
+
+/// The bytes of a name from which rules have made that of a series.
+fn original_bytes(name: Option<&[u8]>) -> usize {
+    name.map_or(0, |name| name.len() + ORIGINAL_BYTES)
 }

@@ -1,96 +1,67 @@
-//! The table of all series, in shards. It holds the number of the open interval, and walks over the
-//! series to close an interval.
+//! The table of all series. It finds the series of a sample: by the name of the line, by the bytes
+//! of the line, by the name that rules make, or two series if names are raw.
+//! [`LiveSeries`] holds the series, and does the rest.
 
-mod forecast;
-pub(super) mod rehearsal;
+pub(super) mod preview;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
-use super::bounds::{AddError, Bounds, Exactness, SeriesLimits};
+use super::bounds::{AddError, Bounds};
 use super::budget::Crowd;
 use super::closed::Closed;
 use super::counts::SeriesCounts;
-use super::eviction::{Evicted, Largest, LongIdle};
-use super::frequent::Newcomers;
-use super::hashed::HashedSample;
-use super::lifecycle::Lifecycle;
-use super::memory::Pool;
-use super::raw::{Audience, RawNames, is_merged, merged_name};
+use super::hashing::Seeds;
+use super::live_series::LiveSeries;
+use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::seeds::{MemberHasher, Seeds};
-use super::shard::{NameHash, OriginalName, SeriesKey, SeriesSlot};
-use super::shards::{Cursor, Shards};
+use super::shard::{NameHash, PackedPlace, SeriesPlace};
+use super::shards::Cursor;
 use super::table_rules::{RuleOutcome, TableRules};
-use super::top::{NewPrefix, Top};
+use super::top::{NewPrefix, Newcomers, Top};
 use super::visited::Visited;
-use crate::policy::{Rules, flushes};
+use crate::policy::{AppliedRules, Rules};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
 
-/// All series, and the state of the open interval that they share.
+/// All series. It decides which of them a sample is for.
 #[derive(Debug)]
 pub struct Table {
-    pub(super) shards: Shards,
-    members: MemberHasher,
-    pool: Pool,
-    /// The series that hold most memory in the open interval.
-    largest: Largest,
-    rules: TableRules,
+    live: LiveSeries,
     /// Whether each name that a client sends is the name of its series: no rule changes names, and
     /// no series is merged from raw names.
     is_direct: bool,
     /// Whether a merged series was restored as one with a clean name. It has the samples of all raw
     /// names, whose own records then count no more.
     has_restored_merged: bool,
-    long_idle: LongIdle,
-    evicted: Evicted,
-    top: Top,
-    /// The number of the sender of the samples that are added next.
-    sender: u16,
-    /// The number of the last tick, which began the open interval.
-    tick: u32,
 }
 
 impl Table {
     /// `interval` is the time between two ticks. Settings that are spans of time are converted to
     /// numbers of intervals.
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
-        let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
-        pool.records.keep_timings(bounds.keeps_totals);
-        let shards = Shards::new(seeds.names, bounds.keeps_totals, SeriesLimits::new(bounds));
-        let rules = TableRules::new(rules, interval, &shards.names);
-        Self {
-            shards,
-            members: MemberHasher::new(&seeds),
-            pool,
-            largest: Largest::new(bounds.sample_memory),
-            is_direct: !rules.change_names(),
-            rules,
-            long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
-            has_restored_merged: false,
-            evicted: Evicted::default(),
-            top: Top::new(),
-            sender: 0,
-            tick: 0,
-        }
+        let live = LiveSeries::new(bounds, rules, interval, seeds);
+        let is_direct = !live.rules.change_names();
+        Self { live, is_direct, has_restored_merged: false }
     }
 
     /// Accepts raw names from now on. Must be called before the first sample.
     pub fn accept_raw_names(&mut self) {
-        self.shards.raw = Some(RawNames::new(self.shards.names.clone()));
+        self.live.shards.raw = Some(RawNames::new(self.live.shards.names.clone()));
         self.is_direct = false;
     }
 
     /// Whether a sample of a clean name may have to be added to a merged series, too. Then
     /// [`add`](Self::add) must be called for each sample.
     pub fn has_merged(&self) -> bool {
-        self.shards.has_merged()
+        self.live.shards.has_merged()
     }
 
     pub fn len(&self) -> usize {
-        self.shards.len()
+        self.live.shards.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -99,33 +70,33 @@ impl Table {
 
     /// The number of series of each kind, and what has happened to series since the start.
     pub fn counts(&self) -> SeriesCounts {
-        self.shards.counts
+        self.live.shards.counts
     }
 
     /// About the bytes of all series, without samples and members. It is kept below
     /// [`Bounds::series_memory`].
     pub fn series_bytes(&self) -> usize {
-        self.shards.bytes()
+        self.live.shards.bytes()
     }
 
     /// The bytes that samples and members hold.
     pub fn sample_bytes(&self) -> usize {
-        self.pool.used()
+        self.live.pool.used()
     }
 
     /// The bytes of the records beside the series: the running totals, and the last values of
     /// cumulative counters.
     pub fn record_bytes(&self) -> usize {
-        self.shards.total_bytes() + self.pool.records.bytes()
+        self.live.shards.total_bytes() + self.live.pool.records.bytes()
     }
 
     /// Sets the number of the sender of the samples that are added next. 0 stands for unknown.
     pub fn set_sender(&mut self, sender: u16) {
-        self.sender = sender;
+        self.live.sender = sender;
     }
 
     pub fn hash(&self, name: &[u8]) -> NameHash {
-        self.shards.hash(name)
+        self.live.shards.hash(name)
     }
 
     /// Adds a sample to its series. A series that does not exist is created.
@@ -133,7 +104,7 @@ impl Table {
     /// A key/value has no series; the caller must not pass one.
     pub fn add(&mut self, name: &[u8], hash: NameHash, sample: Sample<'_>) -> Result<(), AddError> {
         if self.is_direct {
-            return self.add_named(name, hash, sample, None).map(|_| ());
+            return self.live.add_by_name(name, hash, sample, None).map(|_| ());
         }
         self.add_maybe_renamed(name, hash, sample, None)
     }
@@ -149,9 +120,9 @@ impl Table {
         sample: Sample<'_>,
         raw: Option<RawKey>,
     ) -> Result<(), AddError> {
-        if !self.rules.change_names() {
+        if !self.live.rules.change_names() {
             self.add_maybe_raw(name, hash, sample, raw)
-        } else if self.shards.raw.is_some() {
+        } else if self.live.shards.raw.is_some() {
             self.add_by_rules(name, hash, sample).map(|_| ())
         } else {
             self.add_by_rules_with_alias(name, hash, sample, raw)
@@ -167,10 +138,10 @@ impl Table {
         raw: Option<RawKey>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
-        if !is_clean(name) || self.shards.is_merged_into(kind, name) {
+        if !is_clean(name) || self.live.shards.is_merged_into(kind, name) {
             return self.add_raw_and_merged(name, hash, sample, None);
         }
-        let place = self.add_named(name, hash, sample, None)?;
+        let place = self.live.add_by_name(name, hash, sample, None)?;
         self.note_aliases(raw, kind, place);
         Ok(())
     }
@@ -187,10 +158,9 @@ impl Table {
         let kind = sample.kind().expect("a key/value is passed through");
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
         let own = self.raw_key(name, b"\n");
-        let place = if let Some((key, slot)) = self.shards.find_raw(own, kind, self.tick) {
-            let sample = HashedSample::new(sample, |member| self.members.hash(member));
-            self.add_in_slot(&key, slot, sample)?;
-            Some((key.shard, slot))
+        let place = if let Some(place) = self.live.shards.find_raw(own, kind, self.live.tick) {
+            self.live.add_at(place, sample)?;
+            Some(place)
         } else {
             self.add_by_rules(name, hash, sample)?
         };
@@ -200,15 +170,20 @@ impl Table {
         Ok(())
     }
 
-    /// From now on, lines with these keys are added to the series in a slot without being read.
+    /// From now on, lines with these keys are added to the series at a place without being read.
     fn note_aliases(
         &mut self,
         keys: impl IntoIterator<Item = RawKey>,
         kind: MetricKind,
-        (shard, slot): (usize, SeriesSlot),
+        place: SeriesPlace,
     ) {
         for key in keys {
-            self.shards.aliases.add(key, kind, (shard, slot.at), self.tick);
+            self.live.shards.aliases.add(
+                key,
+                kind,
+                (place.shard(), place.slot().at),
+                self.live.tick,
+            );
         }
     }
 
@@ -219,16 +194,16 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-    ) -> Result<Option<(usize, SeriesSlot)>, AddError> {
-        let resolved = self.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
+    ) -> Result<Option<SeriesPlace>, AddError> {
+        let resolved = self.live.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
         let original = resolved.name.as_ref().map(|_| name);
         let made = resolved.name.as_deref().unwrap_or(name);
         let hash = if original.is_some() { self.hash(made) } else { hash };
-        let from = Some(RuleOutcome { policy: resolved.policy, original });
-        if self.shards.raw.is_none() {
-            return self.add_named(made, hash, sample, from).map(Some);
+        let outcome = Some(RuleOutcome { policy: resolved.policy, original });
+        if self.live.shards.raw.is_none() {
+            return self.live.add_by_name(made, hash, sample, outcome).map(Some);
         }
-        self.add_raw_and_merged(made, hash, sample, from).map(|()| None)
+        self.add_raw_and_merged(made, hash, sample, outcome).map(|()| None)
     }
 
     /// Adds a sample to the series of a name that may be raw, and to its merged series.
@@ -237,21 +212,21 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        made: Option<RuleOutcome<'_>>,
+        outcome: Option<RuleOutcome<'_>>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
-        if is_clean(name) && !self.shards.is_merged_into(kind, name) {
-            return self.add_named(name, hash, sample, made).map(|_| ());
+        if is_clean(name) && !self.live.shards.is_merged_into(kind, name) {
+            return self.live.add_by_name(name, hash, sample, outcome).map(|_| ());
         }
         let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
         let merged = merged_name(&clean);
         let mut begun = Ok(());
-        if !self.shards.is_merged_into(kind, &clean) {
+        if !self.live.shards.is_merged_into(kind, &clean) {
             begun = self.begin_merged(kind, &clean, &merged);
         }
-        let added = self.add_named(name, hash, sample, made);
+        let added = self.live.add_by_name(name, hash, sample, outcome);
         begun?;
-        self.add_named(&merged, self.hash(&merged), sample, made)?;
+        self.live.add_by_name(&merged, self.hash(&merged), sample, outcome)?;
         added.map(|_| ())
     }
 
@@ -263,80 +238,34 @@ impl Table {
         clean: &[u8],
         merged: &[u8],
     ) -> Result<(), AddError> {
-        let Self { shards, rules, pool, tick, .. } = self;
+        let LiveSeries { shards, rules, pool, tick, .. } = &mut self.live;
         let open = shards.open_interval(kind, clean, *tick, &rules.policies, &pool.records);
         let Some((record, total)) = open else { return Ok(()) };
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
         let sent = saved.original.unwrap_or(clean);
-        let policy = self.rules.resolve(sent, self.hash(sent)).map(|resolved| resolved.policy);
-        self.lifecycle().create_saved(saved, policy).expect("written just now")?;
-        self.shards.set_total(kind, merged, total, &mut self.pool);
+        let policy = self.live.rules.resolve(sent, self.hash(sent)).map(|resolved| resolved.policy);
+        self.live.create_saved(saved, policy).expect("written just now")?;
+        self.live.shards.set_total(kind, merged, total, &mut self.live.pool);
         Ok(())
-    }
-
-    /// Adds a sample to the series that the table holds under this name. Returns the place of the
-    /// series.
-    #[inline]
-    fn add_named(
-        &mut self,
-        name: &[u8],
-        hash: NameHash,
-        sample: Sample<'_>,
-        made: Option<RuleOutcome<'_>>,
-    ) -> Result<(usize, SeriesSlot), AddError> {
-        let kind = sample.kind().expect("a key/value is passed through");
-        let key = SeriesKey::new(hash, kind);
-        let sample = HashedSample::new(sample, |member| self.members.hash(member));
-        match self.shards.find_by(&key, kind, name) {
-            Some(slot) => {
-                if let Some(made) = made {
-                    self.rules.claim(&mut self.shards, (key.shard, slot), made);
-                }
-                self.add_in_slot(&key, slot, sample).map(|()| (key.shard, slot))
-            }
-            None => {
-                let slot = self.lifecycle().create(name, hash, kind, &key, made)?;
-                let added = self.add_in_slot(&key, slot, sample);
-                added.inspect_err(|_| self.lifecycle().discard(key.shard, slot))?;
-                Ok((key.shard, slot))
-            }
-        }
-    }
-
-    /// Adds a sample to the series in `slot`.
-    fn add_in_slot(
-        &mut self,
-        key: &SeriesKey,
-        slot: SeriesSlot,
-        sample: HashedSample,
-    ) -> Result<(), AddError> {
-        let series = self.shards.get_mut(key.shard, slot).expect("found or created just now");
-        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
-        let added = series.add(sample, &self.rules.policies, &mut self.pool);
-        let grown = self.pool.take_grown();
-        if added.is_ok() && self.pool.is_small_growth(grown) {
-            return added;
-        }
-        self.lifecycle().free_memory_and_retry(key, slot, added, grown, sample)
     }
 
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
     /// under an older number must be looked up again.
     pub fn revision(&self) -> u64 {
-        self.shards.revision()
+        self.live.shards.revision()
     }
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub fn find_all(&mut self, batch: &mut [PendingSample<'_>]) {
-        self.shards.find_all(batch, self.tick);
+        self.live.shards.find_all(batch, self.live.tick);
     }
 
     /// Returns the key by which a line is found before its tags are read. `name` and `tags` are the
     /// bytes that the line has.
     #[inline]
     pub fn raw_key(&self, name: &[u8], tags: &[u8]) -> RawKey {
-        self.shards.aliases.key(name, tags)
+        self.live.shards.aliases.key(name, tags)
     }
 
     /// Adds a sample as [`add`](Self::add) does. If that succeeds, lines with the key `raw` belong
@@ -355,38 +284,37 @@ impl Table {
             return self.add_maybe_renamed(name, hash, sample, Some(raw));
         }
         let kind = sample.kind().expect("a key/value is passed through");
-        let place = self.add_named(name, hash, sample, None)?;
+        let place = self.live.add_by_name(name, hash, sample, None)?;
         self.note_aliases([raw], kind, place);
         Ok(())
     }
 
     /// Whether a series of this kind is found by a key.
     pub fn has_alias(&mut self, raw: RawKey, kind: MetricKind) -> bool {
-        self.shards.find_raw(raw, kind, self.tick).is_some()
+        self.live.shards.find_raw(raw, kind, self.live.tick).is_some()
     }
 
     /// Adds a sample to the series that is found by a key. Returns `None`, and adds nothing, if
     /// there is none.
     pub fn add_aliased(&mut self, raw: RawKey, sample: Sample<'_>) -> Option<Result<(), AddError>> {
-        let (key, slot) = self.shards.find_raw(raw, sample.kind()?, self.tick)?;
-        let sample = HashedSample::new(sample, |member| self.members.hash(member));
-        Some(self.add_in_slot(&key, slot, sample))
+        let place = self.live.shards.find_raw(raw, sample.kind()?, self.live.tick)?;
+        Some(self.live.add_at(place, sample))
     }
 
     /// Whether rules change names, so that a name without tags is also found by its raw bytes.
     #[inline]
     pub fn changes_names(&self) -> bool {
-        self.rules.change_names()
+        self.live.rules.change_names()
     }
 
     /// Removes all aliases, because lines with the same bytes may belong to other series now.
     pub fn forget_aliases(&mut self) {
-        self.shards.aliases.clear();
+        self.live.shards.aliases.clear();
     }
 
     /// The number of aliases, and their bytes.
     pub fn aliases(&self) -> (usize, usize) {
-        (self.shards.aliases.len(), self.shards.aliases.bytes())
+        (self.live.shards.aliases.len(), self.live.shards.aliases.bytes())
     }
 
     /// Adds a sample that [`find_all`](Self::find_all) looked up when [`revision`](Self::revision)
@@ -402,8 +330,8 @@ impl Table {
     ) -> Option<Result<(), AddError>> {
         match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
-            (Some(slot), _) if self.shards.revision() == revision => {
-                Some(self.add_plain(sample, slot))
+            (Some(slot), _) if self.live.shards.revision() == revision => {
+                Some(self.live.add_plain(sample, SeriesPlace::new(sample.key.shard, slot)))
             }
             (_, Lookup::Name(hash)) => {
                 may_create().then(|| self.add(sample.name, hash, sample.sample()))
@@ -413,35 +341,15 @@ impl Table {
         }
     }
 
-    /// Adds a sample to the series in `slot`, which is known to be its own.
-    #[inline]
-    fn add_plain(&mut self, sample: &PendingSample<'_>, slot: SeriesSlot) -> Result<(), AddError> {
-        let key = &sample.key;
-        let members = &self.members;
-        let series = self.shards.get_mut(key.shard, slot).expect("found just now");
-        let member = || members.hash(sample.member);
-        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
-        let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
-        let grown = self.pool.take_grown();
-        if added.is_ok() && self.pool.is_small_growth(grown) {
-            return added;
-        }
-        let hashed = HashedSample::new(sample.sample(), |member| self.members.hash(member));
-        self.lifecycle().free_memory_and_retry(key, slot, added, grown, hashed)
-    }
-
     /// What rules decide about names.
     pub fn rules(&mut self) -> &mut TableRules {
-        &mut self.rules
+        &mut self.live.rules
     }
 
     /// Ends the open interval. A series of it is closed by the [`Self::sweep`] that must follow, or
     /// before that by its first sample of the next interval.
     pub fn tick(&mut self) {
-        debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
-        self.tick = self.tick.wrapping_add(1);
-        self.largest.clear();
-        self.pool.close(true);
+        self.live.begin_interval();
     }
 
     /// Closes the interval before the tick for some series, from `cursor` on. `work` is the number
@@ -452,58 +360,32 @@ impl Table {
         work: usize,
         close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
-        if self.shards.raw.is_some() {
-            self.lifecycle().sweep::<true>(cursor, work, close)
+        if self.live.shards.raw.is_some() {
+            self.live.sweep::<true>(cursor, work, close)
         } else {
-            self.lifecycle().sweep::<false>(cursor, work, close)
-        }
-    }
-
-    /// The parts that create, close and remove series.
-    #[inline]
-    fn lifecycle(&mut self) -> Lifecycle<'_> {
-        Lifecycle {
-            shards: &mut self.shards,
-            rules: &mut self.rules,
-            pool: &mut self.pool,
-            largest: &mut self.largest,
-            top: &mut self.top,
-            long_idle: &mut self.long_idle,
-            evicted: &mut self.evicted,
-            sender: self.sender,
-            tick: self.tick,
+            self.live.sweep::<false>(cursor, work, close)
         }
     }
 
     /// Ends the sweep, and frees the memory that only the sweep needed.
     pub fn end_sweep(&mut self) {
-        self.pool.close(false);
-        self.pool.drop_spare();
-        self.long_idle.end_sweep();
-        self.shards.end_sweep();
-        self.top.end_sweep();
-        self.rules.end_sweep();
+        self.live.end_sweep();
     }
 
     /// Whether [`reconfigure`](Self::reconfigure) may be called with these rules. New rules must
     /// wait until all series have the policies of the rules before them.
     pub fn can_reconfigure(&self, rules: &Rules, interval: Duration) -> bool {
-        self.rules.can_replace(rules, interval)
+        self.live.rules.can_replace(rules, interval)
     }
 
     /// Sets other bounds and rules. Each series gets its new policy when it is closed next. No
     /// sweep may be in progress.
     pub fn reconfigure(&mut self, bounds: &Bounds, rules: &Rules, interval: Duration) {
-        if self.rules.replace(rules, interval) {
+        if self.live.rules.replace(rules, interval) {
             self.forget_aliases();
         }
-        self.is_direct = self.shards.raw.is_none() && !self.rules.change_names();
-        self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
-        self.pool.records.keep_timings(bounds.keeps_totals);
-        self.shards.keep_totals(bounds.keeps_totals);
-        self.largest.limit(bounds.sample_memory);
-        self.long_idle.wait(flushes(bounds.evict_after, interval));
-        self.shards.limit(SeriesLimits::new(bounds));
+        self.is_direct = self.live.shards.raw.is_none() && !self.live.rules.change_names();
+        self.live.limit(bounds, interval);
     }
 
     /// Removes a series. An interval of it that is not closed yet is closed first; the value of the
@@ -516,41 +398,22 @@ impl Table {
         name: &[u8],
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
-        let removed = self.remove_one(kind, name, &mut close);
-        if !removed || !self.has_merged() || self.shards.has_source(kind, &cleaned(name)) {
+        let removed = self.live.remove(kind, name, &mut close);
+        if !removed || !self.has_merged() || self.live.shards.has_source(kind, &cleaned(name)) {
             return removed;
         }
         let clean = cleaned(name);
         // Both series must be closed while the audience of the clean name is known.
         let merged = merged_name(&clean);
         for name in [&clean, &merged] {
-            let Self { shards, rules, pool, tick, .. } = self;
-            shards.close_one(kind, name, *tick, &rules.policies, pool, &mut close);
+            self.live.close_one(kind, name, &mut close);
         }
         // From now on the series of the clean name is sent in place of the merged one.
-        if let Some((shard, slot)) = self.shards.find(kind, &merged) {
-            let total = self.shards.total(shard, slot, None);
-            self.shards.set_total(kind, &clean, total, &mut self.pool);
+        if let Some(place) = self.live.shards.find(kind, &merged) {
+            let total = self.live.shards.total(place, None);
+            self.live.shards.set_total(kind, &clean, total, &mut self.live.pool);
         }
-        self.remove_one(kind, &merged, &mut close) || removed
-    }
-
-    /// Removes the series that the table holds under this name.
-    fn remove_one(
-        &mut self,
-        kind: MetricKind,
-        name: &[u8],
-        close: &mut impl FnMut(Audience, Closed<'_>),
-    ) -> bool {
-        let Some((shard, slot)) = self.shards.find(kind, name) else { return false };
-        if !self.shards.get_mut(shard, slot).is_some_and(|series| series.has_value()) {
-            return false; // as if it were removed already
-        }
-        let original = vec![self.shards.all[shard].original(slot.at).map(Box::from)];
-        let Some(series) = self.shards.take(shard, slot) else { return false };
-        let audience = self.shards.audience(&series, self.tick);
-        self.lifecycle().close_and_release(audience, series, OriginalName::only(&original), close);
-        true
+        self.live.remove(kind, &merged, &mut close) || removed
     }
 
     /// Appends up to `work` series to `out`, from `cursor` on, each as a record that begins with
@@ -565,7 +428,8 @@ impl Table {
         out: &mut Vec<u8>,
         tag: u8,
     ) -> bool {
-        self.shards.save(cursor, kind, work, out, (tag, self.tick), &self.pool.records)
+        let LiveSeries { shards, pool, tick, .. } = &self.live;
+        shards.save(cursor, kind, work, out, (tag, *tick), &pool.records)
     }
 
     /// Creates a series from a saved record. With `kind`, records of other kinds are skipped. A
@@ -587,52 +451,53 @@ impl Table {
             return Some(Ok(()));
         }
         saved.idle = age(saved.idle);
-        let is_raw = self.shards.raw.is_some();
+        let is_raw = self.live.shards.raw.is_some();
         let has_all_samples = !is_raw && is_merged(saved.name);
-        let names = self.rules.restored_names(&saved, !is_raw)?;
+        let names = self.live.rules.restored_names(&saved, !is_raw)?;
         let has_own_name = *saved.name == *names.name;
         saved.name = &names.name;
         saved.original = names.original.as_deref();
         self.has_restored_merged |= has_all_samples;
-        if let Some((shard, slot)) = self.shards.find(saved.kind, saved.name) {
+        if let Some(place) = self.live.shards.find(saved.kind, saved.name) {
             if has_all_samples {
                 // The merged series was restored from one of the raw names already.
-                self.lifecycle().discard(shard, slot);
+                self.live.discard(place);
             } else if names.original.is_none() && (is_raw || self.has_restored_merged) {
                 return Some(Ok(()));
             } else {
                 // Rules make one series of two saved ones.
-                let series = self.shards.get_mut(shard, slot).expect("it was found just now");
-                return series.restore(saved, self.tick, &mut self.pool, Some(has_own_name));
+                let LiveSeries { shards, pool, tick, .. } = &mut self.live;
+                let series = shards.get_mut(place).expect("it was found just now");
+                return series.restore(saved, *tick, pool, Some(has_own_name));
             }
         }
-        self.lifecycle().create_saved(saved, names.policy)
+        self.live.create_saved(saved, names.policy)
     }
 
     /// Takes the number of samples of the open interval that evicted series had. They are lost.
     pub fn take_evicted_samples(&mut self) -> u64 {
-        std::mem::take(&mut self.evicted.samples)
+        std::mem::take(&mut self.live.evicted.samples)
     }
 
     /// The sender or prefix with the most series, if the table is full and refuses its names.
     pub fn crowd(&self) -> Option<Crowd> {
-        self.shards.budget.crowd(self.len()).filter(|_| self.shards.is_full())
+        self.live.shards.budget.crowd(self.len()).filter(|_| self.live.shards.is_full())
     }
 
     /// The prefixes of names with the most new series.
     pub fn newcomers(&mut self) -> &mut Newcomers {
-        &mut self.top.newcomers
+        &mut self.live.top.newcomers
     }
 
     /// The names and tags with the most series and samples since the start.
     pub fn top(&self) -> &Top {
-        &self.top
+        &self.live.top
     }
 
     /// The prefixes that got a new series last, the newest first, and by how much their counts may
     /// be too low.
     pub fn newest_prefixes(&self) -> (Vec<NewPrefix>, u64) {
-        self.top.newest(self.tick)
+        self.live.top.newest(self.live.tick)
     }
 
     /// Passes about `work` series to `see`, from `at` on. Returns true once the walk is done.
@@ -640,33 +505,90 @@ impl Table {
     /// With raw names the table may hold two series for one name that is sent: see
     /// [`Visited::audience`]. A series that is created during the walk may be left out.
     pub fn visit(&mut self, at: &mut Cursor, work: usize, see: impl FnMut(Visited<'_>)) -> bool {
-        self.shards.visit(at, work, &self.rules.policies, self.tick, see)
+        self.live.shards.visit(at, work, &self.live.rules.policies, self.live.tick, see)
     }
 
     /// Returns a series of this kind and name, as a client names it.
     pub fn look_up(&mut self, kind: MetricKind, name: &[u8]) -> Option<Visited<'_>> {
-        self.shards.look_up(kind, name, &self.rules.policies, self.tick)
+        self.live.shards.look_up(kind, name, &self.live.rules.policies, self.live.tick)
     }
 
-    /// Returns the series in a slot. Returns `None` if it was removed, or its value was forgotten,
-    /// since the slot was looked up.
-    pub fn visit_one(&mut self, shard: usize, slot: SeriesSlot) -> Option<Visited<'_>> {
-        self.shards.visit_one((shard, slot), &self.rules.policies, self.tick)
+    /// Returns the series at a place. Returns `None` if it was removed, or its value was forgotten,
+    /// since the place was looked up.
+    pub fn visit_one(&mut self, place: SeriesPlace) -> Option<Visited<'_>> {
+        self.live.shards.visit_one(place, &self.live.rules.policies, self.live.tick)
+    }
+
+    /// Whether there is a series with a value under this name, as the table holds it.
+    pub fn has_series(&self, kind: MetricKind, name: &[u8]) -> bool {
+        let LiveSeries { shards, rules, tick, .. } = &self.live;
+        let found = shards.find(kind, name).and_then(|place| shards.get(place));
+        found.is_some_and(|series| series.has_value() && !series.is_expired(*tick, &rules.policies))
+    }
+
+    /// Returns the name from which rules have made that of a series. Returns `None` if there is no
+    /// such series, or if a client sends its own name.
+    pub fn original_name(&self, kind: MetricKind, name: &[u8]) -> Option<&[u8]> {
+        let place = self.live.shards.find(kind, name)?;
+        self.live.shards.all[place.shard()].original(place.slot().at)
+    }
+
+    /// Returns the name of the series that the rules make of a name.
+    pub fn series_name<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
+        self.live.rules.made_of(name, |_| {})
+    }
+
+    /// Returns the rules that match a name.
+    pub fn rules_of(&self, name: &[u8]) -> AppliedRules<'_> {
+        self.live.rules.policies.applied(sent_name(name))
     }
 
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is
     /// no such series.
     pub fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
-        self.shards.set_remembered(kind, name, is_remembered);
+        self.live.shards.set_remembered(kind, name, is_remembered);
     }
 
     /// Whether the reader would leave all names as they are.
     pub fn are_names_canonical(&self, grammar: &Grammar) -> bool {
-        self.shards.are_canonical(grammar)
+        self.live.shards.are_canonical(grammar)
     }
 
     /// The number of different tags of all series, and their bytes.
     pub fn tags(&self) -> (usize, usize) {
-        (self.shards.tags.len(), self.shards.tags.bytes())
+        (self.live.shards.tags.len(), self.live.shards.tags.bytes())
+    }
+
+    /// Fetches series that a walk is about to visit in an order of its own, their names and their
+    /// records into the cache. The waits for memory overlap here. They do not if each series is
+    /// read after the work on the one before.
+    pub fn prefetch(&self, places: impl Iterator<Item = PackedPlace> + Clone) {
+        let shards = &self.live.shards;
+        let series = |place: PackedPlace| shards.get(place.unpacked());
+        // Each loop waits for one kind of memory: the series, then what it points to, and so on.
+        let mut touched = 0;
+        for series in places.clone().filter_map(series) {
+            touched ^= u64::from(series.hash);
+        }
+        for place in places.clone() {
+            let total = shards.all[place.unpacked().shard()].total(place.unpacked().at());
+            touched ^= total.unwrap_or_default().to_bits();
+            let Some(series) = series(place) else { continue };
+            touched ^= u64::from(series.timing().is_some());
+            if let [first, .., last] = series.name().bytes() {
+                touched ^= u64::from(first ^ last);
+            }
+        }
+        for series in places.filter_map(series) {
+            touched ^= series.timing().map_or(0, TimingTotals::touch);
+        }
+        // Without this the compiler would remove the loops, since their result is not used.
+        std::hint::black_box(touched);
+    }
+
+    /// The hash of names. Its seeds are secret, so that clients cannot choose names with equal
+    /// hashes.
+    pub fn name_hasher(&self) -> ahash::RandomState {
+        self.live.shards.names.clone()
     }
 }

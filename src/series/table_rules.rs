@@ -14,12 +14,12 @@ use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::shard::{NameHash, OriginalName, SeriesSlot};
+use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
-use crate::policy::{Generations, LimitedTag, Resolved, Rules, tags_of};
-use crate::protocol::{cleaned, is_clean};
+use crate::policy::{Generations, LimitedTag, Resolved, Rules};
+use crate::protocol::{cleaned, is_clean, tags_of};
 
 /// The rules of a table.
 #[derive(Debug)]
@@ -65,9 +65,9 @@ impl TableRules {
     }
 
     /// Returns the same rules for a copy of the table, without series.
-    pub(super) fn twin(&self) -> Self {
+    pub(super) fn unused_copy(&self) -> Self {
         Self {
-            policies: self.policies.twin(),
+            policies: self.policies.unused_copy(),
             limits: TagLimits::new(self.names.clone()),
             names: self.names.clone(),
             changes_names: self.changes_names,
@@ -169,14 +169,10 @@ impl TableRules {
 
     /// Gives a series that lines of a name lead to the name as its original name, if lines of
     /// its own one go elsewhere since a reload.
-    pub(super) fn claim(
-        &mut self,
-        shards: &mut Shards,
-        (shard, slot): (usize, SeriesSlot),
-        made: RuleOutcome<'_>,
-    ) {
+    pub(super) fn claim(&mut self, shards: &mut Shards, place: SeriesPlace, made: RuleOutcome<'_>) {
         let Shards { all, tags, .. } = shards;
-        let Some(series) = all[shard].get_mut(slot) else { return };
+        let shard = &mut all[place.shard()];
+        let Some(series) = shard.get_mut(place.slot()) else { return };
         let policy = series.policy();
         let is_newest = self.policies.is_newest(policy);
         let is_abandoned = self.policies.is_abandoned(policy);
@@ -184,7 +180,7 @@ impl TableRules {
             self.change_policy(series, tags, made.policy);
         }
         if !is_newest || is_abandoned {
-            shards.set_original(shard, slot.at, made.original);
+            shards.set_original(place, made.original);
         }
     }
 
@@ -201,7 +197,6 @@ impl TableRules {
 
     /// Gives a series the policy that the newest rules have for it, before it is closed. Returns
     /// false if they drop it, or if it is a gauge whose level the rules before them have forgotten.
-    ///
     #[inline]
     pub(super) fn update(
         &mut self,
@@ -251,17 +246,17 @@ impl TableRules {
 
     /// Whether [`replace`](Self::replace) may be called with these rules.
     pub(super) fn can_replace(&self, rules: &Rules, interval: Duration) -> bool {
-        !self.has_old_policies || self.policies.are(rules, interval)
+        !self.has_old_policies || self.policies.are_made_from(rules, interval)
     }
 
     /// Sets other rules. Each series gets its new policy when it is closed next. Returns whether
     /// they may make other names.
     pub(super) fn replace(&mut self, rules: &Rules, interval: Duration) -> bool {
         assert!(self.can_replace(rules, interval), "a series has one of two policies");
-        if self.policies.are(rules, interval) {
+        if self.policies.are_made_from(rules, interval) {
             return false;
         }
-        let names_change = self.policies.name_otherwise(rules);
+        let names_change = self.policies.may_make_other_names(rules);
         self.has_old_policies = true;
         self.policies.replace(rules, interval);
         self.changes_names = self.policies.change_names();

@@ -5,7 +5,8 @@
 
 use ahash::AHashMap;
 
-use crate::policy::{Generations, LimitedTag, OTHER, tags_of};
+use crate::policy::{Generations, LimitedTag, OTHER};
+use crate::protocol::tags_of;
 
 /// By the key of a tag, the number of series that have each value.
 type LimitedKeys = AHashMap<Box<[u8]>, AHashMap<u64, u32>>;

@@ -16,6 +16,8 @@
 use ahash::RandomState;
 use hashbrown::HashTable;
 
+use super::hashing::spread;
+
 #[derive(Debug)]
 pub(super) struct TagStore {
     hasher: RandomState,
@@ -249,11 +251,6 @@ fn place(number: u32) -> (usize, usize) {
 #[allow(clippy::cast_possible_truncation)] // the halves are meant
 fn split(hash: u64) -> (usize, u32) {
     ((hash >> 32) as usize % SHARDS, hash as u32)
-}
-
-/// Spreads the 32 bits of a stored hash over the 64 bits that the index needs.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]

@@ -6,15 +6,15 @@
 //! [`ADDED_MAX`] at most. So counts are exact while at most that many names have samples in each
 //! interval. After that a count may be too low, and the bound of that is known.
 
+use std::collections::VecDeque;
+
 use ahash::RandomState;
 
 use super::aggregate::Series;
-use super::frequent::{Newcomers, prefix};
-use super::newest::Newest;
+use super::frequent::{Counted, Tally};
 use super::raw::is_merged;
+use super::tag_keys::{TagKeys, TagValues};
 use super::tag_store::TagStore;
-use super::tags::{TagKeys, TagValues};
-use super::tally::{Counted, Tally};
 use crate::protocol::MetricKind;
 
 /// The counts of a table.
@@ -116,7 +116,12 @@ impl Top {
     }
 
     /// Counts a new series by the prefix of its name.
-    pub(super) fn series(&mut self, name: &[u8], interval: u32, hash: impl Fn(&[u8]) -> u64) {
+    pub(super) fn count_new_series(
+        &mut self,
+        name: &[u8],
+        interval: u32,
+        hash: impl Fn(&[u8]) -> u64,
+    ) {
         let prefix = prefix(name);
         let is_last = self.newcomers.add(prefix);
         if !is_last {
@@ -127,7 +132,7 @@ impl Top {
     }
 
     /// Counts a tag that no series had.
-    pub(super) fn tag(&mut self, tag: &[u8], hash: impl Fn(&[u8]) -> u64) {
+    pub(super) fn count_new_tag(&mut self, tag: &[u8], hash: impl Fn(&[u8]) -> u64) {
         self.tags.add(tag, hash);
     }
 
@@ -173,6 +178,129 @@ impl Top {
     }
 }
 
+/// The last prefixes with a new series, the newest first. A misspelt name is among them.
+#[derive(Debug, Default)]
+struct Newest {
+    places: VecDeque<NewestPlace>,
+}
+
+/// A prefix and its newest series.
+#[derive(Debug, Default)]
+struct NewestPlace {
+    /// The hash of the prefix.
+    hash: u64,
+    /// The name of the series, cut off at [`NEWEST_BYTES_MAX`]. The prefix is its beginning.
+    name: Vec<u8>,
+    /// The number of the interval in which it came.
+    interval: u32,
+}
+
+/// The most prefixes.
+const NEWEST_PREFIXES_MAX: usize = 64;
+const NEWEST_BYTES_MAX: usize = 128;
+
+impl Newest {
+    /// Notes a new series. `hash` is that of its prefix.
+    fn add(&mut self, name: &[u8], hash: u64, interval: u32) {
+        let cut = &name[..name.len().min(NEWEST_BYTES_MAX)];
+        // Most new series have the prefix of the one before.
+        if let Some(first) = self.places.front_mut().filter(|first| first.hash == hash) {
+            first.set(cut, interval);
+            return;
+        }
+        let known = self.places.iter().position(|place| place.hash == hash);
+        let mut place = match known {
+            Some(at) => self.places.remove(at),
+            None if self.places.len() >= NEWEST_PREFIXES_MAX => self.places.pop_back(),
+            None => None,
+        }
+        .unwrap_or_default();
+        place.hash = hash;
+        place.set(cut, interval);
+        self.places.push_front(place);
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &NewestPlace> {
+        self.places.iter()
+    }
+}
+
+impl NewestPlace {
+    fn set(&mut self, name: &[u8], interval: u32) {
+        self.name.clear();
+        self.name.extend_from_slice(name);
+        self.interval = interval;
+    }
+
+    fn prefix(&self) -> &[u8] {
+        prefix(&self.name)
+    }
+}
+
+/// Counts prefixes in bounded memory, by the space-saving rule: if all places are taken, a new
+/// prefix replaces the rarest one and continues its count. So a count may be too high, by the count
+/// of the prefix that was replaced. But the prefix with the most new series is never missed.
+#[derive(Debug, Default)]
+pub struct Newcomers {
+    prefixes: Vec<(Vec<u8>, u64)>,
+    /// The index of the prefix that was counted last. The next series often has the same.
+    last: usize,
+}
+
+const NEWCOMERS_MAX: usize = 16;
+const PREFIX_BYTES_MAX: usize = 128;
+
+impl Newcomers {
+    /// Counts a new series with this [`prefix`]. Returns whether it is that of the series before.
+    fn add(&mut self, prefix: &[u8]) -> bool {
+        if let Some((known, count)) = self.prefixes.get_mut(self.last)
+            && known == prefix
+        {
+            *count += 1;
+            return true;
+        }
+        if let Some(at) = self.prefixes.iter().position(|(known, _)| known == prefix) {
+            self.last = at;
+        } else if self.prefixes.len() < NEWCOMERS_MAX {
+            self.last = self.prefixes.len();
+            self.prefixes.push((prefix.to_vec(), 0));
+        } else {
+            let rarest = self.prefixes.iter().enumerate().min_by_key(|(_, (_, count))| *count);
+            self.last = rarest.map_or(0, |(at, _)| at);
+            let (name, _) = &mut self.prefixes[self.last];
+            name.clear();
+            name.extend_from_slice(prefix);
+        }
+        self.prefixes[self.last].1 += 1;
+        false
+    }
+
+    /// Returns the prefix with the most new series. All counts are halved, so that the next answer
+    /// is about later series.
+    pub fn take_busiest(&mut self) -> Option<Vec<u8>> {
+        let (prefix, _) = self.prefixes.iter().max_by_key(|(_, count)| *count)?;
+        let busiest = prefix.clone();
+        for (_, count) in &mut self.prefixes {
+            *count /= 2;
+        }
+        Some(busiest)
+    }
+}
+
+/// The first two elements of a name, without its tags.
+fn prefix(name: &[u8]) -> &[u8] {
+    let name = &name[..name.len().min(PREFIX_BYTES_MAX)];
+    let mut has_dot = false;
+    for (at, byte) in name.iter().enumerate() {
+        match byte {
+            b'.' if !has_dot => has_dot = true,
+            b'.' | b';' => return &name[..at],
+            _ => {}
+        }
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,8 +315,8 @@ mod tests {
     fn new_series_are_counted_by_prefix_since_the_start() {
         let mut top = Top::new();
         for n in 0..5000 {
-            top.series(format!("junk.{n}.x").as_bytes(), 1, hash);
-            top.series(format!("app.web.{n}").as_bytes(), 1, hash);
+            top.count_new_series(format!("junk.{n}.x").as_bytes(), 1, hash);
+            top.count_new_series(format!("app.web.{n}").as_bytes(), 1, hash);
         }
         let TopCounts { counts, too_low, more } = top.prefixes(2);
         assert_eq!(more, top.new.len() - 2);
@@ -203,12 +331,12 @@ mod tests {
     fn the_newest_prefixes_come_first_with_their_newest_series() {
         let mut top = Top::new();
         for n in 0..1000 {
-            top.series(format!("shop.orders.{n}").as_bytes(), 1, hash);
-            top.series(format!("junk.{n}.x").as_bytes(), 1, hash);
+            top.count_new_series(format!("shop.orders.{n}").as_bytes(), 1, hash);
+            top.count_new_series(format!("junk.{n}.x").as_bytes(), 1, hash);
         }
-        top.series(b"shop.ordres.total;env=prod", 3, hash);
+        top.count_new_series(b"shop.ordres.total;env=prod", 3, hash);
         let (prefixes, _) = top.newest(7);
-        assert_eq!(prefixes.len(), super::super::newest::PLACES_MAX);
+        assert_eq!(prefixes.len(), NEWEST_PREFIXES_MAX);
         let shown = |at: usize| {
             let NewPrefix { prefix, count, newest, flushes } = &prefixes[at];
             let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
@@ -220,8 +348,34 @@ mod tests {
         assert_eq!(shown(0), of("shop.ordres", 1, "shop.ordres.total;env=prod", 4));
         assert_eq!(shown(1), of("junk.999", 1, "junk.999.x", 6));
         assert!(shown(2).1 > 900 && shown(2).2 == "shop.orders.999", "{:?}", shown(2));
-        top.series(b"shop.orders.new", 8, hash);
+        top.count_new_series(b"shop.orders.new", 8, hash);
         let again = &top.newest(8).0[0];
         assert_eq!((&*again.newest, again.flushes), (&b"shop.orders.new"[..], 0));
+    }
+
+    #[test]
+    fn a_prefix_is_two_elements_without_tags() {
+        for (name, expected) in
+            [("a.b.c.d", "a.b"), ("a.b", "a.b"), ("a", "a"), ("a;t=x.y.z", "a"), ("a.b;t=1", "a.b")]
+        {
+            assert_eq!(prefix(name.as_bytes()), expected.as_bytes());
+        }
+        assert_eq!(prefix(&[b'x'; 2000]).len(), PREFIX_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_busiest_is_named_among_ever_new_ones() {
+        let mut newcomers = Newcomers::default();
+        assert_eq!(newcomers.take_busiest(), None);
+        for n in 0..1000 {
+            newcomers.add(prefix(format!("once.{n}.x").as_bytes()));
+            newcomers.add(prefix(format!("app.junk.{n}").as_bytes()));
+        }
+        assert!(newcomers.prefixes.len() <= NEWCOMERS_MAX);
+        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
+        for n in 0..2000 {
+            newcomers.add(prefix(format!("later.on.{n}").as_bytes()));
+        }
+        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
-use super::shard::{PackedPlace, SeriesSlot};
+use super::shard::{PackedPlace, SeriesPlace};
 use super::tag_store::TagStore;
 use crate::policy::{Generations, Policy, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -19,8 +19,7 @@ pub struct Visited<'a> {
     pub policy: &'a Policy,
     /// The number of the open interval.
     pub tick: u32,
-    pub shard: usize,
-    pub slot: SeriesSlot,
+    pub place: SeriesPlace,
     pub series: &'a mut Series,
     /// The name from which rules have made that of the series.
     pub original: Option<&'a [u8]>,
@@ -32,7 +31,7 @@ impl<'a> Visited<'a> {
     pub(super) fn new(
         series: &'a mut Series,
         (total, original): (Option<f64>, Option<&'a [u8]>),
-        (shard, slot): (usize, SeriesSlot),
+        place: SeriesPlace,
         (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
         policies: &'a Generations,
         tick: u32,
@@ -45,7 +44,7 @@ impl<'a> Visited<'a> {
         let policy = policies.at(series.policy());
         let total = total.filter(|_| kind == MetricKind::Counter);
         let total = total.map(|total| series.total(total));
-        Self { kind, audience, total, policy, tick, shard, slot, series, original, name }
+        Self { kind, audience, total, policy, tick, place, series, original, name }
     }
 
     /// The name that the series is sent under. With raw names it may have any bytes.
@@ -70,8 +69,8 @@ impl<'a> Visited<'a> {
     }
 
     /// The place of the series, for a long list. Returns `None` if it does not fit.
-    pub fn place(&self) -> Option<PackedPlace> {
-        PackedPlace::new(self.shard, self.slot)
+    pub fn packed_place(&self) -> Option<PackedPlace> {
+        PackedPlace::new(self.place)
     }
 
     /// Passes the clean name that rules are compared with.

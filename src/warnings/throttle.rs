@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(throttle.take_all(at(2)), []);
     }
 
-    /// Compares with a slow twin: each event is in exactly one line, and no line comes too early.
+    /// Shows that each event is in exactly one line, and that no line comes too early.
     #[test]
     fn no_event_is_lost_and_no_line_is_early() {
         let mut random = statsd_bench::Random::new(11);

@@ -8,7 +8,7 @@ use statsd::encode::encoders::{EncoderId, Encoders, Format};
 use statsd::encode::ganglia::Labels;
 use statsd::encode::namespace::{Namespace, Style};
 use statsd::encode::sent_names::{NameEncoders, names};
-use statsd::engine::explain::{Explanation, Foresight, SampleVerdict, explain, explain_series};
+use statsd::engine::explain::{Explanation, PreviewDepth, SampleVerdict, explain, explain_series};
 use statsd::engine::{Closing, Engine, Settings};
 use statsd::policy::FigureNames;
 use statsd::protocol::MetricKind;
@@ -161,7 +161,7 @@ fn explained(explanation: &Explanation, encoders: &Encoders) -> Sent {
 #[track_caller]
 fn check(engine: &mut Engine, names: &mut NameEncoders, line: &[u8]) -> Explanation {
     let before = state(engine);
-    let explanation = explain(engine, names, line, Foresight::Interval);
+    let explanation = explain(engine, names, line, PreviewDepth::AllSamples);
     assert!(state(engine) == before, "{} was taken in", line.escape_ascii());
     if explanation != Explanation::Binary {
         let counts = Counts::of(engine);
@@ -335,7 +335,7 @@ fn a_series_has_the_names_and_rules_of_its_lines() {
     ] {
         let mut names = NameEncoders::of(&encoders);
         let Explanation::Metrics(line) =
-            explain(&engine, &mut names, line.as_bytes(), Foresight::Interval)
+            explain(&engine, &mut names, line.as_bytes(), PreviewDepth::AllSamples)
         else {
             panic!()
         };

@@ -9,8 +9,8 @@ use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, Sources, read, read_value,
-    write_metrics,
+    FigureKind, FigureSection, FigureSources, FlushFigures, InUse, LossCount, Rates, read,
+    read_value, write_metrics,
 };
 use statsd::ingest::datagrams::DatagramSocket;
 use statsd::ingest::listener::Listener;
@@ -45,8 +45,8 @@ impl Parts {
         }
     }
 
-    fn sources(&self) -> Sources<'_> {
-        Sources {
+    fn sources(&self) -> FigureSources<'_> {
+        FigureSources {
             engine: &self.engine,
             sinks: &self.sinks,
             flush: &self.flush,

@@ -409,6 +409,27 @@ fn any_interleaving_of_lines_rules_and_expiry_keeps_counts_whole() {
     }
 }
 
+/// A series that makes room during a sweep is closed by the rules for the name that its lines have,
+/// not for the name that rules have made.
+#[test]
+fn an_evicted_series_is_closed_by_the_rules_for_its_original_name() {
+    let config = "[limits]\nmax_series = 2\nevict_after = 10s\n\
+                  [rule.a]\nmatch = a.*\nname = made.$1\n";
+    let mut core = Core::configured(config);
+    core.packet("a.x:5|g\nother:1|c");
+    core.flush(10);
+    core.packet("other:1|c");
+    core.flush(20);
+    core.packet("other:1|c");
+    core.engine
+        .reconfigure(&configured(&format!("{config}[rule.b]\nmatch = made.*\ndrop = yes\n")));
+    core.tick(30);
+    core.packet("new:1|c");
+    assert_eq!(core.engine.table().counts().evicted, 1);
+    while !core.sweep(1) {}
+    assert_eq!(values(&core.finish()).get("stats.gauges.made.x"), Some(&"5"));
+}
+
 /// The sum of all counts.
 fn counted(lines: &[String]) -> f64 {
     let counts = lines.iter().filter_map(|line| line.strip_prefix("stats_counts."));

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use statsd::encode::graphite::Graphite;
+use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
 use statsd::policy::FigureNames;
 use statsd::policy::Rules;
 use statsd::protocol::{Grammar, MetricKind};
 use statsd::series::{Bounds, Seeds};
+use statsd::time::UnixTime;
 
 pub(crate) const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
 
 pub(crate) struct Core {
     pub(crate) engine: Engine,
-    graphite: Graphite,
+    encoders: Encoders,
     /// Whether the server's own figures are among the lines.
     pub(crate) own: bool,
     pub(crate) closing: Closing,
@@ -68,7 +69,7 @@ impl Core {
         let names = FigureNames::new(&settings.rules.percentiles(), &settings.rules.bins());
         Self {
             engine: Engine::new(settings, SEEDS),
-            graphite: Graphite::new(namespace, &names),
+            encoders: Encoders::new([(Format::Plaintext, namespace, true)], &names),
             own: false,
             closing: Closing::default(),
         }
@@ -87,30 +88,30 @@ impl Core {
 
     pub(crate) fn tick(&mut self, stamp: u64) {
         let flush = self.engine.tick();
-        self.graphite.begin(flush, stamp);
+        self.encoders.begin(flush, UnixTime::from_secs(stamp));
     }
 
     /// One slice; true at the end.
     pub(crate) fn sweep(&mut self, work: usize) -> bool {
-        self.engine.sweep(work, &mut |summary| self.graphite.encode(summary))
+        self.engine.sweep(work, &mut |summary| self.encoders.encode(summary))
     }
 
     pub(crate) fn remove(&mut self, kind: MetricKind, name: &str) -> bool {
-        self.engine.remove(kind, name.as_bytes(), &mut |summary| self.graphite.encode(summary))
+        self.engine.remove(kind, name.as_bytes(), &mut |summary| self.encoders.encode(summary))
     }
 
     /// The lines of the flush, sorted.
     pub(crate) fn finish(&mut self) -> Vec<String> {
-        let graphite = &mut self.graphite;
+        let encoders = &mut self.encoders;
         let own = self.own;
         self.engine.finish(&self.closing, &mut |summary| {
             if own {
-                graphite.encode(summary);
+                encoders.encode(summary);
             }
         });
-        graphite.chunks().end();
+        encoders.end();
         let mut lines = Vec::new();
-        for chunk in graphite.chunks().take() {
+        for (_, chunk) in encoders.take() {
             let text = String::from_utf8(chunk.bytes().to_vec()).unwrap();
             assert_eq!(text.lines().count(), chunk.lines() as usize);
             lines.extend(text.lines().map(str::to_owned));

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use statsd::config;
-use statsd::encode::graphite::Graphite;
+use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
 use statsd::policy::FigureNames;
 use statsd::series::{Bounds, Cursor, Seeds};
+use statsd::time::UnixTime;
 use statsd::wire::In;
 
 use super::{check_line, settings};
@@ -44,17 +45,18 @@ pub(crate) fn rules(data: &[u8]) {
     let mut stamp = 0;
     let mut flush = |engine: &mut Engine| {
         stamp += 10;
-        let mut graphite = Graphite::new(&Namespace::default(), &figures);
-        graphite.begin(engine.tick(), stamp);
+        let namespace = Namespace::default();
+        let mut encoders = Encoders::new([(Format::Plaintext, &namespace, true)], &figures);
+        encoders.begin(engine.tick(), UnixTime::from_secs(stamp));
         let mut count = |summary: &statsd::flush::Summary<'_>| {
             if summary.subject == statsd::flush::Subject::Counter {
-                graphite.encode(summary);
+                encoders.encode(summary);
             }
         };
         while !engine.sweep(1, &mut count) {}
         engine.finish(&Closing::default(), &mut |_| {});
-        graphite.chunks().end();
-        for chunk in graphite.chunks().take() {
+        encoders.end();
+        for (_, chunk) in encoders.take() {
             let text = std::str::from_utf8(chunk.bytes()).unwrap();
             text.lines().for_each(check_line);
         }

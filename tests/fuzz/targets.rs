@@ -17,7 +17,7 @@ use statsd::config::{self, Origin, Overrides, Surroundings};
 use statsd::encode::chunk::Chunk;
 use statsd::memory_limit::MemoryLimit;
 
-use statsd::encode::graphite::Graphite;
+use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
 use statsd::flush::Schedule;
@@ -130,17 +130,17 @@ pub(crate) fn flush(data: &[u8]) {
     let (mut engine, settings) = (engine(), settings());
     let namespace = Namespace::default();
     let figures = FigureNames::new(&settings.rules.percentiles(), &settings.rules.bins());
-    let mut graphite = Graphite::new(&namespace, &figures);
+    let mut encoders = Encoders::new([(Format::Plaintext, &namespace, true)], &figures);
     let mut packets = data.split(|byte| *byte == 0x1e);
     for stamp in [10, 20] {
         packets.by_ref().take(4).for_each(|packet| engine.packet(packet));
-        graphite.begin(engine.tick(), stamp);
-        while !engine.sweep(1, &mut |summary| graphite.encode(summary)) {
+        encoders.begin(engine.tick(), UnixTime::from_secs(stamp));
+        while !engine.sweep(1, &mut |summary| encoders.encode(summary)) {
             packets.by_ref().take(1).for_each(|packet| engine.packet(packet));
         }
-        engine.finish(&Closing::default(), &mut |summary| graphite.encode(summary));
-        graphite.chunks().end();
-        for chunk in graphite.chunks().take() {
+        engine.finish(&Closing::default(), &mut |summary| encoders.encode(summary));
+        encoders.end();
+        for (_, chunk) in encoders.take() {
             let text = std::str::from_utf8(chunk.bytes()).unwrap();
             assert!(text.is_ascii() && text.ends_with('\n'), "{text:?}");
             text.lines().for_each(check_line);

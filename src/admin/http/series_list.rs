@@ -16,7 +16,7 @@ use crate::encode::sent_names::NameEncoders;
 use crate::engine::explain::{ExplainedLine, explain_series};
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
-use crate::series::{Audience, Cursor, LastInterval, Rehearsal, SeriesSlot, Values, Visited};
+use crate::series::{Audience, Cursor, LastInterval, SeriesPlace, Values, Visited};
 use crate::sink::Feed;
 
 /// The answer to one search, in progress.
@@ -80,8 +80,7 @@ struct FoundSeries {
     /// What it is ordered by, before its name.
     rank: f64,
     name: Box<[u8]>,
-    shard: usize,
-    slot: SeriesSlot,
+    place: SeriesPlace,
 }
 
 /// The most entries of an answer, and how many there are without `n`.
@@ -175,8 +174,8 @@ impl SeriesList {
             if *is_trimmed && found.get(search.most - 1).is_some_and(is_late) {
                 return;
             }
-            let Visited { shard, slot, .. } = visited;
-            found.push(FoundSeries { rank, name: visited.name().into(), shard, slot });
+            let name = visited.name().into();
+            found.push(FoundSeries { rank, name, place: visited.place });
             if found.len() >= 2 * search.most {
                 search.keep_first(found);
                 *is_trimmed = true;
@@ -301,7 +300,7 @@ fn named<T: Copy>(
 /// Writes the entry of a series, unless it was removed since it was found.
 fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>) {
     let interval = view.config.flush_interval.as_secs_f64();
-    let Some(mut visited) = view.engine.table_mut().visit_one(found.shard, found.slot) else {
+    let Some(mut visited) = view.engine.table_mut().visit_one(found.place) else {
         return;
     };
     if visited.name() != &*found.name {
@@ -401,7 +400,7 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
 pub(super) fn put_dropped_by(text: &[u8], view: &View<'_>, json: &mut JsonWriter<'_>) {
     let mut rule = None;
     if !text.is_empty() {
-        rule = Rehearsal::rules_of(view.engine.table(), text).dropped_by.or_else(|| {
+        rule = view.engine.table().rules_of(text).dropped_by.or_else(|| {
             let has_text = |glob: &Glob| memmem::find(glob.as_str().as_bytes(), text).is_some();
             let mut rules = view.config.rules.rules.iter();
             let found =
@@ -462,8 +461,7 @@ mod tests {
             let found = |name: &str, rank| FoundSeries {
                 rank,
                 name: name.as_bytes().into(),
-                shard: 0,
-                slot: SeriesSlot::default(),
+                place: SeriesPlace::default(),
             };
             let mut all = vec![found("b", 1.0), found("ab", 2.0), found("a", 1.0), found("c", 3.0)];
             search.keep_first(&mut all);

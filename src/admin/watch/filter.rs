@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use crate::engine::Engine;
 use crate::policy::Glob;
 use crate::protocol::{
-    Grammar, LineReader, MetricKind, ParsedLine, Reject, Sample, Samples, cleaned, is_binary,
-    is_clean, trimmed,
+    Grammar, LineReader, MetricKind, ParsedLine, Reject, Sample, Samples, bare_name, cleaned,
+    is_binary, is_clean, trimmed,
 };
 use crate::sender::Sender;
 
@@ -151,7 +151,8 @@ impl Sieve {
     }
 
     pub(super) fn read<'a>(&'a mut self, piece: &'a [u8]) -> SievedLine<'a> {
-        let sieved = |name, values| SievedLine { name: bare(name), series: Some(name), values };
+        let sieved =
+            |name, values| SievedLine { name: bare_name(name), series: Some(name), values };
         if is_binary(piece) {
             return match self.0.read_binary(piece) {
                 Ok(message) => sieved(message.name, SievedValues::Binary(message.sample)),
@@ -218,11 +219,6 @@ impl<'a> SievedLine<'a> {
 /// Whether a pattern matches a canonical name without tags.
 pub(super) fn is_about(glob: &Glob, name: &[u8]) -> bool {
     if is_clean(name) { glob.matches(name) } else { glob.matches(&cleaned(name)) }
-}
-
-/// Returns a canonical name without its tags.
-fn bare(name: &[u8]) -> &[u8] {
-    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
 }
 
 /// Returns what is probably the name of a bad line.

@@ -7,7 +7,7 @@ use crate::admin::sinks::name_and_state;
 use crate::admin::text::{put_quoted, write};
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::Engine;
-use crate::engine::explain::{Explanation, Foresight, SampleEffect, SampleVerdict, explain};
+use crate::engine::explain::{Explanation, PreviewDepth, SampleEffect, SampleVerdict, explain};
 use crate::ledger::Own;
 use crate::protocol::{Reject, is_binary, trimmed};
 use crate::sender::Sender;
@@ -38,7 +38,7 @@ impl ShownLine {
     /// known from `held`, and if the engine counted something else than is foreseen now, its
     /// counts are the verdict.
     pub(super) fn text(&self, engine: &Engine, names: &mut NameEncoders, sinks: &Sinks) -> Vec<u8> {
-        let mut explanation = explain(engine, names, &self.piece, Foresight::Line);
+        let mut explanation = explain(engine, names, &self.piece, PreviewDepth::SumsOnly);
         self.correct(&mut explanation);
         let is_binary = is_binary(&self.piece);
         let line = if is_binary { &self.piece } else { trimmed(&self.piece) };

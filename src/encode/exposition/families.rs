@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use ahash::RandomState;
 
 use super::legal::{FamilyKind, put_family};
-use crate::series::{Audience, Cursor, PackedPlace, Table, Visited, name_hasher, prefetch};
+use crate::series::{Audience, Cursor, PackedPlace, Table, Visited};
 
 /// The series that are still to come.
 #[derive(Debug, Default)]
@@ -187,7 +187,7 @@ impl FamilyWalk {
     /// Collects some series.
     fn collect(&mut self, table: &mut Table) {
         if self.hasher.is_none() {
-            self.hasher = Some(FamilyHasher { names: name_hasher(table), unused: self.unused });
+            self.hasher = Some(FamilyHasher { names: table.name_hasher(), unused: self.unused });
             let bits = (table.len() / PART + 1).ilog2();
             self.parts = FamilyPart::all_of(bits, 1 << bits);
         }
@@ -202,7 +202,7 @@ impl FamilyWalk {
             family.clear();
             put_family(family_kind(&visited), visited.name(), family);
             let hash = hasher.hash(family);
-            let Some(place) = visited.place().filter(|_| hash >= from) else { return };
+            let Some(place) = visited.packed_place().filter(|_| hash >= from) else { return };
             push_to(parts, 0, FamilyPlace { hash, place }, blocks);
         });
         if self.is_collected {
@@ -234,10 +234,10 @@ impl FamilyWalk {
         }
         if self.next.is_multiple_of(AHEAD) {
             let ahead = self.run[self.next..].iter().take(AHEAD);
-            prefetch(table, ahead.map(|next| next.place));
+            table.prefetch(ahead.map(|next| next.place));
         }
         self.next += 1;
-        let Some(mut visited) = table.visit_one(next.place.shard(), next.place.slot()) else {
+        let Some(mut visited) = table.visit_one(next.place.unpacked()) else {
             return true;
         };
         self.family.clear();

@@ -16,7 +16,7 @@
 //! Different names may become one. So a name that is not made of letters, digits and dots alone
 //! stands in the label `statsd_name` as it is. If tags were changed, they stand there, too.
 
-use crate::protocol::MetricKind;
+use crate::protocol::{MetricKind, bare_name, tags_of};
 
 /// What the family of a series is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl FamilyKind {
 
 /// Appends the name of the family of a series, without the `_total` of a counter.
 pub(super) fn put_family(kind: FamilyKind, name: &[u8], out: &mut Vec<u8>) {
-    put_base(kind, bare(name), out);
+    put_base(kind, bare_name(name), out);
     out.extend_from_slice(kind.suffix());
 }
 
@@ -150,11 +150,6 @@ fn are_all(bytes: &[u8], is_it: impl Fn(u8) -> bool) -> bool {
     bytes.iter().fold(true, |all, byte| all & is_it(*byte))
 }
 
-/// The name of a series without its tags.
-fn bare(name: &[u8]) -> &[u8] {
-    &name[..memchr::memchr(b';', name).unwrap_or(name.len())]
-}
-
 /// Makes the labels of one series after another, in buffers that it reuses.
 #[derive(Debug, Default)]
 pub(super) struct LabelWriter {
@@ -172,12 +167,9 @@ impl LabelWriter {
         keys.clear();
         starts.clear();
         text.clear();
-        let is_name_changed = is_ambiguous(kind, bare(name), family);
+        let is_name_changed = is_ambiguous(kind, bare_name(name), family);
         let mut are_tags_changed = false;
-        for tag in name.split(|byte| *byte == b';').skip(1) {
-            let equals = tag.iter().position(|byte| *byte == b'=').unwrap_or(tag.len());
-            let key = &tag[..equals];
-            let value = tag.get(equals + 1..).unwrap_or_default();
+        for (key, value) in tags_of(name) {
             let start = keys.len();
             are_tags_changed |= put_key(key, keys);
             let is_known = starts
@@ -194,7 +186,7 @@ impl LabelWriter {
             put_label(&keys[start..], value, text);
         }
         if are_tags_changed || is_name_changed {
-            let shown = if are_tags_changed { name } else { bare(name) };
+            let shown = if are_tags_changed { name } else { bare_name(name) };
             put_label(b"statsd_name", shown, text);
         }
         if !is_text(name) {

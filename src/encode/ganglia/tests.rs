@@ -61,18 +61,7 @@ fn flush(ganglia: &mut Ganglia, number: u64, series: &[Series<'_>]) -> Vec<Strin
     ganglia.begin(number, 10);
     for (subject, name, figures) in series {
         let figures: Vec<_> = figures.iter().map(|&(id, value)| Figure { id, value }).collect();
-        let subject = *subject;
-        let name = name.as_bytes();
-        let figures = &figures[..];
-        ganglia.encode(&Summary {
-            has_plain_name: false,
-            subject,
-            audience: crate::series::Audience::Every,
-            name,
-            figures,
-            idle: false,
-            timestamp: None,
-        });
+        ganglia.encode(&Summary::new(*subject, name.as_bytes(), &figures));
     }
     ganglia.end();
     let mut packets = Vec::new();
@@ -225,16 +214,7 @@ fn values_are_shown_as_text() {
     ganglia.begin(1, 10);
     let figures = [Figure { id: FigureId::VALUE, value: -0.5 }];
     for name in [&b"g"[..], b"longer.name"] {
-        let subject = Subject::Gauge;
-        ganglia.encode(&Summary {
-            has_plain_name: false,
-            subject,
-            audience: crate::series::Audience::Every,
-            name,
-            figures: &figures,
-            idle: false,
-            timestamp: None,
-        });
+        ganglia.encode(&Summary::new(Subject::Gauge, name, &figures));
     }
     ganglia.end();
     let chunk = ganglia.chunks().take().next().unwrap();

@@ -1,4 +1,4 @@
-//! The general reader is the twin: where both read a line, they agree.
+//! Compares the reader of plain lines with the general reader. Where both read a line, they agree.
 
 use statsd_bench::Random;
 
@@ -7,11 +7,11 @@ use super::super::{
 };
 use super::*;
 
-/// What a line says: its series, its samples as text.
+/// The result of reading a line: the name of its series, and its samples as text.
 type Read = Option<(Vec<u8>, String)>;
 
-/// What the general reader makes of a line.
-fn twin(grammar: &Grammar, line: &[u8]) -> Read {
+/// Reads a line with the general reader.
+fn general(grammar: &Grammar, line: &[u8]) -> Read {
     let mut reader = LineReader::new(grammar.clone());
     let ParsedLine::Metrics(line) = reader.read(trimmed(line)) else { return None };
     let samples: Result<Vec<_>, _> = line.samples().collect();
@@ -19,14 +19,14 @@ fn twin(grammar: &Grammar, line: &[u8]) -> Read {
     is_usual.then_some((line.name.to_vec(), format!("{:?}", samples.ok()?)))
 }
 
-/// What this one makes of the line that `text` begins with, and how long that is.
+/// Reads the plain line at the start of `text`. Returns its length, too.
 fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
     let mut room = vec![b'?'; grammar.max_key_length];
     let PlainLine { plain, length, tags } = read_plain(grammar, text)?;
     let Plain { name, value, weight, .. } = plain;
     let name = match tags {
         None if is_plain_for(grammar, name) => name,
-        None => return None, // the caller looks
+        None => return None, // the caller checks the name
         Some(tags) => plain_series_name(grammar, name, tags, &mut room)?,
     };
     let sample = match plain.kind {
@@ -41,7 +41,7 @@ fn plain(grammar: &Grammar, text: &[u8]) -> Option<((Vec<u8>, String), usize)> {
 #[track_caller]
 fn agrees(grammar: &Grammar, line: &[u8]) {
     let shown = line.escape_ascii();
-    let expected = twin(grammar, line).map(|read| (read, line.len()));
+    let expected = general(grammar, line).map(|read| (read, line.len()));
     assert_eq!(plain(grammar, line), expected, "{shown}");
     let more = [line, b"\nb:2|c\n"].concat();
     assert_eq!(plain(grammar, &more), expected, "{shown}, and another line");
@@ -279,14 +279,14 @@ fn it_agrees_with_the_general_reader() {
                 plain_ones += 1;
                 tagged += usize::from(read.0.contains(&b';'));
                 assert_eq!(length, line.len());
-                assert_eq!(Some(read), twin(&grammar, &line), "{}", line.escape_ascii());
+                assert_eq!(Some(read), general(&grammar, &line), "{}", line.escape_ascii());
             }
         }
         assert!(plain_ones > 2000 && tagged > 1000, "{plain_ones}, {tagged}");
     }
 }
 
-/// What the engine trusts in: a name that is canonical already is read as itself.
+/// Shows that a canonical name is read as itself. The engine relies on it.
 #[test]
 fn a_canonical_name_reads_as_itself() {
     const PIECES: [&[u8]; 25] = [
@@ -330,8 +330,8 @@ fn a_canonical_name_reads_as_itself() {
             let mut line: Vec<u8> =
                 (0..count).flat_map(|_| *random.pick(&PIECES)).copied().collect();
             line.extend_from_slice(b":1|c");
-            let Some((name, _)) = twin(&grammar, &line) else { continue };
-            let again = twin(&grammar, &[&name[..], b":1|c"].concat()).map(|read| read.0);
+            let Some((name, _)) = general(&grammar, &line) else { continue };
+            let again = general(&grammar, &[&name[..], b":1|c"].concat()).map(|read| read.0);
             assert_eq!(
                 again.as_ref(),
                 Some(&name),

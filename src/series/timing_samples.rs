@@ -174,22 +174,3 @@ impl TimingSamples {
         done
     }
 }
-
-/// Adds `more` to `current`, unless the sum is too large for a double.
-#[inline]
-pub(super) fn add_finite(current: &mut f64, more: f64) -> Result<(), AddError> {
-    let sum = *current + more;
-    if !sum.is_finite() {
-        return Err(AddError::NotFinite);
-    }
-    *current = sum;
-    Ok(())
-}
-
-/// Adds `more` to the level of a gauge. A gauge without a level starts at 0.
-pub(super) fn change_level(level: &mut f64, more: f64) -> Result<(), AddError> {
-    let mut changed = if level.is_nan() { 0.0 } else { *level };
-    add_finite(&mut changed, more)?;
-    *level = changed;
-    Ok(())
-}

@@ -1,0 +1,529 @@
+//! The life of a series: creates it, adds samples to it, closes it, removes it, and frees its
+//! memory. A sweep closes the series one after the other while samples of the next interval come
+//! in. [`Table`](super::Table) decides which series a sample is for.
+//!
+//! ```text
+//!  create ──▶ samples ──▶ sweep: close ──▶ samples ──▶ … ──▶ idle: release
+//!     └─ no room: evict a series ──▶ the sweep closes what is left of it ──▶ release
+//! ```
+
+use std::time::Duration;
+
+use super::aggregate::Series;
+use super::batch::PendingSample;
+use super::bounds::{AddError, Bounds, Exactness, SeriesLimits};
+use super::closed::Closed;
+use super::eviction::{Evicted, Idleness, LARGE, Largest, LongIdle};
+use super::hashing::{HashedSample, MemberHasher, Seeds};
+use super::memory::Pool;
+use super::owner::Owner;
+use super::raw::{Audience, is_merged, sent_name};
+use super::saved::SavedSeries;
+use super::shard::{
+    NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
+};
+use super::shards::{Cursor, Shards};
+use super::stored_name::StoredName;
+use super::table_rules::{RuleOutcome, TableRules};
+use super::top::Top;
+use crate::policy::{Rules, flushes};
+use crate::protocol::{MetricKind, Sample, is_plain_path};
+
+/// The series of a table, and everything that changes when one of them is created, closed or
+/// removed.
+#[derive(Debug)]
+pub(super) struct LiveSeries {
+    pub(super) shards: Shards,
+    pub(super) rules: TableRules,
+    pub(super) members: MemberHasher,
+    /// The memory of samples and members.
+    pub(super) pool: Pool,
+    /// The series that hold most memory in the open interval.
+    pub(super) largest: Largest,
+    pub(super) long_idle: LongIdle,
+    pub(super) evicted: Evicted,
+    pub(super) top: Top,
+    /// The number of the sender of the samples that are added next.
+    pub(super) sender: u16,
+    /// The number of the last tick, which began the open interval.
+    pub(super) tick: u32,
+}
+
+/// The most series that are evicted for a new one. One is enough if the table is full by its number
+/// of series. If it is full by their bytes, the new one may have a longer name than an evicted one.
+const EVICTIONS_MAX: usize = 8;
+
+/// The newest series that are checked for one that makes room, so that a creation stays short.
+pub(super) const NEWEST_TRIES: usize = 64;
+
+impl LiveSeries {
+    /// See [`Table::new`](super::Table::new).
+    pub(super) fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
+        let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
+        pool.records.keep_timings(bounds.keeps_totals);
+        let shards = Shards::new(seeds.names, bounds.keeps_totals, SeriesLimits::new(bounds));
+        Self {
+            rules: TableRules::new(rules, interval, &shards.names),
+            shards,
+            members: MemberHasher::new(&seeds),
+            pool,
+            largest: Largest::new(bounds.sample_memory),
+            long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
+            evicted: Evicted::default(),
+            top: Top::new(),
+            sender: 0,
+            tick: 0,
+        }
+    }
+
+    /// Adds a sample to the series that the table holds under this name. If there is none, creates
+    /// it. `outcome` is what rules have made of the name, if the caller has asked them. Returns the
+    /// place of the series.
+    #[inline]
+    pub(super) fn add_by_name(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        sample: Sample<'_>,
+        outcome: Option<RuleOutcome<'_>>,
+    ) -> Result<SeriesPlace, AddError> {
+        let kind = sample.kind().expect("a key/value is passed through");
+        let key = SeriesKey::new(hash, kind);
+        if let Some(slot) = self.shards.find_by(&key, kind, name) {
+            let place = SeriesPlace::new(key.shard, slot);
+            if let Some(outcome) = outcome {
+                self.rules.claim(&mut self.shards, place, outcome);
+            }
+            return self.add_at(place, sample).map(|()| place);
+        }
+        let place = self.create(name, hash, kind, outcome)?;
+        self.add_at(place, sample).inspect_err(|_| self.discard(place))?;
+        Ok(place)
+    }
+
+    /// Adds a sample to the series at a place.
+    pub(super) fn add_at(
+        &mut self,
+        place: SeriesPlace,
+        sample: Sample<'_>,
+    ) -> Result<(), AddError> {
+        let sample = HashedSample::new(sample, &self.members);
+        let series = self.shards.get_mut(place).expect("found or created just now");
+        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
+        let added = series.add(sample, &self.rules.policies, &mut self.pool);
+        let grown = self.pool.take_grown();
+        if added.is_ok() && self.pool.is_small_growth(grown) {
+            return added;
+        }
+        self.free_memory_and_retry(place, added, grown, sample)
+    }
+
+    /// Adds the sample of a plain line to the series at a place, as [`add_at`](Self::add_at) does.
+    #[inline]
+    pub(super) fn add_plain(
+        &mut self,
+        sample: &PendingSample<'_>,
+        place: SeriesPlace,
+    ) -> Result<(), AddError> {
+        let members = &self.members;
+        let series = self.shards.get_mut(place).expect("found just now");
+        let member = || members.hash(sample.member);
+        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
+        let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
+        let grown = self.pool.take_grown();
+        if added.is_ok() && self.pool.is_small_growth(grown) {
+            return added;
+        }
+        let hashed = HashedSample::new(sample.sample(), &self.members);
+        self.free_memory_and_retry(place, added, grown, hashed)
+    }
+
+    /// See [`Table::tick`](super::Table::tick).
+    pub(super) fn begin_interval(&mut self) {
+        debug_assert!(self.evicted.is_empty(), "a tick waits for the end of the sweep before it");
+        self.tick = self.tick.wrapping_add(1);
+        self.largest.clear();
+        self.pool.begin_sweep();
+    }
+
+    /// See [`Table::sweep`](super::Table::sweep). Without `RAW` names the audience of a series is a
+    /// constant, so that their meaning costs nothing where they are off.
+    #[inline]
+    pub(super) fn sweep<const RAW: bool>(
+        &mut self,
+        cursor: &mut Cursor,
+        work: usize,
+        mut close: impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        let mut left = work;
+        let is_full = self.shards.is_full();
+        while let Some(taken) = self.evicted.open.pop() {
+            left = left.saturating_sub(taken.series.work());
+            self.close_and_release(taken, &mut close);
+            if left == 0 {
+                return false;
+            }
+        }
+        while cursor.shard < SHARDS {
+            if !self.sweep_shard::<RAW>(cursor, &mut left, is_full, &mut close) {
+                return false;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
+        }
+        true
+    }
+
+    /// Closes the series of the shard at `cursor`, and removes those that have expired, until `left`
+    /// is 0. Returns true once all series of the shard are closed.
+    #[inline(always)]
+    fn sweep_shard<const RAW: bool>(
+        &mut self,
+        cursor: &mut Cursor,
+        left: &mut usize,
+        is_full: bool,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        // Not looked up again for each series, which would take several instructions.
+        let mut shard = &mut self.shards.all[cursor.shard];
+        while cursor.at < shard.end() {
+            if *left == 0 {
+                return false;
+            }
+            let at = cursor.at;
+            cursor.at += 1;
+            if at.is_multiple_of(PREFETCH) {
+                shard.prefetch_names(at);
+            }
+            let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { continue };
+            *left = left.saturating_sub(series.work());
+            let idleness = Idleness::of(series, self.tick);
+            let is_kept =
+                self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
+            let policy = self.rules.policies.at(series.policy());
+            if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
+                if let Some(taken) = self.shards.take(SeriesPlace::new(cursor.shard, slot)) {
+                    self.release(taken.series);
+                    self.shards.counts.expired += 1;
+                }
+                shard = &mut self.shards.all[cursor.shard];
+                continue;
+            }
+            // A series that came after the tick is closed already. It keeps the count of its
+            // samples: if it makes room for another one, they must be counted as lost.
+            if idleness.was_open {
+                let raw = self.shards.raw.as_ref().filter(|_| RAW);
+                let tags = &mut self.shards.tags;
+                let audience = Audience::of(raw, series, tags, self.tick);
+                let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+                let memory = (&mut self.pool, &mut *tags);
+                series.close_open(self.tick, policy, memory, total, &mut close);
+                let grown = self.pool.take_grown();
+                // Without this, the place of each series would be written to memory.
+                if grown >= LARGE {
+                    self.largest.note(grown, SeriesPlace::new(cursor.shard, slot));
+                }
+                self.top.take_samples(series, &self.shards.names, tags);
+            }
+            if idleness.idle == 0 {
+                if idleness.was_open {
+                    shard.owner_mut(at).note_interval();
+                }
+            } else if is_full || self.long_idle.is_long(idleness) {
+                let place = SeriesPlace::new(cursor.shard, slot);
+                self.long_idle.note(idleness, place, shard.owner_mut(at), &self.shards.budget);
+            }
+        }
+        true
+    }
+
+    /// See [`Table::end_sweep`](super::Table::end_sweep).
+    pub(super) fn end_sweep(&mut self) {
+        self.pool.end_sweep();
+        self.long_idle.end_sweep();
+        self.shards.end_sweep();
+        self.top.end_sweep();
+        self.rules.end_sweep();
+    }
+
+    /// Sets other bounds. `interval` is the time between two ticks.
+    pub(super) fn limit(&mut self, bounds: &Bounds, interval: Duration) {
+        self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
+        self.pool.records.keep_timings(bounds.keeps_totals);
+        self.shards.keep_totals(bounds.keeps_totals);
+        self.shards.limit(SeriesLimits::new(bounds));
+        self.largest.limit(bounds.sample_memory);
+        self.long_idle.set_after(flushes(bounds.evict_after, interval));
+    }
+
+    /// Closes the unclosed interval of a series that stays in the table.
+    pub(super) fn close_one(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        let Self { shards, rules, pool, tick, .. } = self;
+        let Some(place) = shards.find(kind, name) else { return };
+        let Some(placed) = shards.all[place.shard()].at_mut(place.at()) else { return };
+        let Placed { series, total, .. } = placed;
+        let audience = Audience::of(shards.raw.as_ref(), series, &mut shards.tags, *tick);
+        let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+        series.close(*tick, &rules.policies, (pool, &mut shards.tags), total, &mut close);
+        pool.take_grown();
+    }
+
+    /// Removes the series that the table holds under this name. See
+    /// [`Table::remove`](super::Table::remove).
+    pub(super) fn remove(
+        &mut self,
+        kind: MetricKind,
+        name: &[u8],
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) -> bool {
+        let Some(place) = self.shards.find(kind, name) else { return false };
+        if !self.shards.get(place).is_some_and(Series::has_value) {
+            return false; // as if it were removed already
+        }
+        let Some(taken) = self.shards.take(place) else { return false };
+        self.close_and_release(taken, close);
+        true
+    }
+
+    /// Closes the unclosed interval of a series, if there is one, and returns its memory to the
+    /// pool.
+    fn close_and_release(
+        &mut self,
+        taken: TakenSeries,
+        close: &mut impl FnMut(Audience, Closed<'_>),
+    ) {
+        let TakenSeries { mut series, original } = taken;
+        let audience = self.shards.audience(&series, self.tick);
+        let names = vec![original];
+        let original = OriginalName::only(&names);
+        if self.rules.update(&mut series, original, &mut self.shards.tags, &mut self.pool) {
+            let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+            let memory = (&mut self.pool, &mut self.shards.tags);
+            series.close(self.tick, &self.rules.policies, memory, None, &mut close);
+        }
+        self.pool.take_grown();
+        self.release(series);
+    }
+
+    /// Returns the memory of a series that was taken out of its shard.
+    fn release(&mut self, series: Series) {
+        self.rules.forget(&series, &self.shards.tags);
+        series.release(&mut self.pool, &mut self.shards.tags);
+    }
+
+    /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
+    /// memory is short, the largest series are condensed, and a refused sample is tried once more.
+    #[cold]
+    fn free_memory_and_retry(
+        &mut self,
+        place: SeriesPlace,
+        added: Result<(), AddError>,
+        grown: usize,
+        sample: HashedSample,
+    ) -> Result<(), AddError> {
+        self.largest.note(grown, place);
+        self.condense();
+        if added != Err(AddError::NoMemory) {
+            return added;
+        }
+        let series = self.shards.get_mut(place).expect("it was there just now");
+        let added = series.add(sample, &self.rules.policies, &mut self.pool);
+        self.pool.take_refused();
+        self.largest.note(self.pool.take_grown(), place);
+        added
+    }
+
+    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
+    /// condenses at most a few.
+    fn condense(&mut self) {
+        const AT_ONCE: usize = 16;
+        let needed = self.pool.take_refused();
+        for _ in 0..AT_ONCE {
+            if self.pool.has_room(needed) {
+                return;
+            }
+            let Some(largest) = self.largest.pop() else { return };
+            // The note may be stale. Condensing a small or another series does no harm: it frees
+            // little, and the next note follows.
+            if let Some(series) = self.shards.get_mut(largest) {
+                series.condense(self.tick, &mut self.pool);
+                self.largest.note(self.pool.take_grown(), largest);
+            }
+        }
+    }
+
+    /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
+    /// flush.
+    #[cold]
+    pub(super) fn discard(&mut self, place: SeriesPlace) {
+        if let Some(taken) = self.shards.take(place) {
+            self.release(taken.series);
+            self.shards.counts.created -= 1; // it was never seen
+        }
+    }
+
+    /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
+    /// the newest one of the largest group. Fails if there is none.
+    fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
+        let Some(taken) = self.take_idle(newcomer).or_else(|| self.take_newest(newcomer)) else {
+            self.shards.budget.note_refused(name, *newcomer);
+            return Err(AddError::TooManySeries);
+        };
+        self.shards.counts.evicted += 1;
+        Ok(taken)
+    }
+
+    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
+    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
+    /// evicted for it.
+    fn take_idle(&mut self, newcomer: &Owner) -> Option<TakenSeries> {
+        while let Some(idle) = self.long_idle.ready().first().copied() {
+            if !idle.can_be_evicted_for(newcomer, self.shards.budget.culprit()) {
+                return None;
+            }
+            self.long_idle.next();
+            // The place may hold another series by now, or this one may have had a sample.
+            if self.shards.get(idle.place).is_none_or(|series| series.seen() != idle.seen) {
+                continue;
+            }
+            if self.shards.series_of_clean_name(idle.place).is_some() {
+                // A merged series stays while there is a series with its clean name. Otherwise
+                // destinations with cleaned names would get the values of that one alone. It has
+                // been idle for as long, so it is evicted itself.
+                continue;
+            }
+            let taken = self.shards.take(idle.place);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
+    }
+
+    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
+    /// place.
+    #[cold]
+    fn take_newest(&mut self, newcomer: &Owner) -> Option<TakenSeries> {
+        let Self { shards, tick, .. } = self;
+        if shards.raw.is_some() || shards.budget.newest_to_evict_for(newcomer) == 0 {
+            return None;
+        }
+        for _ in 0..NEWEST_TRIES {
+            let place = shards.budget.take_newest()?;
+            if shards.can_be_evicted(place, *tick, shards.budget.culprit()) {
+                return shards.take(place);
+            }
+            if shards.get(place).is_some() {
+                // Its group may be the culprit later.
+                shards.budget.put_back(place);
+            }
+        }
+        None
+    }
+
+    /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
+    /// before the tick, it is kept for that.
+    fn evict(&mut self, taken: TakenSeries) {
+        if taken.series.seen() == self.tick {
+            self.evicted.samples += u64::from(taken.series.samples());
+        }
+        if taken.series.is_closed(self.tick) {
+            self.release(taken.series);
+        } else {
+            self.evicted.open.push(taken);
+        }
+    }
+
+    /// Creates a series for a name that the table does not hold.
+    fn create(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        kind: MetricKind,
+        outcome: Option<RuleOutcome<'_>>,
+    ) -> Result<SeriesPlace, AddError> {
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => {
+                let resolved = self.rules.resolve(sent_name(name), hash).ok_or(AddError::ByRule)?;
+                RuleOutcome { policy: resolved.policy, original: None }
+            }
+        };
+        if !is_merged(name) {
+            self.top.count_new_series(name, self.tick, |text| self.shards.hash(text).0);
+        }
+        self.create_with(name, hash, kind, outcome)
+    }
+
+    /// Creates a series with this policy. If the table is full, evicts an idle or a new series, or
+    /// fails if there is none.
+    pub(super) fn create_with(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+        kind: MetricKind,
+        outcome: RuleOutcome<'_>,
+    ) -> Result<SeriesPlace, AddError> {
+        let owner = self.shards.owner(name, self.sender);
+        for _ in 0..EVICTIONS_MAX {
+            if !self.shards.is_full() {
+                break;
+            }
+            let taken = self.make_room(name, &owner)?;
+            self.evict(taken);
+        }
+        if self.shards.is_full() {
+            self.shards.budget.note_refused(name, owner);
+            return Err(AddError::TooManySeries);
+        }
+        let Shards { tags, names, .. } = &mut self.shards;
+        self.rules.note(outcome.policy, name);
+        let top = &mut self.top;
+        let stored =
+            StoredName::new(name, tags, |tag| top.count_new_tag(tag, |text| names.hash_one(text)));
+        let named = (stored, is_plain_path(name));
+        let key = SeriesKey::new(hash, kind);
+        let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
+        let place = self.shards.insert(key.shard, series, owner, self.tick);
+        self.shards.note_newest(place);
+        if outcome.original.is_some() {
+            self.shards.set_original(place, outcome.original);
+        }
+        Ok(place)
+    }
+
+    /// Creates a series from its saved values.
+    pub(super) fn create_saved(
+        &mut self,
+        saved: SavedSeries<'_>,
+        policy: Option<u16>,
+    ) -> Option<Result<(), AddError>> {
+        let Some(policy) = policy else { return Some(Err(AddError::ByRule)) };
+        if saved.kind == MetricKind::Gauge
+            && self.rules.policies.at(policy).forgets_gauge(saved.idle)
+        {
+            return Some(Ok(())); // another configuration kept its level for longer
+        }
+        let outcome = RuleOutcome { policy, original: saved.original };
+        let hash = self.shards.hash(saved.name);
+        let place = match self.create_with(saved.name, hash, saved.kind, outcome) {
+            Ok(place) => place,
+            Err(error) => return Some(Err(error)),
+        };
+        // It counts as one more interval. Otherwise the series could make room for a new name while
+        // it has restored values, and they would be lost.
+        self.shards.all[place.shard()].owner_mut(place.at()).note_interval();
+        let series = self.shards.get_mut(place).expect("created just now");
+        let restored = series.restore(saved, self.tick, &mut self.pool, None);
+        self.largest.note(self.pool.take_grown(), place);
+        self.pool.take_refused();
+        if !matches!(restored, Some(Ok(()))) {
+            self.discard(place);
+        }
+        restored
+    }
+}

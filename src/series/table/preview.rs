@@ -1,0 +1,286 @@
+//! Adds samples to a copy of the series that they belong to, so that the table does not change.
+//!
+//! ```text
+//!  Table ──series of one name──▶ copy, a table of its own ──▶ the code that adds real samples
+//!        └─room for new series, free memory ───┘
+//! ```
+
+use std::collections::VecDeque;
+
+use super::super::bounds::SeriesLimits;
+use super::super::budget::GroupChanges;
+use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
+use super::super::live_series::{LiveSeries, NEWEST_TRIES};
+use super::super::memory::Pool;
+use super::super::owner::Owner;
+use super::super::raw::{merged_name, sent_name};
+use super::super::shard::SeriesPlace;
+use super::super::table_rules::RuleOutcome;
+use super::super::top::Top;
+use super::Table;
+use crate::protocol::{MetricKind, cleaned, is_clean};
+use crate::wire::In;
+
+/// How much of the open interval a preview copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviewDepth {
+    /// All samples of the name, which may take a millisecond.
+    AllSamples,
+    /// Only levels and sums, which take microseconds. A timer and a set are copied without their
+    /// samples. If the table is full, few of the series that may be evicted are checked.
+    SumsOnly,
+}
+
+/// What a table would do with the samples of one name.
+#[derive(Debug)]
+pub struct Preview {
+    /// The number of series that were copied.
+    copied: usize,
+    /// For each kind, whether the series of the name were copied.
+    has_copied: [bool; 4],
+    depth: PreviewDepth,
+    forecast: Forecast,
+}
+
+/// A line makes at most this many series: of each kind one, and with raw names a merged one.
+const NEW_SERIES_MAX: usize = 8;
+
+impl Preview {
+    /// Returns a preview, and the copy that the samples must be added to. The copy has no series
+    /// yet.
+    pub fn new(table: &Table, depth: PreviewDepth) -> (Self, Table) {
+        // If memory is short, the table first condenses its largest series, which nearly always
+        // makes room. So only a table without such a series is short of memory here.
+        let free = if table.live.largest.is_empty() { table.live.pool.free() } else { usize::MAX };
+        let live = LiveSeries {
+            shards: table.live.shards.empty_copy(),
+            rules: table.live.rules.unused_copy(),
+            members: table.live.members,
+            pool: Pool::new(free, table.live.pool.exactness),
+            largest: Largest::new(free),
+            long_idle: LongIdle::new(u32::MAX),
+            evicted: Evicted::default(),
+            top: Top::new(),
+            sender: 0,
+            tick: table.live.tick,
+        };
+        let copy = Table { live, is_direct: table.is_direct, has_restored_merged: false };
+        let forecast = Forecast::default();
+        (Self { copied: 0, has_copied: [false; 4], depth, forecast }, copy)
+    }
+
+    /// Copies the series of a name that a sample of this kind may change. The caller must call this
+    /// before it adds the sample to `copy`.
+    pub fn prepare(&mut self, copy: &mut Table, table: &Table, kind: MetricKind, name: &[u8]) {
+        if std::mem::replace(&mut self.has_copied[kind as usize], true) {
+            return;
+        }
+        let made = table.live.rules.made_of(name, |tag| copy.live.rules.deny(tag));
+        let name = &*made;
+        copy.live.shards.limit(SeriesLimits::NONE);
+        let created = copy.len() - self.copied;
+        let tries = match self.depth {
+            PreviewDepth::AllSamples => usize::MAX,
+            PreviewDepth::SumsOnly => 64,
+        };
+        // The sender is assumed to have no other series.
+        let newcomer = table.live.shards.owner(name, 0);
+        let is_nearly_full = table.live.shards.room() < NEW_SERIES_MAX;
+        if is_nearly_full {
+            self.forecast.create(&table.live, &newcomer, created, tries);
+        }
+        let its_own = self.copy(copy, table, kind, name);
+        self.forecast.touch(its_own);
+        if table.live.shards.raw.is_some() {
+            let clean = cleaned(name);
+            if !is_clean(name) {
+                self.copy(copy, table, kind, &clean);
+            }
+            let merged = self.copy(copy, table, kind, &merged_name(&clean));
+            self.forecast.touch(merged);
+        }
+        if is_nearly_full {
+            let most = NEW_SERIES_MAX.saturating_sub(created);
+            let room = self.forecast.room(&table.live, &newcomer, most, tries);
+            let limits = SeriesLimits { count: copy.len() + room, ..SeriesLimits::NONE };
+            copy.live.shards.limit(limits);
+        }
+    }
+
+    /// Copies the series that the table holds under this name. Returns its place, or `None` if
+    /// there is no such series.
+    fn copy(
+        &mut self,
+        copy: &mut Table,
+        table: &Table,
+        kind: MetricKind,
+        name: &[u8],
+    ) -> Option<SeriesPlace> {
+        let place = table.live.shards.find(kind, name)?;
+        if self.forecast.has_evicted(place) {
+            return None; // for a series that the line has made before
+        }
+        self.copied += 1;
+        let original = table.live.shards.all[place.shard()].original(place.slot().at);
+        if !self.copy_values(copy, table, place, (name, original)) {
+            // It has no value, but its next sample needs no room for a new series. A rule may drop
+            // the name by now. The series then takes samples until it is closed.
+            let sent = original.unwrap_or_else(|| sent_name(name));
+            let resolved = copy.live.rules.resolve(sent, copy.hash(sent));
+            let policy = resolved.map_or(0, |resolved| resolved.policy);
+            let outcome = RuleOutcome { policy, original };
+            let created = copy.live.create_with(name, copy.hash(name), kind, outcome);
+            debug_assert!(created.is_ok(), "the copy has room for all series that exist");
+        }
+        Some(place)
+    }
+
+    /// Creates the series at a place in the copy, with its values. Returns `false` if it has none
+    /// that are copied.
+    fn copy_values(
+        &self,
+        copy: &mut Table,
+        table: &Table,
+        place: SeriesPlace,
+        (name, original): (&[u8], Option<&[u8]>),
+    ) -> bool {
+        let LiveSeries { shards, rules, pool, tick, .. } = &table.live;
+        let Some(series) = shards.get(place) else { return false };
+        let is_scalar = matches!(series.kind(), MetricKind::Counter | MetricKind::Gauge);
+        let is_copied = is_scalar || self.depth == PreviewDepth::AllSamples;
+        if !is_copied || series.is_expired(*tick, &rules.policies) {
+            return false;
+        }
+        let mut record = Vec::new();
+        series.save((name, original), *tick, &pool.records, &mut record);
+        // The memory of its samples is in use already.
+        let free = copy.live.pool.free();
+        copy.live.pool.limit(usize::MAX, pool.exactness);
+        let restored = copy.restore(In::new(&record), None, |idle| idle);
+        copy.live.pool.limit(free.saturating_add(copy.live.pool.used()), pool.exactness);
+        restored == Some(Ok(())) && copy.live.shards.find(series.kind(), name).is_some()
+    }
+}
+
+/// The series that new ones would replace in a full table, and what the creations of a line have
+/// changed so far.
+///
+/// It repeats the steps of `LiveSeries::make_room`. Each creation and eviction changes the counts
+/// of the groups, which decide the next eviction.
+#[derive(Clone, Debug, Default)]
+struct Forecast {
+    groups: GroupChanges,
+    created: usize,
+    /// The series that were evicted.
+    evicted: Vec<SeriesPlace>,
+    /// The series that have a sample of the line. They are not idle any more.
+    touched: Vec<SeriesPlace>,
+    /// How many of the idle series, and of the newest ones, that the table has noted were tried.
+    idle: usize,
+    newest: usize,
+    /// The series of the line at the end of the newest ones.
+    own: usize,
+    /// The newest series that were put back. `None` is a series of the line.
+    put_back: VecDeque<Option<SeriesPlace>>,
+}
+
+impl Forecast {
+    /// Whether the line has evicted this series.
+    fn has_evicted(&self, place: SeriesPlace) -> bool {
+        self.evicted.contains(&place)
+    }
+
+    /// Notes that a series gets a sample, if there is one.
+    fn touch(&mut self, place: Option<SeriesPlace>) {
+        self.touched.extend(place);
+    }
+
+    /// Makes creations of the line, up to `created` of them in all.
+    fn create(&mut self, live: &LiveSeries, newcomer: &Owner, created: usize, tries: usize) {
+        while self.created < created && self.create_one(live, newcomer, tries) {}
+    }
+
+    /// Returns how many more series the line can create, at most `most`.
+    fn room(&self, live: &LiveSeries, newcomer: &Owner, most: usize, tries: usize) -> usize {
+        let mut forecast = self.clone();
+        (0..most).take_while(|_| forecast.create_one(live, newcomer, tries)).count()
+    }
+
+    /// Creates a series. Returns `false` if there is no room for it.
+    fn create_one(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> bool {
+        if live.shards.room() + self.evicted.len() <= self.created {
+            let taken =
+                self.take_idle(live, newcomer, tries).or_else(|| self.take_newest(live, newcomer));
+            let Some(place) = taken else { return false };
+            self.groups.remove(live.shards.all[place.shard()].owner(place.at()));
+            self.evicted.push(place);
+        }
+        self.groups.add(&live.shards.budget, newcomer);
+        self.created += 1;
+        self.own += 1;
+        true
+    }
+
+    /// Takes the series that has been idle for longest. At most `tries` are checked.
+    fn take_idle(
+        &mut self,
+        live: &LiveSeries,
+        newcomer: &Owner,
+        tries: usize,
+    ) -> Option<SeriesPlace> {
+        let shards = &live.shards;
+        for _ in 0..tries {
+            let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
+            if !idle.can_be_evicted_for(newcomer, self.groups.culprit(&shards.budget)) {
+                return None;
+            }
+            self.idle += 1;
+            let series = shards.get(idle.place);
+            let is_still_idle = series.is_some_and(|series| series.seen() == idle.seen);
+            if is_still_idle && self.is_as_before(idle.place) {
+                let of_clean_name = shards.series_of_clean_name(idle.place);
+                if of_clean_name.is_none_or(|place| self.has_evicted(place)) {
+                    return Some(idle.place);
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes the newest series of the culprit that is not known yet.
+    fn take_newest(&mut self, live: &LiveSeries, newcomer: &Owner) -> Option<SeriesPlace> {
+        let shards = &live.shards;
+        if shards.raw.is_some() || self.groups.newest_to_evict_for(&shards.budget, newcomer) == 0 {
+            return None;
+        }
+        for _ in 0..NEWEST_TRIES {
+            let next = if self.own > 0 {
+                self.own -= 1;
+                None
+            } else if let Some(place) = shards.budget.newest().nth(self.newest) {
+                self.newest += 1;
+                Some(place)
+            } else {
+                self.put_back.pop_front()?
+            };
+            let Some(place) = next else {
+                self.put_back.push_back(None);
+                continue;
+            };
+            if shards.get(place).is_none() || self.has_evicted(place) {
+                continue;
+            }
+            let culprit = self.groups.culprit(&shards.budget);
+            if self.is_as_before(place) && shards.can_be_evicted(place, live.tick, culprit) {
+                return Some(place);
+            }
+            self.put_back.push_back(Some(place));
+        }
+        None
+    }
+
+    /// Whether the line has changed nothing of a series.
+    fn is_as_before(&self, place: SeriesPlace) -> bool {
+        !self.touched.contains(&place) && !self.has_evicted(place)
+    }
+}
