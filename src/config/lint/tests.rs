@@ -449,8 +449,18 @@ fn two_destinations_that_are_the_same() {
             "t.conf:5: [carbon.b] address: [carbon] sends the same",
             "remove one",
         ),
+        (
+            "[influxdb]\naddress = a\nversion = 2\nbucket = c\n[influxdb.b]\naddress = a\n\
+             version = 2\nbucket = c",
+            "t.conf:6: [influxdb.b] address: [influxdb] sends the same",
+            "remove one",
+        ),
     ]);
     assert_silent(&[
+        "[influxdb]\naddress = a\nversion = 2\nbucket = c\n[influxdb.b]\naddress = a\n\
+         version = 2\nbucket = d",
+        "[influxdb]\naddress = a\nversion = 2\norg = c\n[influxdb.b]\naddress = a\n\
+         version = 2\norg = d",
         "[carbon]\naddress = a\n[carbon.b]\naddress = a\nnamespace = n\n[namespace.n]",
         "[influxdb]\naddress = a\n[influxdb.b]\naddress = a\ndatabase = b",
         "[carbon]\naddress = a\n[carbon.b]\naddress = a:2004\nprotocol = pickle",
