@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 
 use crate::few::sort_few;
+
 /// The most points that wait to be compared. Each takes about 100 bytes. When there are more, the
 /// oldest flush is compared early.
 const PENDING_MAX: usize = 2_000_000;
