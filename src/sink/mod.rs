@@ -48,6 +48,7 @@ mod datagrams;
 pub(crate) mod dialer;
 pub(crate) mod error;
 mod exec;
+mod flushes;
 mod framing;
 mod http;
 mod link;
@@ -64,8 +65,7 @@ pub mod spool;
 mod standing;
 
 pub(crate) use dialer::{Platform, SystemPlatform};
-pub use sink::{Feed, Figures, Sink, Sinks};
-pub use standing::LostLines;
+pub use sink::{Feed, Figures, LostLines, Sink, Sinks};
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,7 +1,4 @@
-//! [`Standing`]: the state of a destination, and since when it lasts. [`LostLines`]: what it has
-//! lost.
-
-use std::ops::AddAssign;
+//! [`Standing`]: the state of a destination, and since when it lasts.
 
 use crate::time::Now;
 
@@ -23,22 +20,6 @@ impl Standing {
             self.since = Some(now);
         }
         self.state = state;
-    }
-}
-
-/// The counts of a sink that must not be lost with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LostLines {
-    /// Lines that were given up.
-    pub dropped: u64,
-    /// Lines whose delivery is unknown.
-    pub in_doubt: u64,
-}
-
-impl AddAssign for LostLines {
-    fn add_assign(&mut self, more: Self) {
-        self.dropped += more.dropped;
-        self.in_doubt += more.in_doubt;
     }
 }
 
