@@ -229,6 +229,7 @@ commands! {
     ///     idle                   nothing was sent yet, or the connection has ended well
     ///     resolving, connecting  a connection is being made
     ///     up                     connected, or ready to send
+    ///     stalled                connected, but nothing was acknowledged for write_timeout
     ///     backing_off            the next attempt is made later
     ///     running, killed        [exec]: the command runs, or took too long
     ///     closed                 [console]: the reader has closed standard output
@@ -531,6 +532,7 @@ fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::SinkState;
 
     #[test]
     fn every_command_has_a_phrase_and_a_text() {
@@ -540,5 +542,23 @@ mod tests {
             assert!(text.lines().all(|line| line.len() <= 100), "{name}");
         }
         assert!(summaries().lines().all(|line| line.len() <= 100));
+    }
+
+    #[test]
+    fn the_help_of_sinks_explains_every_state() {
+        let sinks = COMMANDS.iter().find(|command| command.name == "sinks").unwrap();
+        for state in [
+            SinkState::Idle,
+            SinkState::Resolving,
+            SinkState::Connecting,
+            SinkState::Up,
+            SinkState::Stalled,
+            SinkState::BackingOff,
+            SinkState::Running,
+            SinkState::Killed,
+            SinkState::Closed,
+        ] {
+            assert!(sinks.text.contains(state.name()), "{state:?}");
+        }
     }
 }

@@ -31,6 +31,5 @@ pub(super) fn put_sinks(view: &View<'_>, out: &mut Vec<u8>) {
 
 /// Returns the name of a destination, and whether it is down, so that points wait in its queue.
 pub(super) fn name_and_state(sink: &Sink) -> String {
-    let is_down = matches!(sink.figures().state, "resolving" | "connecting" | "backing_off");
-    format!("{}{}", sink.name(), if is_down { " (down, queued)" } else { "" })
+    format!("{}{}", sink.name(), if sink.state().is_down() { " (down, queued)" } else { "" })
 }

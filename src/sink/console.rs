@@ -10,6 +10,7 @@ use mio::Registry;
 
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
+use super::state::SinkState;
 use crate::config::CONSOLE;
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
@@ -114,7 +115,7 @@ impl Console {
         let hint = if is_closed { CLOSED_HINT } else { RESTING_HINT };
         self.outages.note_error(error.to_string(), now);
         let failed = FailedAttempt {
-            state: self.state(),
+            state: self.state().name(),
             place: LogPlace::default(),
             is_round: true,
             cause: None,
@@ -191,13 +192,12 @@ impl Console {
         self.moved.unwrap_or(now)
     }
 
-    /// Returns the state in one word, for the admin port and the log.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self.state {
-            ConsoleState::Unregistered => "idle",
-            ConsoleState::Up => "up",
-            ConsoleState::Resting { .. } => "backing_off",
-            ConsoleState::Closed => "closed",
+            ConsoleState::Unregistered => SinkState::Idle,
+            ConsoleState::Up => SinkState::Up,
+            ConsoleState::Resting { .. } => SinkState::BackingOff,
+            ConsoleState::Closed => SinkState::Closed,
         }
     }
 

@@ -26,6 +26,7 @@ use super::error::SinkError;
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
+use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
 use crate::random::RandomNumbers;
@@ -238,7 +239,7 @@ impl Datagrams {
         let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         self.state = UdpState::Resting { until: now.tick + wait };
         let failed = FailedAttempt {
-            state: self.state(),
+            state: self.state().name(),
             place: LogPlace {
                 address: Some(self.resolver.remote.to_string()),
                 over: Some("udp"),
@@ -349,13 +350,12 @@ impl Datagrams {
         self.moved.unwrap_or(now)
     }
 
-    /// Returns the state in one word, for the admin port and the log.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self.state {
-            UdpState::Idle if self.resolver.is_running() => "resolving",
-            UdpState::Idle => "idle",
-            UdpState::Up { .. } => "up",
-            UdpState::Resting { .. } => "backing_off",
+            UdpState::Idle if self.resolver.is_running() => SinkState::Resolving,
+            UdpState::Idle => SinkState::Idle,
+            UdpState::Up { .. } => SinkState::Up,
+            UdpState::Resting { .. } => SinkState::BackingOff,
         }
     }
 

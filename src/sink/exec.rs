@@ -22,6 +22,7 @@ use mio::{Interest, Registry, Token};
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
 use super::process_group::ProcessGroup;
+use super::state::SinkState;
 use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
@@ -384,13 +385,12 @@ impl Exec {
         self.moved.unwrap_or(now)
     }
 
-    /// Returns the state in one word, for the admin port.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self.state {
-            ExecState::Idle => "idle",
-            ExecState::Feeding { .. } | ExecState::Finishing(_) => "running",
-            ExecState::Dying(_) => "killed",
-            ExecState::Resting { .. } => "backing_off",
+            ExecState::Idle => SinkState::Idle,
+            ExecState::Feeding { .. } | ExecState::Finishing(_) => SinkState::Running,
+            ExecState::Dying(_) => SinkState::Killed,
+            ExecState::Resting { .. } => SinkState::BackingOff,
         }
     }
 

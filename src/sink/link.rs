@@ -40,6 +40,7 @@ use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::speech::Speech;
+use super::state::SinkState;
 use crate::config::{Destination, Net};
 use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
@@ -544,7 +545,7 @@ impl Link {
     /// Counts a failure and logs it if it is news.
     fn note_failure(&mut self, until: Tick, outbox: &Outbox, now: Tick) {
         let failed = FailedAttempt {
-            state: self.state(),
+            state: self.state().name(),
             place: LogPlace {
                 address: Some(self.resolver.remote.to_string()),
                 ..LogPlace::default()
@@ -569,7 +570,7 @@ impl Link {
         log::log!(
             if is_first { Level::Info } else { Level::Debug },
             sink = self.name,
-            state = self.state(),
+            state = self.state().name(),
             address,
             attempts = self.outages.attempts(),
             queued_bytes = outbox.queued_bytes();
@@ -620,15 +621,14 @@ impl Link {
         }
     }
 
-    /// Returns the state in one word, for the admin port and the log.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match &self.state {
-            LinkState::Idle => "idle",
-            LinkState::Resolving => "resolving",
-            LinkState::Connecting { .. } => "connecting",
-            LinkState::Up(_) if self.is_stalled() => "stalled",
-            LinkState::Up(_) => "up",
-            LinkState::BackingOff { .. } => "backing_off",
+            LinkState::Idle => SinkState::Idle,
+            LinkState::Resolving => SinkState::Resolving,
+            LinkState::Connecting { .. } => SinkState::Connecting,
+            LinkState::Up(_) if self.is_stalled() => SinkState::Stalled,
+            LinkState::Up(_) => SinkState::Up,
+            LinkState::BackingOff { .. } => SinkState::BackingOff,
         }
     }
 

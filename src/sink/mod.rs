@@ -62,10 +62,11 @@ mod process_group;
 mod sink;
 mod speech;
 pub mod spool;
-mod standing;
+mod state;
 
 pub(crate) use dialer::{Platform, SystemPlatform};
 pub use sink::{Feed, Figures, LostLines, Sink, Sinks};
+pub use state::SinkState;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -16,7 +16,7 @@ use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::overflow::{OverflowCounts, OverflowReport};
 use super::spool::Spool;
-use super::standing::Standing;
+use super::state::{SinkState, StateSince};
 use crate::config::{CONSOLE, Destination, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
@@ -44,7 +44,7 @@ pub struct Sink {
     removal: Option<Tick>,
     /// The sink is closed, and its data is being spilled.
     spill: Option<Spill>,
-    standing: Standing,
+    state: StateSince,
     /// Bytes of all chunks that were pushed.
     pushed_bytes: u64,
     /// Points that its encoder left out, because the destination cannot store them.
@@ -153,7 +153,7 @@ impl Sink {
             is_flushing: false,
             removal: None,
             spill: None,
-            standing: Standing::default(),
+            state: StateSince::default(),
             pushed_bytes: 0,
             points_refused: 0,
         }
@@ -178,7 +178,7 @@ impl Sink {
         self.outbox.reconfigure(bytes, resend, resend_keep);
         self.overflow.note_reconfigured();
         self.outlet.reconfigure(to, &mut self.outbox, now);
-        self.standing.note(self.outlet.state(), now);
+        self.state.note(self.outlet.state(), now);
         self.log_spool_news();
     }
 
@@ -497,6 +497,10 @@ impl Sink {
         self.may_have_slow_reader() && self.outbox.is_half_full()
     }
 
+    pub fn state(&self) -> SinkState {
+        self.outlet.state()
+    }
+
     /// Returns the counts that must not be lost with the sink.
     pub fn lost_lines(&self) -> LostLines {
         let tally = self.outbox.tally();
@@ -518,11 +522,11 @@ impl Sink {
             last_exception: outages.last_exception(),
             flush_time: last.map_or(Duration::ZERO, |flush| flush.took),
             flush_length: last.map_or(0, |flush| flush.bytes),
-            state: self.outlet.state(),
+            state: self.state().name(),
             last_error: outages.last_error().map(ToOwned::to_owned),
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
             spool_limit: self.outbox.spool().map(Spool::max_bytes),
-            since: self.standing.since,
+            since: self.state.since,
             is_up: self.outlet.is_up() && !self.outlet.is_stalled(),
             queue_limit: self.outbox.limit(),
             held_bytes: self.outbox.held_bytes(),
@@ -546,7 +550,7 @@ impl Sink {
         }
         self.overflow.note_progress(&self.outbox, now.tick);
         // Every call that can change the state of the outlet ends here.
-        self.standing.note(self.outlet.state(), now);
+        self.state.note(self.outlet.state(), now);
     }
 }
 
