@@ -30,16 +30,16 @@ use crate::token::Generation;
 #[derive(Debug)]
 pub struct Sink {
     name: String,
-    takes: Feed,
+    feed: Feed,
     pub(super) outbox: Outbox,
     pub(super) outlet: Outlet,
     flushes: Flushes,
     /// The delivered lines when a flush was last found to have left the queue.
     delivered_lines: u64,
     pub(super) overflow: OverflowReport,
-    /// A flush is being pushed, or the sink drains. No chunk is read back from the spool meanwhile.
-    /// Otherwise new chunks would queue up after old ones, and a stop would send the whole spool.
-    is_flushing: bool,
+    /// No chunk is read back from the spool: a flush is being pushed, or the sink drains. Otherwise
+    /// new chunks would queue up after old ones, and a stop would send the whole spool.
+    pauses_refill: bool,
     /// The destination is being removed. It may deliver its queued chunks until this tick.
     removal: Option<Tick>,
     /// The sink is closed, and its data is being spilled.
@@ -136,7 +136,7 @@ impl Sink {
     pub(crate) fn new(
         index: u16,
         to: &Destination,
-        takes: Feed,
+        feed: Feed,
         platform: &dyn Platform,
         seed: u64,
         stdout: Option<StandardStream>,
@@ -144,13 +144,13 @@ impl Sink {
         let Queue { bytes, resend, resend_keep } = to.queue;
         Self {
             name: to.name.clone(),
-            takes,
+            feed,
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, platform, seed, stdout),
             flushes: Flushes::default(),
             delivered_lines: 0,
             overflow: OverflowReport::new(to),
-            is_flushing: false,
+            pauses_refill: false,
             removal: None,
             spill: None,
             state: StateSince::default(),
@@ -165,13 +165,13 @@ impl Sink {
 
     /// Whether it gets the chunks of this feed. A sink that is being removed gets no more chunks.
     pub fn takes(&self, feed: Feed) -> bool {
-        self.takes == feed && self.removal.is_none()
+        self.feed == feed && self.removal.is_none()
     }
 
     /// Changes the settings of the destination. Queued chunks stay. A removal is cancelled.
-    pub fn reconfigure(&mut self, to: &Destination, takes: Feed, now: Now) {
+    pub fn reconfigure(&mut self, to: &Destination, feed: Feed, now: Now) {
         let Queue { bytes, resend, resend_keep } = to.queue;
-        self.takes = takes;
+        self.feed = feed;
         self.removal = None;
         // Chunks that were already spilled are read back from the spool.
         self.spill = None;
@@ -226,13 +226,13 @@ impl Sink {
     pub fn flush_started(&mut self, now: Now, number: u64) {
         self.flush_ended(now, number.saturating_sub(1));
         self.flushes.start(number, now.tick);
-        self.is_flushing = true;
+        self.pauses_refill = true;
     }
 
     /// Ends a flush: its last chunk was pushed. Only now can the flush count as arrived.
     pub fn flush_ended(&mut self, now: Now, number: u64) {
         self.outbox.close(number);
-        self.is_flushing = false;
+        self.pauses_refill = false;
         self.note_arrivals(now);
     }
 
@@ -285,7 +285,7 @@ impl Sink {
         let tidies = self.tidy();
         // Reading the spool while the destination is down would only move chunks from a large disk
         // to a small queue.
-        let refills = self.outlet.is_up() && !self.is_flushing;
+        let refills = self.outlet.is_up() && !self.pauses_refill;
         if refills {
             self.outbox.refill();
             self.log_spool_news();
@@ -318,7 +318,7 @@ impl Sink {
     /// short. A stop or a removal then waits until [`is_drained`](Self::is_drained). From now on no
     /// chunk is read back from the spool.
     pub fn drain(&mut self, now: Now, registry: &Registry) {
-        self.is_flushing = true; // keeps `pump` from reading the spool
+        self.pauses_refill = true;
         if self.spill.is_none() {
             self.outlet.drain(&mut self.outbox, now, registry);
             self.note_arrivals(now);
@@ -473,7 +473,7 @@ impl Sink {
     /// the next one is far away. It is also so if it repeats packets, and its destination is down:
     /// packets are worth nothing once their interval is over.
     pub fn is_given_up(&self, now: Tick) -> bool {
-        let is_late = matches!(self.takes, Feed::Packets(_)) && !self.outlet.is_up();
+        let is_late = matches!(self.feed, Feed::Packets(_)) && !self.outlet.is_up();
         is_late || self.outlet.rests(now)
     }
 
@@ -487,7 +487,7 @@ impl Sink {
     /// sent. So a flush that is larger than the queue loses nothing to a peer that still reads. A
     /// peer that has stopped reading does not hold the sweep up.
     pub fn holds_sweep(&self, now: Tick) -> bool {
-        let takes_flushes = matches!(self.takes, Feed::Flushes(_));
+        let takes_flushes = matches!(self.feed, Feed::Flushes(_));
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
     }
 
