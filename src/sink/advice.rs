@@ -93,7 +93,7 @@ impl Advice {
             SinkError::LookUp(error) => self.look_up_remedy(error, host),
             SinkError::ClosedByPeer => self.io_remedy(ErrorKind::ConnectionReset),
             SinkError::ConnectedToItself => self.io_remedy(ErrorKind::ConnectionRefused),
-            SinkError::TimedOut("no answer to the connect") => self.io_remedy(ErrorKind::TimedOut),
+            SinkError::ConnectTimedOut => self.io_remedy(ErrorKind::TimedOut),
             SinkError::TimedOut(_) if self.has_timeout => format!(
                 "the peer is too slow or unreachable; check its load and the network, or raise [{section}] write_timeout"
             ),
@@ -262,7 +262,7 @@ mod tests {
             SinkError::LookUp(LookUpError::TimedOut),
             SinkError::LookUp(LookUpError::Empty),
             SinkError::ClosedByPeer,
-            SinkError::TimedOut("no answer to the connect"),
+            SinkError::ConnectTimedOut,
             SinkError::TimedOut("no acknowledgement"),
             SinkError::NotHttp(String::new()),
             SinkError::Http { status: 401, text: String::new() },

@@ -230,7 +230,7 @@ impl Link {
                 }
             }
             LinkState::Connecting { until, .. } if until <= now.tick => {
-                self.fail(&SinkError::TimedOut("no answer to the connect"), outbox, now);
+                self.fail(&SinkError::ConnectTimedOut, outbox, now);
             }
             LinkState::BackingOff { until } if until <= now.tick => {
                 self.redial(outbox, now, registry);
