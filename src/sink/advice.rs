@@ -6,8 +6,7 @@ use std::io::ErrorKind;
 
 use super::error::SinkError;
 use super::look_up::LookUpError;
-use super::speech::wrong_protocol_hint;
-use crate::config::{Destination, DestinationKind, Remote};
+use crate::config::{Carbon, Destination, DestinationKind, Protocol, Remote};
 
 /// The facts of a destination that its hints depend on.
 #[derive(Debug)]
@@ -226,6 +225,23 @@ impl Advice {
                 format!("{other}; this kind of destination has no spool")
             }
             SpoolChoice::NotInThisProcess => format!("{other}; --stdin has no spool"),
+        }
+    }
+}
+
+/// Returns the hint for a destination that closes each connection right after the first bytes: what
+/// to check in the configuration. The peer probably expects another protocol.
+fn wrong_protocol_hint(to: &Destination) -> String {
+    let name = &to.name;
+    match &to.kind {
+        DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => format!(
+            "[{name}] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle"
+        ),
+        DestinationKind::Carbon(_) => format!(
+            "[{name}] protocol = pickle is for carbon's port 2004; a port for lines, such as 2003, takes protocol = plaintext"
+        ),
+        _ => {
+            format!("check [{name}] address; the process at that port may expect another protocol")
         }
     }
 }

@@ -60,7 +60,6 @@ mod overflow;
 mod process_group;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
-mod speech;
 pub mod spool;
 mod state;
 

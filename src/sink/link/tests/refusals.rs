@@ -139,7 +139,8 @@ fn the_hint_is_of_the_protocol_that_is_sent() {
     let address = unused_address();
     let kind = DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, pickle_batch: 500 });
     let pickle = Destination { name: "carbon.second".into(), kind, ..carbon(address) };
-    let hint = crate::sink::speech::wrong_protocol_hint(&pickle);
+    let advice = crate::sink::advice::Advice::new(&pickle);
+    let hint = advice.wrong_protocol();
     assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
 }
