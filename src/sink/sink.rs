@@ -179,7 +179,7 @@ impl Sink {
         self.overflow.note_reconfigured();
         self.outlet.reconfigure(to, &mut self.outbox, now);
         self.state.note(self.outlet.state(), now);
-        self.log_spool_news();
+        self.log_spool_events();
     }
 
     /// Sets the account that commands run as, in its home folder.
@@ -200,7 +200,7 @@ impl Sink {
             );
         }
         self.outbox.attach(spool);
-        self.log_spool_news();
+        self.log_spool_events();
     }
 
     /// Hints no longer recommend a spool: this process has none.
@@ -288,7 +288,7 @@ impl Sink {
         let refills = self.outlet.is_up() && !self.pauses_refill;
         if refills {
             self.outbox.refill();
-            self.log_spool_news();
+            self.log_spool_events();
         }
         let more = self.outlet.pump(&mut self.outbox, now, registry);
         self.note_arrivals(now);
@@ -385,7 +385,7 @@ impl Sink {
                 "the disk does not confirm what was written"
             );
         }
-        self.log_spool_news();
+        self.log_spool_events();
         self.log_spilled(&spill);
     }
 
@@ -405,7 +405,7 @@ impl Sink {
     /// Moves a turn's share of chunks to the spool. Returns true after the last share.
     fn spill_slice(&mut self) -> bool {
         let lost = self.outbox.spill_some();
-        self.log_spool_news();
+        self.log_spool_events();
         if let Some(spill) = &mut self.spill {
             spill.lost_lines += lost;
         }
@@ -454,8 +454,8 @@ impl Sink {
         }
     }
 
-    fn log_spool_news(&mut self) {
-        self.overflow.log_spool_news(&mut self.outbox);
+    fn log_spool_events(&mut self) {
+        self.overflow.log_spool_events(&mut self.outbox);
     }
 
     /// Reaps an ended child of this process if this sink has started it. Returns whether it has.

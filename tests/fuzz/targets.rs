@@ -278,7 +278,7 @@ impl SpoolUser {
             _ => self.spool.limit(1 << (10 + nth % 8)),
         }
         self.disk.0.borrow_mut().calls = 0;
-        self.spool.take_news();
+        self.spool.take_events();
     }
 
     fn recall(&mut self, nth: usize) {
