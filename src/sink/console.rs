@@ -25,6 +25,9 @@ const DROPS_A_TURN: usize = 64;
 /// The time before the next attempt after an error that may pass, such as a full disk.
 const REST: Duration = Duration::from_secs(10);
 
+/// A destination counts as moving if bytes were written in this time.
+const MOVING: Duration = Duration::from_secs(1);
+
 /// The hint after the reader of standard output has closed it.
 const CLOSED_HINT: &str =
     "the server drops its console lines; restart it with a reader, or set [console] enabled = no";
@@ -184,7 +187,7 @@ impl Console {
 
     /// Whether bytes were written in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
+        self.moved.is_some_and(|moved| now - moved < MOVING)
     }
 
     /// Returns when bytes were last written, or `now` if none were.

@@ -57,7 +57,6 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
-mod process_group;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
 pub mod spool;
