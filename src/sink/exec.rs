@@ -49,7 +49,7 @@ const NO_NEW_PRIVILEGES: &str = "sudo and setuid programs fail in it: [statsd] u
 
 /// Variables that a service manager sets for the server. A command must not inherit them: it could
 /// otherwise report to systemd in the name of the server.
-const OURS: [&str; 6] = [
+const SERVICE_VARIABLES: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -453,7 +453,7 @@ impl ProcessGroup {
         // std uses posix_spawn as long as nothing here needs more, such as `pre_exec` or `uid`.
         // With these it would fork, which takes long in a process with much memory.
         shell.arg("-c").arg(command).process_group(0).stdin(Stdio::from(OwnedFd::from(receiver)));
-        OURS.iter().for_each(|name| _ = shell.env_remove(name));
+        SERVICE_VARIABLES.iter().for_each(|name| _ = shell.env_remove(name));
         if let Some(Login { name, home, shell: path }) = account {
             shell.env("HOME", home).env("USER", name).env("LOGNAME", name).env("SHELL", path);
         }

@@ -3,14 +3,12 @@
 //!
 //! | framing | sends | acknowledged by |
 //! | --- | --- | --- |
-//! | `Upstream` | the bytes of the chunks | the peer's TCP |
-//! | `Requests` | an HTTP request for each chunk | the answer 204 |
+//! | `PlainFraming` | the bytes of the chunks | the peer's TCP |
+//! | `HttpFraming` | an HTTP request for each chunk | the answer 204 |
 //!
-//! [`Upstream`]: the plain framing. It sends the bytes of the chunks as they are, and the peer's
-//! TCP acknowledges them.
-//!
-//! It stores which readiness events it has seen, and when the peer last showed a sign of life. The
-//! outbox decides which chunks are sent, and the link decides what follows a failure.
+//! `PlainFraming` stands here, and `HttpFraming` in `http/`. A framing stores which readiness events
+//! it has seen, and when the peer last showed a sign of life. The outbox decides which chunks are
+//! sent, and the link decides what follows a failure.
 
 use std::fmt::Debug;
 use std::io;
@@ -138,7 +136,7 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// One established connection with plain framing.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub(super) struct PlainFraming {
     socket: Box<dyn Socket>,
     address: SocketAddr,
     /// No write has returned `WouldBlock` since the last event.
@@ -167,7 +165,7 @@ pub(super) struct Upstream {
     is_held: bool,
 }
 
-impl Upstream {
+impl PlainFraming {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
         Self {
             socket,
@@ -190,7 +188,7 @@ impl Upstream {
     }
 }
 
-impl Framing for Upstream {
+impl Framing for PlainFraming {
     fn address(&self) -> SocketAddr {
         self.address
     }

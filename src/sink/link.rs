@@ -35,8 +35,8 @@ use mio::{Registry, Token};
 
 use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
-use super::framing::{Framing, Upstream};
-use super::http::{RequestHead, Requests};
+use super::framing::{Framing, PlainFraming};
+use super::http::{HttpFraming, RequestHead};
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
@@ -83,9 +83,9 @@ pub(super) struct Link {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LinkProtocol {
     /// The bytes of the chunks as they are. TCP acknowledges them.
-    Bytes,
+    Plain,
     /// An HTTP request for each chunk. Its answer acknowledges it.
-    Requests(Rc<RequestHead>),
+    Http(Rc<RequestHead>),
 }
 
 impl LinkProtocol {
@@ -94,16 +94,16 @@ impl LinkProtocol {
             (
                 DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
                 Some(net),
-            ) => Self::Requests(Rc::new(RequestHead::new(&net.remote, influxdb))),
-            _ => Self::Bytes,
+            ) => Self::Http(Rc::new(RequestHead::new(&net.remote, influxdb))),
+            _ => Self::Plain,
         }
     }
 
     /// Returns the framing that uses this protocol on an established connection.
     fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Box<dyn Framing> {
         match self {
-            Self::Bytes => Box::new(Upstream::new(socket, address)),
-            Self::Requests(head) => Box::new(Requests::new(socket, address, Rc::clone(head))),
+            Self::Plain => Box::new(PlainFraming::new(socket, address)),
+            Self::Http(head) => Box::new(HttpFraming::new(socket, address, Rc::clone(head))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Requests`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges it.
+//! [`HttpFraming`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges it.
 //! Only one request is under way at a time.
 //!
 //! ```text
@@ -42,7 +42,7 @@ const MOVING: Duration = Duration::from_secs(1);
 
 /// One established connection with HTTP framing.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(super) struct HttpFraming {
     socket: Box<dyn Socket>,
     address: SocketAddr,
     head: Rc<RequestHead>,
@@ -69,7 +69,7 @@ pub(super) struct Requests {
     last_ack: Option<Tick>,
 }
 
-impl Requests {
+impl HttpFraming {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr, head: Rc<RequestHead>) -> Self {
         Self {
             socket,
@@ -164,7 +164,7 @@ impl Requests {
     }
 }
 
-impl Framing for Requests {
+impl Framing for HttpFraming {
     fn address(&self) -> SocketAddr {
         self.address
     }
