@@ -49,7 +49,7 @@ const MOVING: Duration = Duration::from_secs(1);
 /// One UDP destination.
 #[derive(Debug)]
 pub(super) struct Datagrams {
-    label: String,
+    name: String,
     index: u16,
     resolver: Resolver,
     /// Returns the packet at the front of the rest of a chunk.
@@ -90,7 +90,7 @@ impl Datagrams {
     pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
         let is_repeated = matches!(to.kind, DestinationKind::Repeater(_));
         Self {
-            label: to.name.clone(),
+            name: to.name.clone(),
             index,
             resolver: Resolver::new(&net.remote),
             cut: match to.kind {
@@ -113,7 +113,7 @@ impl Datagrams {
 
     /// Sets the address if the configuration gives a number. Starts a look-up if it gives a name
     /// and a look-up is due.
-    fn find(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
+    fn resolve(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
         if let Some(address) = self.resolver.number() {
             if self.resolver.address().is_none() {
                 self.resolver.set(vec![address]);
@@ -122,14 +122,14 @@ impl Datagrams {
             let token = self.next_token();
             let started = self.resolver.start(registry, token, self.generation, now.tick);
             if let Err(error) = started {
-                self.note_unknown(&error.into(), outbox, now);
+                self.note_look_up_failure(&error.into(), outbox, now);
             }
         }
     }
 
     /// Handles a look-up that has failed. If addresses of an earlier look-up are known, they stay
     /// in use, because a name server that is down for a while must not stop the packets.
-    fn note_unknown(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
+    fn note_look_up_failure(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
         if self.resolver.address().is_some() {
             self.resolver.wait(now.tick);
         } else {
@@ -140,7 +140,7 @@ impl Datagrams {
 
     /// Handles a look-up that has found addresses. If the current address is among them, the socket
     /// stays open, even if a round robin has changed their order.
-    fn note_found(&mut self, addresses: Vec<SocketAddr>, now: Now) {
+    fn note_addresses(&mut self, addresses: Vec<SocketAddr>, now: Now) {
         self.resolver.wait(now.tick);
         if !self.resolver.replace(addresses) {
             self.state = UdpState::Idle;
@@ -166,7 +166,7 @@ impl Datagrams {
     fn log_up(&self, address: SocketAddr) {
         let is_first = !self.outages.is_out() && self.outages.connects() == 1;
         let level = if is_first { Level::Info } else { Level::Debug };
-        log::log!(level, sink = self.label, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
+        log::log!(level, sink = self.name, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
     }
 
     /// Returns the token for a new descriptor. Events for older descriptors are ignored from now
@@ -258,8 +258,8 @@ impl Datagrams {
     /// Handles an event. An event for an earlier descriptor of this destination does nothing.
     pub(super) fn ready(&mut self, on: Generation, outbox: &Outbox, now: Now) {
         match self.resolver.ready(on, now.tick) {
-            LookUp::Found(addresses) => return self.note_found(addresses, now),
-            LookUp::Failed(error) => return self.note_unknown(&error.into(), outbox, now),
+            LookUp::Found(addresses) => return self.note_addresses(addresses, now),
+            LookUp::Failed(error) => return self.note_look_up_failure(&error.into(), outbox, now),
             LookUp::Pending => {}
         }
         let UdpState::Up { socket, .. } = &mut self.state else { return };
@@ -271,7 +271,7 @@ impl Datagrams {
     /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub(super) fn timeout(&mut self, outbox: &Outbox, now: Now) {
         if let Err(error) = self.resolver.timeout(now.tick) {
-            self.note_unknown(&error.into(), outbox, now);
+            self.note_look_up_failure(&error.into(), outbox, now);
         }
         if matches!(self.state, UdpState::Resting { until } if until <= now.tick) {
             self.state = UdpState::Idle;
@@ -297,7 +297,7 @@ impl Datagrams {
             }
             return;
         }
-        self.find(outbox, now, registry);
+        self.resolve(outbox, now, registry);
         if matches!(self.state, UdpState::Idle) {
             self.open(outbox, now, registry);
         }
