@@ -28,7 +28,7 @@ use statsd::protocol::{
     Sample, is_plain_for, plain_series_name, read_plain,
 };
 use statsd::series::{Bounds, Seeds};
-use statsd::sink::spool::{Disk, Record, Spool};
+use statsd::sink::spool::{Disk, Record, SegmentFile, Spool};
 use statsd::state::{self, StateHead};
 use statsd::time::UnixTime;
 use statsd::warnings::PacketLoss;
@@ -384,9 +384,11 @@ fn fix_checksums(segment: &mut [u8]) {
 }
 
 impl Disk for MemoryDisk {
-    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>> {
+    fn segments(&mut self) -> io::Result<Vec<SegmentFile>> {
         let contents = self.called();
-        Ok(contents.segments.iter().map(|(number, bytes)| (*number, bytes.len() as u64)).collect())
+        let file =
+            |(&number, bytes): (&u64, &Vec<u8>)| SegmentFile { number, bytes: bytes.len() as u64 };
+        Ok(contents.segments.iter().map(file).collect())
     }
 
     fn restore(&mut self) -> io::Result<bool> {

@@ -30,7 +30,7 @@ mod record;
 mod segments;
 
 use disk::DiskFailure;
-pub use disk::{Disk, Folder};
+pub use disk::{Disk, Folder, SegmentFile};
 pub use events::SpoolEvent;
 use events::SpoolEvents;
 use record::{HEAD, PREAMBLE, RecordHead, preamble};
@@ -118,14 +118,13 @@ impl Spool {
     /// could not read them. If all segments together have more than `max_bytes`, the oldest are
     /// dropped. Fails if the disk cannot be read.
     pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
-        let there = disk.segments()?;
-        let (there, foreign) =
-            there.into_iter().partition::<Vec<_>, _>(|(number, _)| *number <= LAST_SEGMENT);
+        let is_ours = |file: &SegmentFile| file.number <= LAST_SEGMENT;
+        let (there, foreign) = disk.segments()?.into_iter().partition::<Vec<_>, _>(is_ours);
         let released = Position::from_note(&disk.read_note()?).unwrap_or_default();
         // A number after all segments and after the note. Otherwise a new segment could have a
         // number that the note marks as released.
         let next_number =
-            there.last().map_or(1, |(number, _)| number + 1).max(released.segment + 1);
+            there.last().map_or(1, |newest| newest.number + 1).max(released.segment + 1);
         let mut spool = Self {
             disk,
             format,
@@ -144,12 +143,12 @@ impl Spool {
             events: SpoolEvents::default(),
         };
         spool.limit(max_bytes);
-        for (number, _) in foreign {
+        for SegmentFile { number, .. } in foreign {
             spool.events.push(SpoolEvent::Foreign { segment: number });
             spool.disk.set_aside(number)?;
         }
-        for (number, bytes) in there {
-            spool.adopt(number, bytes)?;
+        for file in there {
+            spool.adopt(file)?;
         }
         spool.remove_released();
         spool.write_due_note();
@@ -174,7 +173,7 @@ impl Spool {
 
     /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
     /// torn its first line. Sets it aside if it has another format.
-    fn adopt(&mut self, number: u64, bytes: u64) -> io::Result<()> {
+    fn adopt(&mut self, SegmentFile { number, bytes }: SegmentFile) -> io::Result<()> {
         let mut start = [0; PREAMBLE];
         let got = self.disk.read(number, 0, &mut start)?;
         let is_torn = got < PREAMBLE && preamble(self.format).starts_with(&start[..got]);

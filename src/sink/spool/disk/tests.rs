@@ -185,7 +185,7 @@ fn a_segment_that_is_a_fifo_does_not_block() {
     let path = dir.join(format!("{:016x}{SUFFIX}", 7));
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut folder = Folder::open(&dir).unwrap();
-    assert_eq!(folder.segments().unwrap(), [(7, 0)]);
+    assert_eq!(folder.segments().unwrap(), [SegmentFile { number: 7, bytes: 0 }]);
     let why = folder.read(7, 0, &mut [0; 8]).unwrap_err().to_string();
     assert!(why.contains("0007.chunks is a FIFO"), "{why}");
 }
