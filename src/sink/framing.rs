@@ -16,9 +16,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::dialer::Socket;
 use super::error::SinkError;
 use super::outbox::Outbox;
+use super::platform::Socket;
 use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 

@@ -33,13 +33,13 @@ use std::time::Duration;
 use log::Level;
 use mio::{Registry, Token};
 
-use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
 use super::framing::{Framing, PlainFraming};
 use super::http::{HttpFraming, RequestHead};
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
+use super::platform::{Dialer, Socket};
 use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, Influxdb, Net, Over};
 use crate::random::RandomNumbers;

@@ -45,7 +45,6 @@
 mod advice;
 mod console;
 mod datagrams;
-pub(crate) mod dialer;
 pub(crate) mod error;
 mod exec;
 mod flushes;
@@ -57,12 +56,13 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
+pub(crate) mod platform;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
 pub mod spool;
 mod state;
 
-pub(crate) use dialer::{Platform, SystemPlatform};
+pub(crate) use platform::{Platform, SystemPlatform};
 pub use sink::{Feed, Figures, LostLines, Sink, Sinks};
 pub use state::SinkState;
 

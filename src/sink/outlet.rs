@@ -6,11 +6,11 @@ use mio::Registry;
 
 use super::console::Console;
 use super::datagrams::Datagrams;
-use super::dialer::Platform;
 use super::exec::Exec;
 use super::link::Link;
 use super::outage::OutageReport;
 use super::outbox::Outbox;
+use super::platform::Platform;
 use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, Over};
 use crate::encode::repeated::Carriage;

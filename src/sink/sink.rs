@@ -10,11 +10,11 @@ use std::time::Duration;
 use mio::Registry;
 use slab::Slab;
 
-use super::dialer::Platform;
 use super::flushes::{ArrivalSigns, Flushes};
 use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::overflow::{OverflowCounts, OverflowReport};
+use super::platform::Platform;
 use super::spool::Spool;
 use super::state::{SinkState, StateSince};
 use crate::config::{CONSOLE, Destination, Queue};

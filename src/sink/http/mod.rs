@@ -25,10 +25,10 @@ use std::time::Duration;
 
 mod messages;
 
-use super::dialer::Socket;
 use super::error::SinkError;
 use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
+use super::platform::Socket;
 use crate::time::Tick;
 use messages::HttpAnswer;
 pub(super) use messages::RequestHead;
