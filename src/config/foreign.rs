@@ -6,9 +6,8 @@
 
 use std::path::Path;
 
-use super::ini::Flaw;
+use super::ini::{Flaw, SettingPlace};
 use super::sections::{COPIED, RULE, SECTIONS};
-use super::setting_place::SettingPlace;
 
 /// A server whose configurations are recognised, and whether they can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

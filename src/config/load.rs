@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::destination::DestinationKind;
-use super::given::Given;
-use super::ini::Mistake;
+use super::ini::{Given, Mistake};
 use super::limits::FILE_MAX;
 use super::model::Config;
 use super::overrides::Overrides;

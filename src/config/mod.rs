@@ -15,7 +15,6 @@ mod render;
 mod change;
 mod model;
 mod destination;
-mod given;
 mod lint;
 
 mod address;
@@ -29,7 +28,6 @@ mod limits;
 mod manual;
 mod overrides;
 mod paths;
-mod setting_place;
 mod rules;
 mod sections;
 mod tag_rules;
@@ -43,8 +41,7 @@ pub use destination::{
     Takes,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
-pub use given::Given;
-pub use ini::Mistake;
+pub use ini::{Given, Mistake, SettingPlace};
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use lint::{ConfigWarning, MemoryLimit, PassedAddress, Surroundings, warnings};
@@ -54,4 +51,3 @@ pub use overrides::{OverrideError, Overrides};
 pub use parse::{parse, parse_with_places};
 pub(crate) use render::line_of;
 pub use render::{example, render, render_masked, render_with_places};
-pub use setting_place::SettingPlace;

@@ -13,9 +13,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::ini::{IniSection, KeyValue};
+use super::ini::{IniSection, KeyValue, SettingPlace};
 use super::sections::SECTIONS;
-use super::setting_place::SettingPlace;
 use crate::few::sort_few;
 
 /// Settings from the environment and the command line, in the order in which they take effect.

@@ -9,9 +9,8 @@ use std::time::Duration;
 use super::address::Address;
 use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
 use super::foreign::recognised;
-use super::given::Given;
 use super::hints::{unknown_key, unknown_section};
-use super::ini::{self, Flaw, IniSection, KeyValue, Mistake};
+use super::ini::{self, Flaw, Given, IniSection, KeyValue, Mistake, SettingPlace};
 use super::keys::keys_of;
 use super::limits::{
     ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
@@ -20,7 +19,6 @@ use super::limits::{
 use super::model::Config;
 use super::overrides::Overrides;
 use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
-use super::setting_place::SettingPlace;
 use super::value::{Span, ValueKind as _};
 use super::{paths, rules};
 use crate::few::sort_few;
