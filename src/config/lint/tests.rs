@@ -103,7 +103,7 @@ fn milliseconds_where_seconds_are_meant() {
 /// Shows that the rule about bare numbers covers every duration.
 #[test]
 fn every_duration_is_known() {
-    let defaults = crate::config::parse::with_all_sections();
+    let defaults = crate::config::defaults::with_all_sections();
     for section in crate::config::sections::SECTIONS {
         let at = crate::config::sections::indices(section, &defaults)[0].1;
         for key in crate::config::keys::keys_of(section) {
