@@ -131,7 +131,7 @@ struct ConfigFile {
 }
 
 /// Where the server searches for the file if none is named. The first one that exists is read.
-pub const DEFAULT_PATHS: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
+const DEFAULT_PATHS: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 
 const LARGEST_FILE: u64 = FILE_MAX as u64;
 
@@ -141,7 +141,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Returns the path of the file and its text, or `None` if there is no file. If a file exists but
 /// cannot be read, that is an error, and the next place is not tried: the server would run with
 /// another configuration than the operator expects.
-pub fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
+fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
     match explicit {
         Some(path) => read(path).map(|text| Some((path.into(), text))),
         None => find_in(&DEFAULT_PATHS.map(Path::new), read),
