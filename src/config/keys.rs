@@ -16,7 +16,7 @@ use super::destination::{
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX};
 use super::model::{Config, MetricsShown};
-use super::tag_rules::ConstantTagText;
+use super::rule_values::ConstantTagText;
 use super::value::{
     AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, ValueKind, WholePercent, Word, YES_NO,

@@ -29,8 +29,8 @@ mod manual;
 mod overrides;
 mod paths;
 mod rules;
+mod rule_values;
 mod sections;
-mod tag_rules;
 mod value;
 
 pub use change::{applicable, difference};
