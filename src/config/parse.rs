@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
-use super::foreign::recognised;
+use super::foreign::flaw_of_foreign_file;
 use super::hints::{unknown_key, unknown_section};
 use super::ini::{self, Flaw, Given, IniSection, KeyValue, Mistake, SettingPlace};
 use super::keys::keys_of;
@@ -58,7 +58,7 @@ pub fn parse_with_places(
     reader.check_namespaces(&sections);
     reader.check_figures();
     let config = reader.finish(&sections).map_err(|flaws| {
-        let flaws = recognised(file, text).map_or(flaws, |flaw| vec![flaw]);
+        let flaws = flaw_of_foreign_file(file, text).map_or(flaws, |flaw| vec![flaw]);
         let named = |Flaw { place, what }| Mistake { place: overrides.show(file, place), what };
         flaws.into_iter().map(named).collect::<Vec<_>>()
     })?;

@@ -424,7 +424,7 @@ fn grouped(text: &str) -> Option<u64> {
 }
 
 /// Parses a number of digits only. `parse` alone would also accept a leading `+`.
-fn digits(text: &str) -> Option<u64> {
+pub(super) fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
