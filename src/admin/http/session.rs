@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::reply::{BodyEnd, HttpStatus, Reply, ReplyBody};
+use super::reply::{AnswerStream, BodyEnd, HttpStatus, Reply, ReplyBody};
 use super::request::{Method, ReadHead, WebRequest};
 use super::routes;
-use super::stream::AnswerStream;
 use crate::admin::view::View;
 use crate::time::Tick;
 

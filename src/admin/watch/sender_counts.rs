@@ -6,11 +6,10 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use super::filter::{SievedLine, is_about};
 use crate::admin::senders::put_name;
-use crate::admin::text::{number, write};
+use crate::admin::text::{number, shown_millis, write};
 use crate::few::sort_few;
 use crate::policy::Glob;
 use crate::protocol::{Reject, Sample};
@@ -388,9 +387,7 @@ impl SentValues {
                 write(out, format_args!(" {name}={}", short(value)));
             }
         }
-        let time = UNIX_EPOCH + Duration::from_millis(self.last_seen.as_millis());
-        let time = humantime::format_rfc3339_millis(time);
-        write(out, format_args!(" last_seen={time}"));
+        write(out, format_args!(" last_seen={}", shown_millis(self.last_seen)));
         let words = [
             ("type", difference.sent),
             ("rate", difference.rate),
