@@ -493,7 +493,6 @@ fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 }
 
 fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
     if arguments.first().is_some_and(|word| !is_number(word)) {
         return match count_senders(view, &arguments) {
             Ok((counting, seconds)) => {
@@ -535,13 +534,16 @@ fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answ
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
     let (what, number) = match &arguments[..] {
         [] => (&b"samples"[..], None),
         [number] if is_number(number) => (&b"samples"[..], Some(number)),
         [what, rest @ ..] => (&**what, rest.first()),
     };
     answer(out, most(number), |most, out| put_top(view, what, most, out))
+}
+
+fn is_number(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_digit)
 }
 
 /// Returns how many entries to show, or `None` if the word is no number.
