@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::filter::{SievedLine, is_about};
+use super::filter::{PreviewedLine, is_about};
 use crate::admin::senders::put_name;
 use crate::admin::text::{number, shown_millis, write};
 use crate::few::sort_few;
@@ -91,7 +91,7 @@ impl SenderCounts {
     }
 
     /// Counts a line, if it is one of the name.
-    pub(super) fn add(&mut self, sender: Sender, line: &SievedLine<'_>, now: UnixTime) {
+    pub(super) fn add(&mut self, sender: Sender, line: &PreviewedLine<'_>, now: UnixTime) {
         if !is_about(&self.glob, line.name) {
             return;
         }
@@ -434,18 +434,18 @@ impl Counting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::filter::Sieve;
+    use super::super::filter::LinePreview;
     use super::*;
     use crate::protocol::Grammar;
 
     fn counts(name: &str, lines: &[(u16, &str)]) -> Vec<String> {
         let mut counts = SenderCounts::new(Glob::new(name).unwrap());
-        let mut sieve = Sieve::of(Grammar::default());
+        let mut preview = LinePreview::of(Grammar::default());
         for (port, line) in lines {
             let sender = Sender::Internet(format!("10.0.0.7:{port}").parse().unwrap());
             counts.add(
                 sender,
-                &sieve.read(line.as_bytes()),
+                &preview.read(line.as_bytes()),
                 UnixTime::from_millis(1_795_862_607_000),
             );
         }
@@ -528,11 +528,11 @@ mod tests {
               mean=2 min=2 max=2 last=2"]
         );
         let mut counts = SenderCounts::new(Glob::new("a").unwrap());
-        let mut sieve = Sieve::of(Grammar::default());
+        let mut preview = LinePreview::of(Grammar::default());
         for host in 0..1000 {
             let address = format!("10.0.{}.{}:7", host / 250, host % 250);
             let sender = Sender::Internet(address.parse().unwrap());
-            counts.add(sender, &sieve.read(b"a:1|c"), UnixTime::default());
+            counts.add(sender, &preview.read(b"a:1|c"), UnixTime::default());
         }
         assert_eq!(counts.records.len(), RECORDS_MAX);
         assert_eq!(counts.others, 1000 - RECORDS_MAX as u64);
