@@ -149,7 +149,7 @@ fn prefix_and_tags(to: &mut Transfer) {
         if name.is_empty() {
             to.draft.remark(format!("{}: the default here, too", setting.origin()));
         } else if is_plain_name(name) {
-            let header = to.draft.fresh("rule", "namespace", false);
+            let header = to.draft.named_header("rule", "namespace");
             to.draft.set(&header, "match", "**", setting.origin());
             to.draft.set(&header, "name", format!("{name}.$0"), setting.origin());
         } else {

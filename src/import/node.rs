@@ -240,7 +240,7 @@ fn repeaters(to: &mut Transfer, is_on: bool) {
             continue;
         };
         let port = port.map_or_else(|| "8125".into(), |port| port.text());
-        let header = to.draft.fresh("repeater", "import", true);
+        let header = to.draft.header("repeater", "import");
         for origin in origins {
             to.draft.set(&header, "address", remote(&host.text(), &port), origin);
         }
@@ -272,7 +272,7 @@ fn histograms(to: &mut Transfer) {
             continue;
         }
         let name = if part.is_empty() { "all" } else { &part };
-        let header = to.draft.fresh("rule", name, false);
+        let header = to.draft.named_header("rule", name);
         let pattern = if part.is_empty() { "**".into() } else { format!("**{part}**") };
         to.draft.set(&header, "match", pattern, metric.origin());
         to.draft.set(&header, "histogram", bins.text(), bins.origin());

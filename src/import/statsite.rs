@@ -81,7 +81,7 @@ fn listeners(to: &mut Transfer) {
         let number = text(&port).unwrap_or_else(|| "8125".into());
         let bind = if number == "0" { String::new() } else { listen(&address, &number) };
         let origins: Vec<String> =
-            [&port, &host].into_iter().flatten().map(|s| s.origin()).collect();
+            [&port, &host].into_iter().flatten().map(|setting| setting.origin()).collect();
         for origin in origins {
             to.draft.set(header, "bind", bind.clone(), origin);
         }
@@ -146,7 +146,7 @@ fn histograms(to: &mut Transfer) {
             }
             continue;
         }
-        let header = to.draft.fresh("rule", &name, false);
+        let header = to.draft.named_header("rule", &name);
         let mut origins = origins.into_iter();
         let first = origins.next().unwrap_or_default();
         to.draft.set(&header, "match", format!("{prefix}**"), first);
