@@ -63,7 +63,7 @@ pub mod spool;
 mod state;
 
 pub(crate) use platform::{Platform, SystemPlatform};
-pub use sink::{Feed, Figures, LostLines, Sink, Sinks};
+pub use sink::{Feed, LostLines, Sink, SinkFigures, Sinks};
 pub use state::SinkState;
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub enum Feed {
 
 /// The figures of a sink. Totals are since the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figures {
+pub struct SinkFigures {
     /// Bytes that are unsent or unacknowledged now. Retained chunks do not count.
     pub queue_bytes: usize,
     pub dropped_lines: u64,
@@ -507,11 +507,11 @@ impl Sink {
         LostLines { dropped: tally.dropped_lines, in_doubt: tally.in_doubt }
     }
 
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> SinkFigures {
         let tally = self.outbox.tally();
         let outages = self.outlet.outages();
         let last = self.flushes.last();
-        Figures {
+        SinkFigures {
             queue_bytes: self.outbox.queued_bytes(),
             dropped_lines: tally.dropped_lines,
             resent_lines: tally.resent_lines,
