@@ -371,9 +371,11 @@ fn quoted(text: &[u8]) -> Option<(String, &[u8])> {
         let unit = match character {
             '\\' => match characters.next()? {
                 'u' => {
-                    let digits = characters.as_str().get(..4)?;
-                    characters = characters.as_str()[4..].chars();
-                    u16::from_str_radix(digits, 16).ok()?
+                    let (digits, rest) = characters.as_str().split_at_checked(4)?;
+                    characters = rest.chars();
+                    // The parser alone would also accept a sign.
+                    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)?
                 }
                 'b' => 0x08,
                 'f' => 0x0c,
@@ -649,6 +651,7 @@ mod tests {
             (r#""\x" b"#, &[r#""\x""#, "b"]),
             (r#""\ud83d" b"#, &[r#""\ud83d""#, "b"]),
             (r#""\u00" b"#, &[r#""\u00""#, "b"]),
+            (r#""\u+041" b"#, &[r#""\u+041""#, "b"]),
         ] {
             let found = words(line.as_bytes());
             let found: Vec<&str> = found.iter().map(|word| str::from_utf8(word).unwrap()).collect();

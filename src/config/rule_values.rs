@@ -2,7 +2,7 @@
 //! space. Pure.
 
 use super::ini::excerpt;
-use super::value::ValueKind;
+use super::value::{ValueKind, digits};
 use crate::encode::namespace::{ConstantTag, HOST};
 use crate::policy::{
     BINS_MAX, Bin, Glob, NameRegex, NewTag, TagLimit, TagPattern, TagRename, Template,
@@ -113,8 +113,9 @@ const VALUES_MAX: u32 = 100_000;
 
 impl ValueKind<TagLimit> for TagLimitText {
     fn read(&self, text: &str) -> Result<TagLimit, String> {
-        let number = |text: &str| -> Option<u32> {
-            text.parse().ok().filter(|most| (1..=VALUES_MAX).contains(most))
+        let number = |text: &str| {
+            let most = digits(text).and_then(|most| u32::try_from(most).ok());
+            most.filter(|most| (1..=VALUES_MAX).contains(most))
         };
         let limit = match pair(text) {
             Some((key, most)) => number(most).map(|most| TagLimit { key: Some(key), most }),

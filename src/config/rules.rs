@@ -251,6 +251,7 @@ mod tests {
             ("[rule.a]\nmatch = a\nrename_tag = x", "expected the old and the new key, such as"),
             ("[rule.a]\nmatch = a\nrename_tag = x=y, x=z", "rename_tag: expected x only once"),
             ("[rule.a]\nmatch = a\nmax_tag_values = 0", "expected numbers from 1 to 100000, or"),
+            ("[rule.a]\nmatch = a\nmax_tag_values = +1", "expected numbers from 1 to 100000, or"),
             ("[rule.a]\nmatch = a\nmax_tag_values = 1, 2", "expected a number without a key only"),
             ("[rule.a]\nmatch = a\nlabels = a", "no such key; use tags = KEY=VALUE"),
             ("[rul.a]\nmatch = a", "1: [rul.a]: no such section; did you mean [rule.a]?"),
