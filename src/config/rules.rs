@@ -204,6 +204,7 @@ pub(super) fn example(name: &str) -> String {
 mod tests {
     use super::super::parse::tests::{config, mistakes};
     use super::*;
+    use crate::config::{Origin, Surroundings, warnings};
     use crate::policy::RULES_MAX;
 
     #[test]
@@ -280,5 +281,20 @@ mod tests {
         }
         let found = mistakes("[rule.a]\nmatch = a.*, b c, d");
         assert!(found[0].ends_with("quotes, not \"b c\""), "{found:?}");
+    }
+
+    /// Shows that the warnings know every key. Otherwise a rule with a new key alone would look as if
+    /// it had no effect.
+    #[test]
+    fn a_rule_with_any_key_but_patterns_has_an_effect_for_the_warnings() {
+        for RuleKey { name, example, .. } in RULE_KEYS {
+            let text = format!("[rule.a]\nmatch = *.*\n{name} = {example}\n");
+            if !name.starts_with("match") {
+                let found = warnings(&config(&text), &Origin::default(), &Surroundings::default());
+                let is_idle =
+                    found.iter().any(|warning| warning.reason.contains("no key but match"));
+                assert!(!is_idle, "{text}: {found:#?}");
+            }
+        }
     }
 }
