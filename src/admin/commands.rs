@@ -256,7 +256,7 @@ commands! {
     /// The line others is the sum of all other senders. 512 senders have figures of their own.
     /// With GLOB it counts all lines of one name, or of the names that match, for 5 s or for up to
     /// 60s. Then it shows who has sent them: a line for each socket and type of value.
-    ///   lines, values   lines and values of this type; reason says why bad values are refused
+    ///   lines, values   lines and values of this type; reason shows why bad values are refused
     ///   rates           the sample rates, and the number of values with each: 0.1 x12
     ///   adds            what a counter has grown by, rates included
     ///   mean, min, max, last
@@ -282,7 +282,7 @@ commands! {
     ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
     /// A line +31 more follows if there are more than N. Memory is bounded. With more than 2000
-    /// active series, or 1000 prefixes, a count may be too low. A line after the counts says by how
+    /// active series, or 1000 prefixes, a count may be too low. A line after the counts shows by how
     /// much at most.
     top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
 

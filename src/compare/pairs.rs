@@ -30,7 +30,8 @@ pub(super) enum CompareSide {
 /// Why two points probably differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum DifferenceReason {
-    /// Only one stream has the point, and it says nothing new: 0, or the value of the flush before.
+    /// Only one stream has the point, and it brings nothing new: 0, or the value of the flush
+    /// before.
     Idle,
     /// The numbers are equal but for their last digits.
     Rounding,
@@ -174,7 +175,7 @@ impl Pairs {
         })
     }
 
-    /// Notes that no more points come. `is_whole` says that the last flush of each stream is whole.
+    /// Notes that no more points come. If `is_whole`, the last flush of each stream is whole.
     /// Otherwise it is left out.
     pub(super) fn end(&mut self, is_whole: bool) {
         self.has_ended = true;

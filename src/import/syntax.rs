@@ -125,7 +125,7 @@ impl<'a> Scan<'a> {
         SyntaxFlaw { line: self.line, what: what.into() }
     }
 
-    /// Returns the flaw of a character that does not fit. `expected` says what would.
+    /// Returns the flaw of a character that does not fit. `expected` names what would.
     pub(super) fn unexpected(&self, expected: &str) -> SyntaxFlaw {
         match self.peek() {
             Some(found) => self.flaw(format!("expected {expected}, not {found:?}")),
