@@ -282,8 +282,8 @@ commands! {
     ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
     /// A line +31 more follows if there are more than N. Memory is bounded. With more than 2000
-    /// active series, or 1000 prefixes, a count may be too low. A line after the counts shows by how
-    /// much at most.
+    /// active series, or 1000 prefixes, a count may be too low. A line after the counts shows by
+    /// how much at most.
     top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
 
     /// Shows each rule of the configuration: its section, the number of series that its patterns

@@ -1,7 +1,7 @@
 //! Splits the text of a configuration file into sections and entries. Pure.
 //!
-//! [`Given`] holds the keys that are set, each with its [`SettingPlace`]. A [`Config`](super::Config)
-//! does not show whether a value was given or is the default.
+//! [`Given`] holds the keys that are set, each with its [`SettingPlace`]. A
+//! [`Config`](super::Config) does not show whether a value was given or is the default.
 //!
 //! ```text
 //! # a comment, at the start of a line      ; so is this

@@ -5,9 +5,9 @@
 //! ```
 //! `load` finds the file and reads it. All other files are pure. `keys` is the one table of all
 //! keys, `defaults` makes a configuration of it, and `manual` explains each key. `lint` warns about
-//! values that are legal and probably wrong. `change` finds what a reload changes, and what it can
-//! apply. A new key needs a row in `keys`, a field in `model` and a text in `manual`. A new duration
-//! also needs a row in `lint/times`.
+//! values that are legal and probably wrong. `change` finds what a reload changes, and what it
+//! can apply. A new key needs a row in `keys`, a field in `model` and a text in `manual`. A new
+//! duration also needs a row in `lint/times`.
 
 mod load;
 mod parse;

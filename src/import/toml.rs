@@ -55,8 +55,8 @@ enum TableHeader {
     OfList,
 }
 
-/// Returns the entries of the table at `place`, which is made if it is missing. If the header is one
-/// of a list, the last part is a list, and gets one more table.
+/// Returns the entries of the table at `place`, which is made if it is missing. If the header is
+/// one of a list, the last part is a list, and gets one more table.
 fn open<'a>(
     root: &'a mut Parsed,
     place: &[String],

@@ -434,8 +434,8 @@ fn spawn(
     Ok((group, stdin))
 }
 
-/// A shell command and all processes it starts, as one process group. The group is killed as a whole
-/// when its owner is dropped. The server reaps the command after that.
+/// A shell command and all processes it starts, as one process group. The group is killed as a
+/// whole when its owner is dropped. The server reaps the command after that.
 #[derive(Debug)]
 struct ProcessGroup {
     leader: Child,

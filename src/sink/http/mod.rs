@@ -1,5 +1,5 @@
-//! [`HttpFraming`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges it.
-//! Only one request is under way at a time.
+//! [`HttpFraming`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges
+//! it. Only one request is under way at a time.
 //!
 //! ```text
 //!   free ──a chunk──▶ under way ──its answer──▶ free, if the connection stays
