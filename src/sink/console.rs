@@ -10,7 +10,7 @@ use mio::Registry;
 
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::state::SinkState;
+use super::state::{LastMove, SinkState};
 use crate::config::CONSOLE;
 use crate::standard::StandardStream;
 use crate::time::{Now, Tick};
@@ -24,9 +24,6 @@ const DROPS_A_TURN: usize = 64;
 
 /// The time before the next attempt after an error that may pass, such as a full disk.
 const REST: Duration = Duration::from_secs(10);
-
-/// A destination counts as moving if bytes were written in this time.
-const MOVING: Duration = Duration::from_secs(1);
 
 /// The hint after the reader of standard output has closed it.
 const CLOSED_HINT: &str =
@@ -43,7 +40,7 @@ pub(super) struct Console {
     /// No write has returned `WouldBlock` since the last event.
     writable: bool,
     /// When bytes were last written.
-    moved: Option<Tick>,
+    moved: LastMove,
     outages: OutageReport,
 }
 
@@ -66,7 +63,7 @@ impl Console {
             index,
             state: ConsoleState::Unregistered,
             writable: true,
-            moved: None,
+            moved: LastMove::default(),
             outages: OutageReport::new(CONSOLE, Duration::ZERO),
         }
     }
@@ -88,7 +85,7 @@ impl Console {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
                     outbox.acknowledged(0);
-                    self.moved = Some(now.tick);
+                    self.moved.note(now.tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -187,12 +184,12 @@ impl Console {
 
     /// Whether bytes were written in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     /// Returns when bytes were last written, or `now` if none were.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
+        self.moved.or(now)
     }
 
     pub(super) fn state(&self) -> SinkState {

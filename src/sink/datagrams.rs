@@ -26,7 +26,7 @@ use super::error::SinkError;
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::state::SinkState;
+use super::state::{LastMove, SinkState};
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
 use crate::random::RandomNumbers;
@@ -41,10 +41,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The repeated packets that are sent at once. Their senders set the pace, so there is no pause.
 /// The number is larger than the number of packets that one turn of the loop receives.
 const BURST_REPEATED: usize = 1024;
-
-/// A destination counts as moving if a packet was sent in this time. It is also how long no error
-/// must follow a packet before an outage counts as over.
-const MOVING: Duration = Duration::from_secs(1);
 
 /// One UDP destination.
 #[derive(Debug)]
@@ -67,7 +63,7 @@ pub(super) struct Datagrams {
     /// The generation of the newest descriptor.
     generation: Generation,
     outages: OutageReport,
-    moved: Option<Tick>,
+    moved: LastMove,
     advice: Advice,
 }
 
@@ -106,7 +102,7 @@ impl Datagrams {
             state: UdpState::Idle,
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, Duration::ZERO),
-            moved: None,
+            moved: LastMove::default(),
             advice: Advice::new(to),
         }
     }
@@ -196,7 +192,7 @@ impl Datagrams {
                 Ok(true) => {
                     outbox.wrote(bytes);
                     *packets += 1;
-                    self.moved = Some(now);
+                    self.moved.note(now);
                 }
                 Ok(false) => break,
                 // The packet is larger than the network allows. It would fail each time, so only
@@ -306,11 +302,11 @@ impl Datagrams {
         }
     }
 
-    /// Ends an outage if packets were sent and no error has followed. Called at each tick. A single
-    /// packet proves nothing, since its error arrives later.
+    /// Ends an outage if packets were sent and no error has followed for a second. Called at each
+    /// tick. A single packet proves nothing, since its error arrives later.
     pub(super) fn poll_acks(&mut self, outbox: &Outbox, now: Now) {
         let UdpState::Up { packets, .. } = self.state else { return };
-        let is_quiet = self.moved.is_some_and(|moved| now.tick - moved >= MOVING);
+        let is_quiet = !self.moved.is_recent(now.tick);
         if packets > BURST as u64 || (packets > 0 && is_quiet) {
             let place = LogPlace { over: Some("udp"), ..LogPlace::default() };
             self.outages.note_recovery(place, outbox, now.tick);
@@ -342,12 +338,12 @@ impl Datagrams {
 
     /// Whether a packet was sent in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     /// Returns when the last packet was sent, or `now` if none was.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
+        self.moved.or(now)
     }
 
     pub(super) fn state(&self) -> SinkState {

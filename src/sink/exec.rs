@@ -25,7 +25,7 @@ use nix::unistd::Pid;
 
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::state::SinkState;
+use super::state::{LastMove, SinkState};
 use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
@@ -40,9 +40,6 @@ const PAST_A_TURN: usize = 64;
 /// The time between two attempts to start a child. A failure to start, such as a full process
 /// table, must not be repeated in every turn.
 const REST: Duration = Duration::from_secs(10);
-
-/// A destination counts as moving if bytes were written in this time.
-const MOVING: Duration = Duration::from_secs(1);
 
 /// The hint for a command that fails while no-new-privileges is set.
 const NO_NEW_PRIVILEGES: &str = "sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away";
@@ -68,7 +65,7 @@ pub(super) struct Exec {
     state: ExecState,
     last: EndedFlush,
     /// When bytes were last written.
-    moved: Option<Tick>,
+    moved: LastMove,
     /// The account whose name and home the commands get, if this process has become another user.
     account: Option<Rc<Login>>,
     outages: OutageReport,
@@ -158,7 +155,7 @@ impl Exec {
             generation: Generation::default(),
             state: ExecState::Idle,
             last: EndedFlush { number: 0, succeeded: true },
-            moved: None,
+            moved: LastMove::default(),
             account: None,
             outages: OutageReport::new(name, Duration::ZERO),
         }
@@ -221,7 +218,7 @@ impl Exec {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
                     outbox.acknowledged(0);
-                    self.moved = Some(now);
+                    self.moved.note(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
@@ -400,12 +397,12 @@ impl Exec {
 
     /// Whether bytes were written in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     /// Returns when bytes were last written, or `now` if none were.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
+        self.moved.or(now)
     }
 
     pub(super) fn state(&self) -> SinkState {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::error::SinkError;
 use super::outbox::Outbox;
 use super::platform::Socket;
+use super::state::LastMove;
 use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 
@@ -117,9 +118,6 @@ const CHUNKS_A_TURN: usize = 8;
 /// are discarded; they are read because only a read shows that the peer has closed the connection.
 const READS_A_TURN: usize = 8;
 
-/// A connection counts as moving if bytes were written or acknowledged in this time.
-const MOVING: Duration = Duration::from_secs(1);
-
 /// How long a connection must last, from its first bytes on, before TCP's acknowledgements on it
 /// count.
 ///
@@ -144,7 +142,7 @@ pub(super) struct PlainFraming {
     /// No read has returned `WouldBlock` since the last event.
     readable: bool,
     /// When bytes were last written or acknowledged.
-    moved: Option<Tick>,
+    moved: LastMove,
     /// Since when the peer has shown no sign of life, as of the last poll. `None` if no bytes are
     /// unacknowledged, since the peer then has nothing to acknowledge.
     silent_since: Option<Tick>,
@@ -172,7 +170,7 @@ impl PlainFraming {
             address,
             writable: true,
             readable: true,
-            moved: None,
+            moved: LastMove::default(),
             silent_since: None,
             blocked_since: None,
             is_stalled: false,
@@ -203,7 +201,7 @@ impl Framing for PlainFraming {
     }
 
     fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     fn receive(&mut self) -> Result<(), SinkError> {
@@ -236,7 +234,7 @@ impl Framing for PlainFraming {
                     outbox.wrote(bytes);
                     self.unacked += bytes;
                     self.first_write.get_or_insert(now);
-                    self.moved = Some(now);
+                    self.moved.note(now);
                     self.silent_since.get_or_insert(now);
                     self.blocked_since.get_or_insert(now);
                 }
@@ -261,7 +259,7 @@ impl Framing for PlainFraming {
         let left = outstanding.min(self.unacked);
         if left < self.unacked {
             self.unacked = left;
-            self.moved = Some(now);
+            self.moved.note(now);
             self.silent_since = (left > 0).then_some(now);
             self.blocked_since = self.silent_since;
             self.is_stalled = false;
