@@ -7,8 +7,8 @@
 //! | `HttpFraming` | an HTTP request for each chunk | the answer 204 |
 //!
 //! `PlainFraming` stands here, and `HttpFraming` in `http/`. A framing stores which readiness
-//! events it has seen, and when the peer last showed a sign of life. The outbox decides which chunks
-//! are sent, and the link decides what follows a failure.
+//! events it has seen, and when the peer last showed a sign of life. The outbox decides which
+//! chunks are sent, and the link decides what follows a failure.
 
 use std::fmt::Debug;
 use std::io;
