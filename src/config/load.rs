@@ -21,7 +21,7 @@ use super::overrides::Overrides;
 use super::parse::{parse_with_places, sets_a_key};
 use crate::files;
 
-/// Reads the file that [`find`] finds, for a start, and sets `overrides` over it. Without a file,
+/// Reads the file that `find` finds, for a start, and sets `overrides` over it. Without a file,
 /// they are set over the defaults.
 pub fn load(explicit: Option<&Path>, overrides: Overrides) -> Result<(Config, Origin), LoadError> {
     let (file, text) = match find(explicit)? {
@@ -88,7 +88,7 @@ fn read_secret(path: &Path) -> io::Result<String> {
 }
 
 /// Reads the file again from which the current configuration was read. If the server was started
-/// without a file, it looks for one in [`DEFAULT_PATHS`].
+/// without a file, it looks for one in `DEFAULT_PATHS`.
 ///
 /// An editor or a tool may be writing the file at this moment. So a file that sets no key is
 /// refused. A file without a newline at its end is refused if the file before had one. A missing
