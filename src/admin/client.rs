@@ -29,15 +29,15 @@ pub(super) struct Client {
     http: Option<Box<HttpSession>>,
     /// A line has run as a command. Before that, the first bytes may show that the client speaks
     /// HTTP.
-    talks: bool,
+    has_run_commands: bool,
     /// Since when the client has all answers of a connection that the server ends. Further input is
     /// read and dropped until the client closes the connection, too. If unread input remained when
     /// the socket is closed, the kernel would reset the connection, and the client could lose the
     /// last answer.
-    lingers: Option<Tick>,
+    lingers_since: Option<Tick>,
     /// No more input is read, because the client has closed its half of the connection, or has sent
     /// `quit`. The commands that were read before are answered.
-    ended: bool,
+    has_input_ended: bool,
     /// The poller reported an event, or there is work left from the turn before.
     awake: bool,
     /// When bytes last moved, in either direction.
@@ -81,9 +81,9 @@ impl Client {
             sent: 0,
             job: None,
             http: None,
-            talks: false,
-            lingers: None,
-            ended: false,
+            has_run_commands: false,
+            lingers_since: None,
+            has_input_ended: false,
             awake: true,
             moved: now,
         })
@@ -135,7 +135,7 @@ impl Client {
 
     /// Whether the server has ended the connection, and waits for the client to do the same.
     pub(super) fn lingers(&self) -> bool {
-        self.lingers.is_some()
+        self.lingers_since.is_some()
     }
 
     /// Whether an answer is in progress.
@@ -149,7 +149,7 @@ impl Client {
         if self.unsent() > 0 && !self.awake {
             return Some(self.moved + STALLED);
         }
-        if let Some(since) = self.lingers {
+        if let Some(since) = self.lingers_since {
             return Some(since + LINGER);
         }
         if let Some(due) = self.due() {
@@ -216,8 +216,8 @@ impl Client {
         if self.is_over() {
             return Ok(Next::Close);
         }
-        if self.unsent() == 0 && self.lingers.is_none() && self.is_http_over() {
-            self.lingers = Some(view.now.tick);
+        if self.unsent() == 0 && self.lingers_since.is_none() && self.is_http_over() {
+            self.lingers_since = Some(view.now.tick);
             self.stream.shutdown(Shutdown::Write)?;
             next = Next::GoOn; // reads what is there
         }
@@ -228,7 +228,7 @@ impl Client {
 
     /// Whether no more input is read, and all commands are answered.
     fn is_over(&self) -> bool {
-        self.ended && self.input.is_empty() && !self.has_job() && self.unsent() == 0
+        self.has_input_ended && self.input.is_empty() && !self.has_job() && self.unsent() == 0
     }
 
     /// Whether the last HTTP request of the connection is answered.
@@ -245,12 +245,12 @@ impl Client {
             HttpStep::Read => {}
             HttpStep::End => self.input.clear(),
         }
-        if self.ended {
+        if self.has_input_ended {
             http.end_watch();
             self.input.clear(); // the rest of a request that will never be complete
             return Ok(Next::Wait);
         }
-        if http.is_over() && self.lingers.is_none() {
+        if http.is_over() && self.lingers_since.is_none() {
             return Ok(Next::Wait); // the answer must be sent first
         }
         self.read(view.now.tick)
@@ -281,14 +281,14 @@ impl Client {
             }
             return Ok(Next::GoOn);
         }
-        if !self.talks && begins_as_http(&self.input) {
+        if !self.has_run_commands && begins_as_http(&self.input) {
             return Ok(self.begin_http(view));
         }
         if let Some(end) = memchr(b'\n', &self.input) {
             let line: Vec<u8> = self.input.drain(..=end).collect();
             return Ok(self.command(without_end(&line), view));
         }
-        if !self.ended {
+        if !self.has_input_ended {
             return self.read(view.now.tick);
         }
         if self.input.is_empty() {
@@ -316,7 +316,7 @@ impl Client {
     /// with each line.
     fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
         let end = memchr(b'\n', &self.input);
-        if end.is_none() && !self.ended {
+        if end.is_none() && !self.has_input_ended {
             return self.read(now);
         }
         if let Some(Job::Watch(watching)) = &mut self.job
@@ -335,13 +335,13 @@ impl Client {
         if line.trim_ascii().is_empty() {
             return Next::GoOn; // an empty line gets no answer
         }
-        self.talks = true;
+        self.has_run_commands = true;
         match commands::run(line, view, &mut self.output) {
             Answer::Done => {}
             Answer::Job(job) => self.job = Some(job),
             Answer::Quit => {
                 self.input.clear();
-                self.ended = true;
+                self.has_input_ended = true;
             }
         }
         Next::GoOn
@@ -356,7 +356,7 @@ impl Client {
         match self.stream.read(&mut piece) {
             Ok(0) => {
                 // Half-closed, as by `echo stats | nc -N`: the client still reads the answers.
-                self.ended = true;
+                self.has_input_ended = true;
                 Ok(Next::GoOn)
             }
             Ok(read) => {

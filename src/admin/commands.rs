@@ -3,18 +3,16 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::bad::put_bad_lines;
 use super::delete::Delete;
 use super::dump::Dump;
 use super::explain::put_explanation;
+use super::info::put_sinks;
 use super::rules::RuleCounts;
-use super::senders::put_senders;
-use super::sinks::put_sinks;
+use super::senders::{put_bad_lines, put_senders};
 use super::text::write;
 use super::top::put_top;
 use super::view::{Health, View};
 use super::watch::{Counting, WatchFilter, Watching};
-use super::words::{next_word, words};
 use crate::config::render_masked;
 use crate::figures;
 use crate::ingest::datagrams::DatagramSocket;
@@ -229,6 +227,7 @@ commands! {
     ///     idle                   nothing was sent yet, or the connection has ended well
     ///     resolving, connecting  a connection is being made
     ///     up                     connected, or ready to send
+    ///     stalled                connected, but nothing was acknowledged for write_timeout
     ///     backing_off            the next attempt is made later
     ///     running, killed        [exec]: the command runs, or took too long
     ///     closed                 [console]: the reader has closed standard output
@@ -257,7 +256,7 @@ commands! {
     /// The line others is the sum of all other senders. 512 senders have figures of their own.
     /// With GLOB it counts all lines of one name, or of the names that match, for 5 s or for up to
     /// 60s. Then it shows who has sent them: a line for each socket and type of value.
-    ///   lines, values   lines and values of this type; reason says why bad values are refused
+    ///   lines, values   lines and values of this type; reason shows why bad values are refused
     ///   rates           the sample rates, and the number of values with each: 0.1 x12
     ///   adds            what a counter has grown by, rates included
     ///   mean, min, max, last
@@ -283,8 +282,8 @@ commands! {
     ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
     /// A line +31 more follows if there are more than N. Memory is bounded. With more than 2000
-    /// active series, or 1000 prefixes, a count may be too low. A line after the counts says by how
-    /// much at most.
+    /// active series, or 1000 prefixes, a count may be too low. A line after the counts shows by
+    /// how much at most.
     top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
 
     /// Shows each rule of the configuration: its section, the number of series that its patterns
@@ -324,6 +323,78 @@ pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer
             Answer::Done
         }
     }
+}
+
+/// Returns the first word of `line` and the text after it, or `None` if there is no word.
+fn next_word(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.trim_ascii_start();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    (end > 0).then(|| line.split_at(end))
+}
+
+/// Splits `line` at white space that is not in quotes.
+///
+/// A word in quotes is read as a JSON string. A raw name may begin with a quote, so a word that is
+/// no JSON string stays as it is.
+fn words(mut line: &[u8]) -> Vec<Cow<'_, [u8]>> {
+    let mut words = Vec::new();
+    while let Some((word, rest)) = next_word(line) {
+        if let Some((text, rest)) = quoted(line.trim_ascii_start()) {
+            words.push(Cow::Owned(text.into_bytes()));
+            line = rest;
+        } else {
+            words.push(Cow::Borrowed(word));
+            line = rest;
+        }
+    }
+    words
+}
+
+/// Reads the JSON string at the start of `text`, which must be a word of its own. Returns it and
+/// the text after it.
+fn quoted(text: &[u8]) -> Option<(String, &[u8])> {
+    let text = text.strip_prefix(b"\"")?;
+    let mut is_escaped = false;
+    let end = text.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    })?;
+    let after = &text[end + 1..];
+    if !after.first().is_none_or(u8::is_ascii_whitespace) {
+        return None;
+    }
+    // In UTF-16, since an escape may be a half of a character.
+    let mut units = Vec::new();
+    let mut characters = str::from_utf8(&text[..end]).ok()?.chars();
+    while let Some(character) = characters.next() {
+        let unit = match character {
+            '\\' => match characters.next()? {
+                'u' => {
+                    let (digits, rest) = characters.as_str().split_at_checked(4)?;
+                    characters = rest.chars();
+                    // The parser alone would also accept a sign.
+                    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)?
+                }
+                'b' => 0x08,
+                'f' => 0x0c,
+                'n' => 0x0a,
+                'r' => 0x0d,
+                't' => 0x09,
+                '"' => 0x22,
+                '/' => 0x2f,
+                '\\' => 0x5c,
+                _ => return None,
+            },
+            character => {
+                units.extend_from_slice(character.encode_utf16(&mut [0; 2]));
+                continue;
+            }
+        };
+        units.push(unit);
+    }
+    Some((String::from_utf16(&units).ok()?, after))
 }
 
 /// Returns a line about each command, for people.
@@ -424,7 +495,6 @@ fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 }
 
 fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
     if arguments.first().is_some_and(|word| !is_number(word)) {
         return match count_senders(view, &arguments) {
             Ok((counting, seconds)) => {
@@ -466,13 +536,16 @@ fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answ
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let is_number = |word: &Cow<'_, [u8]>| word.iter().all(u8::is_ascii_digit);
     let (what, number) = match &arguments[..] {
         [] => (&b"samples"[..], None),
         [number] if is_number(number) => (&b"samples"[..], Some(number)),
         [what, rest @ ..] => (&**what, rest.first()),
     };
     answer(out, most(number), |most, out| put_top(view, what, most, out))
+}
+
+fn is_number(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_digit)
 }
 
 /// Returns how many entries to show, or `None` if the word is no number.
@@ -531,6 +604,7 @@ fn version(_: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::SinkState;
 
     #[test]
     fn every_command_has_a_phrase_and_a_text() {
@@ -540,5 +614,48 @@ mod tests {
             assert!(text.lines().all(|line| line.len() <= 100), "{name}");
         }
         assert!(summaries().lines().all(|line| line.len() <= 100));
+    }
+
+    #[test]
+    fn the_help_of_sinks_explains_every_state() {
+        let sinks = COMMANDS.iter().find(|command| command.name == "sinks").unwrap();
+        for state in [
+            SinkState::Idle,
+            SinkState::Resolving,
+            SinkState::Connecting,
+            SinkState::Up,
+            SinkState::Stalled,
+            SinkState::BackingOff,
+            SinkState::Running,
+            SinkState::Killed,
+            SinkState::Closed,
+        ] {
+            assert!(sinks.text.contains(state.name()), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_words_are_read_as_json_and_others_stay() {
+        for (line, expected) in [
+            ("", &[][..]),
+            (" a  b\tc ", &["a", "b", "c"]),
+            (r#""c d" e"#, &["c d", "e"]),
+            (r#"a "c  d.*""#, &["a", "c  d.*"]),
+            (r#""a\"b\\" "c""#, &["a\"b\\", "c"]),
+            (r#""\u00e9\u0041 \ud83d\ude00""#, &["\u{e9}A \u{1f600}"]),
+            (r#""""#, &[""]),
+            // Words that are no JSON strings stay as they are.
+            (r#""a b"#, &["\"a", "b"]),
+            (r#"a"b c""#, &["a\"b", "c\""]),
+            (r#""a"b c"#, &["\"a\"b", "c"]),
+            (r#""\x" b"#, &[r#""\x""#, "b"]),
+            (r#""\ud83d" b"#, &[r#""\ud83d""#, "b"]),
+            (r#""\u00" b"#, &[r#""\u00""#, "b"]),
+            (r#""\u+041" b"#, &[r#""\u+041""#, "b"]),
+        ] {
+            let found = words(line.as_bytes());
+            let found: Vec<&str> = found.iter().map(|word| str::from_utf8(word).unwrap()).collect();
+            assert_eq!(found, expected, "{line}");
+        }
     }
 }

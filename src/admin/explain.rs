@@ -1,6 +1,6 @@
 //! `explain LINE`: what a line would do.
 
-use super::sinks::name_and_state;
+use super::info::name_and_state;
 use super::text::{put_escaped, write};
 use super::view::View;
 use crate::encode::repeated::Carriage;

@@ -1,12 +1,11 @@
-//! `info`: everything about the server, as `key:value` lines.
+//! `info`: everything about the server, as `key:value` lines. `sinks`: a line for each destination.
 
 use std::fmt::Write as _;
-use std::time::{Duration, UNIX_EPOCH};
 
-use super::text::{number, put_escaped};
+use super::text::{number, put_escaped, shown_seconds, write};
 use super::view::View;
 use crate::figures::{FigureSection, FigureValue, destinations, read};
-use crate::time::UnixTime;
+use crate::sink::Sink;
 
 /// The answer to `info`, or to `info` with the name of one section.
 #[derive(Default)]
@@ -61,7 +60,7 @@ impl InfoText {
              listeners:{}\n",
             std::process::id(),
             view.health.name(),
-            time(view.started.unix),
+            shown_seconds(view.started.unix),
             shown(&listeners),
         );
     }
@@ -86,7 +85,7 @@ impl InfoText {
             let _ = writeln!(lines, "{name}.state:{}", report.state);
             if let Some(since) = report.since {
                 let seconds = since.tick.until(view.now.tick).as_secs();
-                let _ = writeln!(lines, "{name}.since:{}", time(since.unix));
+                let _ = writeln!(lines, "{name}.since:{}", shown_seconds(since.unix));
                 let _ = writeln!(lines, "{name}.since_seconds:{seconds}");
             }
             let error = shown(report.last_error.as_deref().unwrap_or("none"));
@@ -145,7 +144,31 @@ fn shown(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn time(when: UnixTime) -> String {
-    let since = Duration::from_millis(when.as_millis());
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+/// Appends a line for each destination.
+pub(super) fn put_sinks(view: &View<'_>, out: &mut Vec<u8>) {
+    for (sink, report) in view.sinks.iter().zip(destinations(&view.sources())) {
+        let figures = sink.figures();
+        write(out, format_args!("{} state={}", sink.name(), figures.state));
+        let queued = figures.queue_bytes;
+        let spooled = figures.spool_bytes.unwrap_or(0);
+        let dropped = figures.dropped_lines;
+        write(
+            out,
+            format_args!(" queued_bytes={queued} spooled_bytes={spooled} dropped_lines={dropped}"),
+        );
+        if let Some(address) = report.address {
+            write(out, format_args!(" address={address}"));
+        }
+        write(out, format_args!(" queue_limit_bytes={}", figures.queue_limit));
+        if let Some(limit) = figures.spool_limit {
+            write(out, format_args!(" spool_limit_bytes={limit}"));
+        }
+        let error = figures.last_error.as_deref().unwrap_or("none");
+        write(out, format_args!(" last_error={error:?}\n"));
+    }
+}
+
+/// Returns the name of a destination, and whether it is down, so that points wait in its queue.
+pub(super) fn name_and_state(sink: &Sink) -> String {
+    format!("{}{}", sink.name(), if sink.state().is_down() { " (down, queued)" } else { "" })
 }

@@ -10,7 +10,6 @@
 //! A client that does not read delays only its own dump. Once its unread output exceeds
 //! `client::OUTPUT_HIGH`, its job pauses, and a dump of another client may begin.
 
-mod bad;
 mod client;
 mod clients;
 mod commands;
@@ -23,13 +22,11 @@ mod json;
 pub mod page;
 mod rules;
 mod senders;
-mod sinks;
 mod sorted;
 mod text;
 mod top;
 mod view;
 mod watch;
-mod words;
 
 pub use clients::AdminClients;
 pub use commands::summaries;

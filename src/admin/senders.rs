@@ -1,11 +1,10 @@
-//! `senders`: what each sender has sent, and what its clients report about themselves.
+//! `senders`: what each sender has sent, and what its clients report about themselves. `bad`: the
+//! last bad lines, with their senders.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::UNIX_EPOCH;
 
-use super::bad::since_1970;
-use super::text::{put_quoted, write};
+use super::text::{put_escaped, put_quoted, shown_millis, shown_seconds, write};
 use super::view::View;
 use crate::engine::Engine;
 use crate::engine::explain::dropping_rule;
@@ -50,13 +49,12 @@ fn put_sender(record: &SenderRecord, engine: &Engine, out: &mut Vec<u8>) {
     if let Some(reason) = record.commonest_reason {
         write(out, format_args!(" bad_reason=\"{reason}\""));
     }
-    let last_seen = humantime::format_rfc3339_seconds(UNIX_EPOCH + since_1970(record.last_seen));
     let SenderRecord { series_created, values_refused, .. } = record;
     write(out, format_args!(" series={series_created} refused={values_refused}"));
     if let Some(reason) = refusal_of(record, engine) {
         write(out, format_args!(" refused_reason={reason:?}"));
     }
-    write(out, format_args!(" last_seen={last_seen}"));
+    write(out, format_args!(" last_seen={}", shown_seconds(record.last_seen)));
     if let Some(reported) = record.reported {
         write(out, format_args!(" {reported}"));
     }
@@ -115,4 +113,27 @@ pub(super) fn put_largest(
         out.push(b'\n');
     }
     largest.len().saturating_sub(most)
+}
+
+/// Appends the last `most` bad lines, the oldest first.
+pub(super) fn put_bad_lines(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
+    for bad in view.engine.ledger().bad_lines().last(most) {
+        let time = shown_millis(bad.time);
+        write(out, format_args!("{time} {} {}: ", ShownSender(bad.sender), bad.reason));
+        put_escaped(&bad.line, out);
+        out.extend_from_slice(if bad.is_cut { b"...\n" } else { b"\n" });
+    }
+}
+
+/// A sender, with the user of a process.
+struct ShownSender(Sender);
+
+impl std::fmt::Display for ShownSender {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(out)?;
+        match self.0 {
+            Sender::UnixProcess { user, .. } => write!(out, " user={user}"),
+            _ => Ok(()),
+        }
+    }
 }

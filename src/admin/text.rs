@@ -1,8 +1,13 @@
-//! Writes text into answers. Text from clients is made safe for the terminal of an operator.
+//! Writes text, numbers and times into answers. Text from clients is made safe for the terminal of
+//! an operator.
 
 use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use humantime::Rfc3339Timestamp;
 
 use crate::encode::number::Number;
+use crate::time::UnixTime;
 
 pub(super) fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text); // a Vec takes every write
@@ -36,6 +41,20 @@ pub(super) fn number(value: f64) -> String {
     let mut text = Vec::new();
     Number::new().append(value, &mut text);
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Returns a time as it is shown, with milliseconds: `2026-11-28T16:16:16.123Z`.
+pub(super) fn shown_millis(time: UnixTime) -> Rfc3339Timestamp {
+    humantime::format_rfc3339_millis(system_time(time))
+}
+
+/// Returns a time as it is shown, in whole seconds: `2026-11-28T16:16:16Z`.
+pub(super) fn shown_seconds(time: UnixTime) -> Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(system_time(time))
+}
+
+fn system_time(time: UnixTime) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(time.as_millis())
 }
 
 /// Appends a text in quotes, escaped as [`put_escaped`] does. `"` and `\\` get a backslash.

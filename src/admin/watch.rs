@@ -24,7 +24,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use filter::{Sieve, SievedLine};
+use filter::{LinePreview, PreviewedLine};
 use queue::Watcher;
 use sampler::Sampler;
 use sender_counts::SenderCounts;
@@ -49,7 +49,7 @@ pub struct Watch {
     watchers: Vec<Rc<RefCell<Watcher>>>,
     /// The counts of `senders GLOB`, each until its client has the answer.
     counts: Vec<Rc<RefCell<SenderCounts>>>,
-    sieve: Option<Sieve>,
+    preview: Option<LinePreview>,
     names: Option<NameEncoders>,
     sampler: Sampler,
     /// Lines that were taken in, the first one first, with the clients that want them.
@@ -91,7 +91,7 @@ impl Watch {
 
     /// Forgets what depends on the configuration.
     pub fn reconfigure(&mut self) {
-        self.sieve = None;
+        self.preview = None;
         self.names = None;
     }
 
@@ -161,15 +161,15 @@ impl Watch {
         if self.counts.is_empty() && !self.watchers.iter().any(is_read) {
             return self.sample(sender, |watcher| watcher.filter.wants_sender(sender));
         }
-        let mut sieve = self.sieve.take().unwrap_or_else(|| Sieve::new(engine));
-        let line = sieve.read(piece);
+        let mut preview = self.preview.take().unwrap_or_else(|| LinePreview::new(engine));
+        let line = preview.read(piece);
         for counts in &self.counts {
             counts.borrow_mut().add(sender, &line, self.now.unix);
         }
         let watchers = self.sample(sender, |watcher| {
             watcher.filter.wants_sender(sender) && watcher.filter.may_want(&line)
         });
-        self.sieve = Some(sieve);
+        self.preview = Some(preview);
         watchers
     }
 
@@ -199,8 +199,8 @@ impl Watch {
 
     /// Takes in a line that is to be shown. The lines before it must have been taken in.
     fn take(&mut self, engine: &mut Engine, piece: &[u8], watchers: WatcherList) {
-        let sieve = self.sieve.get_or_insert_with(|| Sieve::new(engine));
-        let held = held(engine, &sieve.read(piece));
+        let preview = self.preview.get_or_insert_with(|| LinePreview::new(engine));
+        let held = held(engine, &preview.read(piece));
         let before = LineCounts::of(engine);
         engine.lines(piece);
         let counted = LineCounts::of(engine).since(&before);
@@ -237,7 +237,7 @@ impl Watch {
 type WatcherList = Vec<Rc<RefCell<Watcher>>>;
 
 /// Returns for each kind of a line's values whether there is a series of its name.
-fn held(engine: &Engine, line: &SievedLine<'_>) -> [bool; 4] {
+fn held(engine: &Engine, line: &PreviewedLine<'_>) -> [bool; 4] {
     let Some(name) = line.series else { return [false; 4] };
     let mut held = line.kinds();
     for kind in MetricKind::ALL {

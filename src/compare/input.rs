@@ -17,8 +17,11 @@ const CONNECTIONS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) enum CompareInput {
     File(LineFeed<File>),
-    /// The second field are the open connections. A server may close one and open another.
-    Port(TcpListener, Vec<LineFeed<TcpStream>>),
+    Port {
+        listener: TcpListener,
+        /// The open connections. A server may close one and open another.
+        connections: Vec<LineFeed<TcpStream>>,
+    },
 }
 
 /// A stream of bytes that is cut into lines.
@@ -27,6 +30,9 @@ pub(super) struct LineFeed<R> {
     from: R,
     /// The beginning of a line whose end was not read yet.
     begun: Vec<u8>,
+    /// The beginning of the line was dropped, because the line is too long. The rest of it must not
+    /// be taken for a line.
+    is_overlong: bool,
     has_ended: bool,
 }
 
@@ -37,7 +43,7 @@ impl CompareInput {
         if let Some(address) = port.ok().or_else(|| name.parse().ok()) {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
-            return Ok(Self::Port(listener, Vec::new()));
+            return Ok(Self::Port { listener, connections: Vec::new() });
         }
         Ok(Self::File(LineFeed::new(File::open(name)?)))
     }
@@ -55,7 +61,7 @@ impl CompareInput {
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::File(_) => None,
-            Self::Port(listener, _) => listener.local_addr().ok(),
+            Self::Port { listener, .. } => listener.local_addr().ok(),
         }
     }
 
@@ -63,8 +69,8 @@ impl CompareInput {
     pub(super) fn sockets(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Self::File(_) => Vec::new(),
-            Self::Port(listener, feeds) => {
-                let open = feeds.iter().map(|feed| feed.from.as_fd());
+            Self::Port { listener, connections } => {
+                let open = connections.iter().map(|feed| feed.from.as_fd());
                 std::iter::once(listener.as_fd()).chain(open).collect()
             }
         }
@@ -75,12 +81,12 @@ impl CompareInput {
         match self {
             Self::File(feed) if feed.has_ended => Ok(false),
             Self::File(feed) => feed.read(take),
-            Self::Port(listener, feeds) => {
+            Self::Port { listener, connections } => {
                 let mut has_lines = false;
                 match listener.accept() {
-                    Ok((stream, _)) if feeds.len() < CONNECTIONS_MAX => {
+                    Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
                         stream.set_nonblocking(true)?;
-                        feeds.push(LineFeed::new(stream));
+                        connections.push(LineFeed::new(stream));
                         has_lines = true;
                     }
                     Ok(_) => {} // the connection is closed
@@ -88,14 +94,14 @@ impl CompareInput {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),
                 }
-                for feed in feeds.iter_mut() {
+                for feed in connections.iter_mut() {
                     // A connection that breaks ends. The server opens another one.
                     has_lines |= feed.read(take).unwrap_or_else(|_| {
                         feed.has_ended = true;
                         true
                     });
                 }
-                feeds.retain(|feed| !feed.has_ended);
+                connections.retain(|feed| !feed.has_ended);
                 Ok(has_lines)
             }
         }
@@ -104,7 +110,7 @@ impl CompareInput {
 
 impl<R: Read> LineFeed<R> {
     fn new(from: R) -> Self {
-        Self { from, begun: Vec::new(), has_ended: false }
+        Self { from, begun: Vec::new(), is_overlong: false, has_ended: false }
     }
 
     /// Reads a piece, and passes the whole lines to `take`. Returns whether there was something to
@@ -117,7 +123,7 @@ impl<R: Read> LineFeed<R> {
         match read {
             Ok(0) => {
                 self.has_ended = true;
-                if !self.begun.is_empty() {
+                if !self.begun.is_empty() && !self.is_overlong {
                     take(&std::mem::take(&mut self.begun));
                 }
                 return Ok(true);
@@ -131,10 +137,12 @@ impl<R: Read> LineFeed<R> {
         let Some(end) = memchr::memrchr(b'\n', &self.begun) else {
             if self.begun.len() > LINE_MAX {
                 self.begun.clear();
+                self.is_overlong = true;
             }
             return Ok(true);
         };
-        self.begun[..end].split(|byte| *byte == b'\n').for_each(take);
+        let overlong = usize::from(std::mem::take(&mut self.is_overlong));
+        self.begun[..end].split(|byte| *byte == b'\n').skip(overlong).for_each(take);
         self.begun.drain(..=end);
         Ok(true)
     }
@@ -191,5 +199,22 @@ mod tests {
             .unwrap();
         }
         assert_eq!((lines, &last[..]), (100_001, &b"end"[..]));
+    }
+
+    #[test]
+    fn the_end_of_a_line_that_is_too_long_is_no_line() {
+        let long = "x".repeat(LINE_MAX + 2 * PIECE);
+        for (text, expected) in [
+            (format!("{long} a 1 10\nb 1 10\n"), &["b 1 10"][..]),
+            (format!("b 1 10\n{long} a 1 10"), &["b 1 10"]),
+        ] {
+            let mut feed = LineFeed::new(text.as_bytes());
+            let mut lines = Vec::new();
+            while !feed.has_ended {
+                feed.read(&mut |line| lines.push(String::from_utf8_lossy(line).into_owned()))
+                    .unwrap();
+            }
+            assert_eq!(lines, expected);
+        }
     }
 }

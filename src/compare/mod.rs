@@ -79,6 +79,7 @@ pub fn compare(
         });
     }
     let comparison = Comparison {
+        names,
         inputs,
         pairs: Pairs::new(i64::try_from(interval.as_secs()).unwrap_or(i64::MAX)),
         report: CompareReport::default(),
@@ -89,7 +90,9 @@ pub fn compare(
 }
 
 /// A comparison that is under way.
-struct Comparison {
+struct Comparison<'a> {
+    /// The names of the inputs, for messages.
+    names: [&'a str; 2],
     /// The old one first.
     inputs: [CompareInput; 2],
     pairs: Pairs,
@@ -100,7 +103,7 @@ struct Comparison {
     skipped: u64,
 }
 
-impl Comparison {
+impl Comparison<'_> {
     fn run(
         mut self,
         is_stopped: &AtomicBool,
@@ -139,13 +142,13 @@ impl Comparison {
             if self.inputs[at].is_file() && is_ahead {
                 continue;
             }
-            let Self { inputs, pairs, skipped, .. } = self;
+            let Self { names, inputs, pairs, skipped, .. } = self;
             let mut take = |line: &[u8]| match GraphiteLine::read(line) {
                 Some(GraphiteLine { name, value, stamp }) => pairs.add(side, name, value, stamp),
                 None => *skipped += 1,
             };
             let read = inputs[at].read(&mut take);
-            has_lines |= read.map_err(CompareError::Wait)?;
+            has_lines |= read.map_err(|error| CompareError::Input(names[at].into(), error))?;
         }
         if !has_lines {
             self.wait()?;

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 
 use crate::few::sort_few;
+
 /// The most points that wait to be compared. Each takes about 100 bytes. When there are more, the
 /// oldest flush is compared early.
 const PENDING_MAX: usize = 2_000_000;
@@ -29,7 +30,8 @@ pub(super) enum CompareSide {
 /// Why two points probably differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum DifferenceReason {
-    /// Only one stream has the point, and it says nothing new: 0, or the value of the flush before.
+    /// Only one stream has the point, and it brings nothing new: 0, or the value of the flush
+    /// before.
     Idle,
     /// The numbers are equal but for their last digits.
     Rounding,
@@ -173,7 +175,7 @@ impl Pairs {
         })
     }
 
-    /// Notes that no more points come. `is_whole` says that the last flush of each stream is whole.
+    /// Notes that no more points come. If `is_whole`, the last flush of each stream is whole.
     /// Otherwise it is left out.
     pub(super) fn end(&mut self, is_whole: bool) {
         self.has_ended = true;

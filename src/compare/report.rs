@@ -20,27 +20,6 @@ pub(super) struct CompareReport {
     printed: u64,
 }
 
-impl DifferenceReason {
-    /// Returns the reason, and what to do.
-    fn text(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Idle => (
-                "idle series, which one server sends and the other does not",
-                "see delete_idle, delete_gauges and expire",
-            ),
-            Self::Rounding => ("rounding", "the numbers are equal but for their last digits"),
-            Self::TagOrder => ("order of tags", "Graphite takes both for one series"),
-            Self::Moved => (
-                "moved to the flush before or after",
-                "the two flushes end at different moments; see docs/migrating.md",
-            ),
-            Self::OnlyOld => ("only in OLD", "see the prefixes in [namespace], and the rules"),
-            Self::OnlyNew => ("only in NEW", "see the prefixes in [namespace], and the rules"),
-            Self::Value => ("another value", "try the lines with --ask explain"),
-        }
-    }
-}
-
 impl CompareReport {
     /// Takes a difference. Returns the line that reports it, if it is one of the first.
     pub(super) fn add(&mut self, difference: PointDifference) -> Option<String> {
@@ -65,7 +44,7 @@ impl CompareReport {
     pub(super) fn summary(&self, counts: &ComparedCounts, skipped: u64) -> String {
         let mut text = String::new();
         for (reason, count) in &self.reasons {
-            let (what, hint) = reason.text();
+            let Explained { what, hint } = explained(*reason);
             text += &format!("{:>12}  {what}: {hint}\n", thousands(*count));
         }
         if !self.worst.is_empty() {
@@ -100,14 +79,45 @@ fn row(difference: &PointDifference) -> String {
     let cut = &name[..name.len().min(NAME_MAX)];
     let dots = if cut.len() < name.len() { "..." } else { "" };
     let value = |value: &Option<f64>| value.map_or("-".into(), |value| value.to_string());
-    let (reason, _) = reason.text();
+    let Explained { what, .. } = explained(*reason);
     let old = value(old);
     let new = value(new);
-    format!("{}{dots} {stamp} old={old} new={new} {reason}", cut.escape_ascii())
+    format!("{}{dots} {stamp} old={old} new={new} {what}", cut.escape_ascii())
 }
 
-/// Returns how bad a difference is: the share by which the values differ. A missing point is as bad
-/// as the double of a value.
+/// A reason as the report shows it, and what to do.
+struct Explained {
+    what: &'static str,
+    hint: &'static str,
+}
+
+fn explained(reason: DifferenceReason) -> Explained {
+    let (what, hint) = match reason {
+        DifferenceReason::Idle => (
+            "idle series, which one server sends and the other does not",
+            "see delete_idle, delete_gauges and expire",
+        ),
+        DifferenceReason::Rounding => {
+            ("rounding", "the numbers are equal but for their last digits")
+        }
+        DifferenceReason::TagOrder => ("order of tags", "Graphite takes both for one series"),
+        DifferenceReason::Moved => (
+            "moved to the flush before or after",
+            "the two flushes end at different moments; see docs/migrating.md",
+        ),
+        DifferenceReason::OnlyOld => {
+            ("only in OLD", "see the prefixes in [namespace], and the rules")
+        }
+        DifferenceReason::OnlyNew => {
+            ("only in NEW", "see the prefixes in [namespace], and the rules")
+        }
+        DifferenceReason::Value => ("another value", "try the lines with --ask explain"),
+    };
+    Explained { what, hint }
+}
+
+/// Returns how bad a difference is: the share by which the values differ. A missing point differs
+/// by all of its value, unless its series is idle.
 fn size(difference: &PointDifference) -> OrderedShare {
     let share = match (difference.old, difference.new) {
         (Some(old), Some(new)) => (old - new).abs() / old.abs().max(new.abs()).max(1e-300),

@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::destination::Remote;
 use super::model::Bind;
-use super::value::ValueKind;
+use super::value::{ValueKind, digits};
 
 /// Where to listen: `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. With port 0 the
 /// kernel chooses a free port. Host names are refused, so that binding never waits for a look-up.
@@ -83,9 +83,8 @@ impl Address {
     }
 }
 
-/// Parses a port. Digits only: `parse` alone would also accept a leading `+`.
 fn port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+    digits(text).and_then(|port| u16::try_from(port).ok())
 }
 
 /// Whether a text is an IPv4 address or may be a host name. `10.1` and `2003` are neither:

@@ -1,14 +1,13 @@
-//! [`recognised`]: finds out that a file is the configuration of another program. One message then
-//! replaces a hundred mistakes. Pure.
+//! Finds out that a file is the configuration of another program. One message then replaces a
+//! hundred mistakes. Pure.
 //!
-//! `parse` calls it only if the file has mistakes. So a valid `statsd.conf` is never taken for the
-//! file of another program.
+//! `parse` asks for it only if the file has mistakes. So a valid `statsd.conf` is never taken for
+//! the file of another program.
 
 use std::path::Path;
 
-use super::ini::Flaw;
+use super::ini::{Flaw, SettingPlace};
 use super::sections::{COPIED, RULE, SECTIONS};
-use super::setting_place::SettingPlace;
 
 /// A server whose configurations are recognised, and whether they can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +60,7 @@ const fn other(name: &'static str) -> Program {
 /// The caller knows that the text is not meant for this server. So a section that this server has,
 /// too, shows nothing. A line that any program may have counts only if no other line is clearer.
 pub(crate) fn foreign_server(text: &str) -> Option<ForeignServer> {
-    let found = object(text).map(|(_, program)| program).or_else(|| {
+    let found = find_object(text).map(|(_, program)| program).or_else(|| {
         let mut found = contents(text).filter_map(|(_, line)| program_of(line));
         let is_clear = |program: &Program| !matches!(program.server, ForeignServer::Other(_));
         found.clone().find(is_clear).or_else(|| found.next())
@@ -71,10 +70,10 @@ pub(crate) fn foreign_server(text: &str) -> Option<ForeignServer> {
 
 /// Returns the one mistake of a file that is written for another program. Returns `None` if the
 /// text may be meant for this server.
-pub(super) fn recognised(file: &Path, text: &[u8]) -> Option<Flaw> {
+pub(super) fn flaw_of_foreign_file(file: &Path, text: &[u8]) -> Option<Flaw> {
     let text = String::from_utf8_lossy(text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let (line, Program { name, server }) = object(text).or_else(|| lines(text))?;
+    let (line, Program { name, server }) = find_object(text).or_else(|| find_lines(text))?;
     let next = match server {
         ForeignServer::Other(_) => "`statsd --print-config=example` prints a statsd.conf".into(),
         _ => format!("`statsd --import {}` prints a statsd.conf made from it", file.display()),
@@ -87,7 +86,7 @@ pub(super) fn recognised(file: &Path, text: &[u8]) -> Option<Flaw> {
 }
 
 /// Recognises a file that is an object of JavaScript or JSON. Returns the line of its brace.
-fn object(text: &str) -> Option<(usize, Program)> {
+fn find_object(text: &str) -> Option<(usize, Program)> {
     let rest = without_comments(text);
     let assigned = rest.strip_prefix("module.exports").unwrap_or(rest);
     let assigned = assigned.trim_start().strip_prefix('=').unwrap_or(assigned);
@@ -138,7 +137,7 @@ fn without_comments(text: &str) -> &str {
 }
 
 /// Recognises a file by its lines. Returns the first line that shows it.
-fn lines(text: &str) -> Option<(usize, Program)> {
+fn find_lines(text: &str) -> Option<(usize, Program)> {
     let of_line = |(number, line)| program_of(line).map(|program| (number, program));
     // Files of several programs begin with the line `---`.
     let (number, program) = contents(text).filter(|(_, line)| *line != "---").find_map(of_line)?;

@@ -1,5 +1,8 @@
 //! Splits the text of a configuration file into sections and entries. Pure.
 //!
+//! [`Given`] holds the keys that are set, each with its [`SettingPlace`]. A
+//! [`Config`](super::Config) does not show whether a value was given or is the default.
+//!
 //! ```text
 //! # a comment, at the start of a line      ; so is this
 //! [section]                                # or after white space
@@ -15,7 +18,6 @@ use std::fmt;
 use ahash::AHashMap;
 
 use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
-use super::setting_place::SettingPlace;
 
 /// The sections of a file, and the lines that could not be read.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,65 @@ pub(super) struct KeyValue {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) place: SettingPlace,
+}
+
+/// Where a section, a key or a flaw is. Places sort in the order in which they take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettingPlace {
+    /// A line of the file. The first line is 1.
+    Line(usize),
+    /// The index of an entry of [`Overrides`](super::Overrides).
+    Override(usize),
+}
+
+impl SettingPlace {
+    /// The place of what the file does not set, for mistakes of the file as a whole.
+    pub(super) const START: Self = Self::Line(1);
+
+    /// Returns the number of the line. Returns 0 for a setting from outside of the file.
+    pub fn line(self) -> usize {
+        match self {
+            Self::Line(line) => line,
+            Self::Override(_) => 0,
+        }
+    }
+}
+
+/// The sections and keys of a file, of the environment and of the options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    sections: Vec<IniSection>,
+}
+
+impl Given {
+    pub(super) fn new(sections: Vec<IniSection>) -> Self {
+        Self { sections }
+    }
+
+    pub(super) fn sections(&self) -> &[IniSection] {
+        &self.sections
+    }
+
+    pub(super) fn section(&self, header: &str) -> Option<&IniSection> {
+        self.sections.iter().find(|section| section.name == header)
+    }
+
+    /// Returns a key of the section with this header. Returns `None` if it is not set.
+    pub(super) fn entry(&self, header: &str, key: &str) -> Option<&KeyValue> {
+        self.section(header)?.entry(key)
+    }
+
+    /// Whether a key is set, and not to an empty text.
+    pub(super) fn has_value(&self, header: &str, key: &str) -> bool {
+        self.entry(header, key).is_some_and(|entry| !entry.value.is_empty())
+    }
+
+    /// Returns the place of a key. Returns that of its section if the key is not set, and `None` if
+    /// there is no such section.
+    pub fn place(&self, header: &str, key: &str) -> Option<SettingPlace> {
+        let section = self.section(header)?;
+        Some(section.entry(key).map_or(section.place, |entry| entry.place))
+    }
 }
 
 /// What is wrong with a line or a setting. With the name of its file it becomes a [`Mistake`].

@@ -14,9 +14,9 @@ use super::destination::{
     ApiVersion, BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
 };
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
-use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX};
+use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX, TAGS_MAX};
 use super::model::{Config, MetricsShown};
-use super::tag_rules::ConstantTagText;
+use super::rule_values::ConstantTagText;
 use super::value::{
     AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, ValueKind, WholePercent, Word, YES_NO,
@@ -157,9 +157,6 @@ const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
 const HOSTS: AtMost<List<HostPattern>> = AtMost(HOSTS_MAX, List(HostPattern));
 const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
 const AFFIX: NamePart = NamePart(0..=128);
-
-/// The tags that a name space adds.
-const TAGS_MAX: usize = 32;
 
 const LEVELS: Word<LevelFilter> = Word(&[
     ("error", LevelFilter::Error),

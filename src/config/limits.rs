@@ -34,6 +34,8 @@ pub(super) const ADDRESSES_MAX: usize = 64;
 pub(super) const NETWORKS_MAX: usize = 500;
 /// Names of `hosts`. Each HTTP request is compared with all of them in turn.
 pub(super) const HOSTS_MAX: usize = 100;
+/// Tags of one name space. Each point gets all of them.
+pub(super) const TAGS_MAX: usize = 32;
 /// Patterns of one rule. Each new name is compared with all of them in turn.
 pub(super) const PATTERNS_MAX: usize = 100;
 

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::destination::DestinationKind;
-use super::given::Given;
-use super::ini::Mistake;
+use super::ini::{Given, Mistake};
 use super::limits::FILE_MAX;
 use super::memory;
 use super::model::Config;
@@ -24,9 +23,9 @@ use super::parse::{parse_with_places, sets_a_key};
 use crate::files;
 use crate::memory_limit::MemoryLimit;
 
-/// Reads the file that [`find`] finds, for a start, and sets `overrides` over it. Without a file,
+/// Reads the file that `find` finds, for a start, and sets `overrides` over it. Without a file,
 /// they are set over the defaults.
-pub fn load(explicit: Option<&Path>, overrides: Overrides) -> Result<(Config, Origin), Failure> {
+pub fn load(explicit: Option<&Path>, overrides: Overrides) -> Result<(Config, Origin), LoadError> {
     let (file, text) = match find(explicit)? {
         Some((path, text)) => (Some(ConfigFile { path, ended: text.ends_with(b"\n") }), text),
         None => (None, Vec::new()),
@@ -39,13 +38,13 @@ fn read_config(
     file: Option<ConfigFile>,
     text: &[u8],
     overrides: Overrides,
-) -> Result<(Config, Origin), Failure> {
+) -> Result<(Config, Origin), LoadError> {
     let path = file.as_ref().map_or_else(|| Path::new("the defaults"), |file| &file.path);
     let (mut config, given) = parse_with_places(path, text, &overrides)?;
     let derived = memory::derive(&mut config, &given, MemoryLimit::of_process());
     let secrets = read_secrets(&mut config);
     let origin = Origin { file, overrides, given };
-    let unreadable = |Unread { section, key, reason }| {
+    let unreadable = |UnreadableSecret { section, key, reason }| {
         let place = origin.place(&section, key);
         Mistake { place, what: format!("[{section}] {key}: {reason}") }
     };
@@ -58,14 +57,14 @@ fn read_config(
 }
 
 /// A secret that could not be read from its file.
-struct Unread {
+struct UnreadableSecret {
     section: String,
     key: &'static str,
     reason: String,
 }
 
 /// Reads the files that contain passwords and tokens.
-fn read_secrets(config: &mut Config) -> Result<(), Unread> {
+fn read_secrets(config: &mut Config) -> Result<(), UnreadableSecret> {
     for destination in &mut config.destinations {
         let DestinationKind::Influxdb(influxdb) = &mut destination.kind else { continue };
         let secrets =
@@ -74,7 +73,7 @@ fn read_secrets(config: &mut Config) -> Result<(), Unread> {
             let Some(path) = &secret.file else { continue };
             secret.read = read_secret(path).map_err(|reason| {
                 let reason = format!("cannot read {}: {reason}", path.display());
-                Unread { section: destination.name.clone(), key, reason }
+                UnreadableSecret { section: destination.name.clone(), key, reason }
             })?;
         }
     }
@@ -96,7 +95,7 @@ fn read_secret(path: &Path) -> io::Result<String> {
 }
 
 /// Reads the file again from which the current configuration was read. If the server was started
-/// without a file, it looks for one in [`PLACES`].
+/// without a file, it looks for one in `DEFAULT_PATHS`.
 ///
 /// An editor or a tool may be writing the file at this moment. So a file that sets no key is
 /// refused. A file without a newline at its end is refused if the file before had one. A missing
@@ -104,13 +103,13 @@ fn read_secret(path: &Path) -> io::Result<String> {
 /// other addresses.
 ///
 /// The environment and the options of the process are as they were at its start.
-pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
+pub fn reload(in_force: &Origin) -> Result<(Config, Origin), LoadError> {
     let (path, text) = match &in_force.file {
         Some(file) => (file.path.clone(), read_file(&file.path)?),
-        None => find_in(&PLACES.map(Path::new), read_file)?.ok_or(Failure::NoFile)?,
+        None => find_in(&DEFAULT_PATHS.map(Path::new), read_file)?.ok_or(LoadError::NoFile)?,
     };
     let ended = text.ends_with(b"\n");
-    let refuse = |reason| Err(Failure::Unfinished { path: path.clone(), reason });
+    let refuse = |reason| Err(LoadError::Unfinished { path: path.clone(), reason });
     if !sets_a_key(&text) {
         return refuse("it sets no key, and only a start takes an empty file for the defaults");
     }
@@ -123,7 +122,7 @@ pub fn reload(in_force: &Origin) -> Result<(Config, Origin), Failure> {
 /// Where a configuration came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// `None` if no file was named, and none of [`PLACES`] exists.
+    /// `None` if no file was named, and none of [`DEFAULT_PATHS`] exists.
     file: Option<ConfigFile>,
     overrides: Overrides,
     /// The keys that the file and the overrides set.
@@ -139,7 +138,7 @@ struct ConfigFile {
 }
 
 /// Where the server searches for the file if none is named. The first one that exists is read.
-pub const PLACES: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
+const DEFAULT_PATHS: [&str; 2] = ["./statsd.conf", "/etc/statsd.conf"];
 
 const LARGEST_FILE: u64 = FILE_MAX as u64;
 
@@ -149,10 +148,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Returns the path of the file and its text, or `None` if there is no file. If a file exists but
 /// cannot be read, that is an error, and the next place is not tried: the server would run with
 /// another configuration than the operator expects.
-pub fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
+fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
     match explicit {
         Some(path) => read(path).map(|text| Some((path.into(), text))),
-        None => find_in(&PLACES.map(Path::new), read),
+        None => find_in(&DEFAULT_PATHS.map(Path::new), read),
     }
 }
 
@@ -227,7 +226,7 @@ fn too_large() -> io::Error {
 
 /// Why there is no configuration.
 #[derive(Debug)]
-pub enum Failure {
+pub enum LoadError {
     Unreadable(Unreadable),
     /// At least one, in the order of their lines.
     Mistakes(Vec<Mistake>),
@@ -247,7 +246,7 @@ pub struct Unreadable {
     pub reason: io::Error,
 }
 
-impl Failure {
+impl LoadError {
     /// Returns the exit code: 1 if the file is missing or cannot be read, 2 if its text is wrong.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -295,19 +294,19 @@ impl Origin {
     }
 }
 
-impl From<Unreadable> for Failure {
+impl From<Unreadable> for LoadError {
     fn from(unreadable: Unreadable) -> Self {
         Self::Unreadable(unreadable)
     }
 }
 
-impl From<Vec<Mistake>> for Failure {
+impl From<Vec<Mistake>> for LoadError {
     fn from(mistakes: Vec<Mistake>) -> Self {
         Self::Mistakes(mistakes)
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for LoadError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(unreadable) => unreadable.fmt(out),
@@ -323,7 +322,7 @@ impl fmt::Display for Failure {
             Self::NoFile => write!(
                 out,
                 "no configuration file was found at the start, and there is still none: no {}",
-                PLACES.join(", no ")
+                DEFAULT_PATHS.join(", no ")
             ),
         }
     }
@@ -345,7 +344,7 @@ impl fmt::Display for Origin {
         match &self.file {
             Some(file) => file.path.display().fmt(out),
             None if self.overrides.is_empty() => {
-                write!(out, "the defaults, because {} do not exist", PLACES.join(" and "))
+                write!(out, "the defaults, because {} do not exist", DEFAULT_PATHS.join(" and "))
             }
             None => out.write_str("the environment and the options, without a file"),
         }

@@ -8,7 +8,7 @@
 //! ```
 
 use super::destination::Destination;
-use super::given::Given;
+use super::ini::Given;
 use super::key::Key;
 use super::keys::KEYS;
 use super::model::Config;

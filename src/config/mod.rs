@@ -4,10 +4,10 @@
 //! load ──bytes──▶ ini ──sections──▶ parse ──key, text──▶ value, address ──▶ model ──▶ render
 //! ```
 //! `load` finds the file and reads it. All other files are pure. `keys` is the one table of all
-//! keys, and `manual` explains each of them. `memory` derives the limits that the file leaves empty
-//! from one number. `lint` warns about values that are legal and probably
-//! wrong. `change` finds what a reload changes, and what it can apply. A new key needs a row in
-//! `keys`, a field in `model` and a text in `manual`. A new duration also needs a row in
+//! keys, `defaults` makes a configuration of it, and `manual` explains each key. `memory` derives
+//! the limits that the file leaves empty from one number. `lint` warns about values that are legal
+//! and probably wrong. `change` finds what a reload changes, and what it can apply. A new key needs
+//! a row in `keys`, a field in `model` and a text in `manual`. A new duration also needs a row in
 //! `lint/times`.
 
 mod load;
@@ -16,7 +16,6 @@ mod render;
 mod change;
 mod model;
 mod destination;
-mod given;
 mod lint;
 
 mod address;
@@ -31,10 +30,9 @@ mod memory;
 mod manual;
 mod overrides;
 mod paths;
-mod setting_place;
 mod rules;
+mod rule_values;
 mod sections;
-mod tag_rules;
 mod value;
 
 pub use change::{applicable, difference};
@@ -45,15 +43,13 @@ pub use destination::{
     Takes,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
-pub use given::Given;
-pub use ini::Mistake;
+pub use ini::{Given, Mistake, SettingPlace};
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
-pub use load::{Failure, Origin, PLACES, Unreadable, find, load, reload};
+pub use load::{LoadError, Origin, Unreadable, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use overrides::{OverrideError, Overrides};
 pub use parse::{parse, parse_with_places};
 pub(crate) use render::line_of;
 pub use render::{example, render, render_masked, render_with_places};
-pub use setting_place::SettingPlace;

@@ -10,12 +10,13 @@
 //! An option replaces a variable, and a variable replaces the file. A value is everything after the
 //! `=`: no quotes and no comment are removed from it.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::Path;
 
-use super::ini::{IniSection, KeyValue};
+use super::ini::{IniSection, KeyValue, SettingPlace};
 use super::sections::SECTIONS;
-use super::setting_place::SettingPlace;
 use crate::few::sort_few;
 
 /// Settings from the environment and the command line, in the order in which they take effect.
@@ -38,7 +39,28 @@ struct Override {
 }
 
 /// Why a variable or an option cannot be used.
-pub type OverrideError = String;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverrideError {
+    /// No file could have the value of this variable or option.
+    Value { source: String },
+    /// The option has no section, no key or no `=`.
+    Form { option: String },
+}
+
+impl Error for OverrideError {}
+
+impl fmt::Display for OverrideError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value { source } => {
+                write!(out, "{source}: expected a value in UTF-8 without control characters")
+            }
+            Self::Form { option } => {
+                write!(out, "-o {}: expected -o SECTION.KEY=VALUE", option.escape_debug())
+            }
+        }
+    }
+}
 
 /// Every variable of ours begins with this word.
 const PREFIX: &str = "STATSD_";
@@ -65,8 +87,8 @@ impl Overrides {
                     first.filter(|folder| folder.starts_with('/')).map(Into::into);
             } else if let Some((section, key)) = section_and_key(name) {
                 let value = value.into_string().ok().and_then(one_line);
-                let value = value.ok_or_else(|| format!("{name}: {EXPECTED_VALUE}"))?;
-                let source = name.into();
+                let source = name.to_owned();
+                let value = value.ok_or_else(|| OverrideError::Value { source: source.clone() })?;
                 overrides.list.push(Override { section: section.into(), key, value, source });
             }
         }
@@ -151,13 +173,11 @@ fn option_value(option: &str) -> Result<Override, OverrideError> {
     let (section, key) = name
         .rsplit_once('.')
         .filter(|(section, key)| option.contains('=') && !section.is_empty() && !key.is_empty())
-        .ok_or_else(|| format!("-o {}: expected -o SECTION.KEY=VALUE", option.escape_debug()))?;
+        .ok_or_else(|| OverrideError::Form { option: option.into() })?;
     let source = format!("-o {}", name.escape_debug());
-    let value = one_line(value.into()).ok_or_else(|| format!("{source}: {EXPECTED_VALUE}"))?;
+    let Some(value) = one_line(value.into()) else { return Err(OverrideError::Value { source }) };
     Ok(Override { section: section.into(), key: key.into(), value, source })
 }
-
-const EXPECTED_VALUE: &str = "expected a value in UTF-8 without control characters";
 
 /// Returns a value without white space at its ends. Returns `None` if a file could not have it.
 fn one_line(value: String) -> Option<String> {
@@ -232,11 +252,12 @@ mod tests {
             assert_eq!(given(&[], &[option]), [expected]);
         }
         for option in ["carbon.address", "address=a", ".address=a", "carbon.=a", "=", ""] {
-            let error = overrides(&[], &[option]).unwrap_err();
+            let error = overrides(&[], &[option]).unwrap_err().to_string();
             assert!(error.ends_with("expected -o SECTION.KEY=VALUE"), "{error}");
         }
         for value in ["a\nb", "\0"] {
             let error = overrides(&[("STATSD_CARBON_ADDRESS", value)], &[]).unwrap_err();
+            let error = error.to_string();
             assert!(error.starts_with("STATSD_CARBON_ADDRESS: expected a value"), "{error}");
             overrides(&[], &[&format!("carbon.address={value}")]).unwrap_err();
         }

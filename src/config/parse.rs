@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
-use super::foreign::recognised;
-use super::given::Given;
+use super::foreign::flaw_of_foreign_file;
 use super::hints::{unknown_key, unknown_section};
-use super::ini::{self, Flaw, IniSection, KeyValue, Mistake};
+use super::ini::{self, Flaw, Given, IniSection, KeyValue, Mistake, SettingPlace};
 use super::keys::keys_of;
 use super::limits::{
     ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
@@ -19,10 +18,9 @@ use super::limits::{
 };
 use super::model::Config;
 use super::overrides::Overrides;
-use super::sections::{BY_STYLE, COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
-use super::setting_place::SettingPlace;
+use super::sections::{COPIED, NAMESPACE, RULE, SECTIONS, add, indices, switch};
 use super::value::{Span, ValueKind as _};
-use super::{paths, rules};
+use super::{defaults, paths, rules};
 use crate::few::sort_few;
 use crate::nearest::nearest;
 use crate::policy::RULES_MAX;
@@ -43,52 +41,28 @@ pub fn parse_with_places(
 ) -> Result<(Config, Given), Vec<Mistake>> {
     let ini::Document { mut sections, flaws } = ini::read(text);
     overrides.apply(&mut sections);
-    let defaults = with_all_sections();
+    let defaults = defaults::with_all_sections();
     let config = defaults.clone();
     let mut reader = FileReader {
         config,
         defaults,
         flaws,
-        further: 0,
+        named_destinations: 0,
         last_rule: SettingPlace::START,
-        last: SettingPlace::START,
+        last_section: SettingPlace::START,
     };
     for section in &sections {
         reader.section(section);
     }
-    reader.default_by_style(&sections);
+    reader.follow_style(&sections);
     reader.check_namespaces(&sections);
     reader.check_figures();
     let config = reader.finish(&sections).map_err(|flaws| {
-        let flaws = recognised(file, text).map_or(flaws, |flaw| vec![flaw]);
+        let flaws = flaw_of_foreign_file(file, text).map_or(flaws, |flaw| vec![flaw]);
         let named = |Flaw { place, what }| Mistake { place: overrides.show(file, place), what };
         flaws.into_iter().map(named).collect::<Vec<_>>()
     })?;
     Ok((config, Given::new(sections)))
-}
-
-/// The configuration of an empty file: the defaults in the table of keys.
-impl Default for Config {
-    fn default() -> Self {
-        let mut config = with_all_sections();
-        config.remove_inactive_destinations();
-        config.bounds.keeps_totals = config.shows_totals();
-        config
-    }
-}
-
-/// Returns the defaults with a section of every kind, also those of destinations that are off.
-pub(super) fn with_all_sections() -> Config {
-    let mut config = Config::blank();
-    for section in SECTIONS {
-        for (_, at) in indices(section, &config) {
-            for key in keys_of(section) {
-                let set = key.set(&mut config, at, key.default_in(section));
-                assert_eq!(set, Ok(()), "[{section}] {}: its default is no value of it", key.name);
-            }
-        }
-    }
-    config
 }
 
 /// Whether the text of a file sets a key or has a mistake. A text with neither is empty, or an
@@ -106,12 +80,12 @@ struct FileReader {
     defaults: Config,
     flaws: Vec<Flaw>,
     /// The number of `[KIND.NAME]` sections of destinations so far.
-    further: usize,
+    named_destinations: usize,
     /// The place of the last rule. Mistakes of all rules together are reported there.
     last_rule: SettingPlace,
     /// The place of the last other section. Mistakes of all destinations together are reported
     /// there.
-    last: SettingPlace,
+    last_section: SettingPlace,
 }
 
 impl FileReader {
@@ -127,7 +101,7 @@ impl FileReader {
         if kind == RULE {
             return self.rule(section);
         }
-        self.last = section.place;
+        self.last_section = section.place;
         let at = match self.index(kind, &section.name) {
             Ok(at) => at,
             Err(what) => return self.flaw(section.place, format!("[{}]: {what}", section.name)),
@@ -169,10 +143,10 @@ impl FileReader {
             if self.config.namespaces.len() > NAMESPACES_MAX {
                 return Err(format!("expected at most {NAMESPACES_MAX} name spaces"));
             }
-        } else if self.further == DESTINATIONS_MAX {
+        } else if self.named_destinations == DESTINATIONS_MAX {
             return Err(format!("expected at most {DESTINATIONS_MAX} further destinations"));
         } else {
-            self.further += 1;
+            self.named_destinations += 1;
         }
         let added = add(kind, name, &mut self.config, &self.defaults);
         Ok(added.expect("the configuration has a section of each kind until the end"))
@@ -236,20 +210,12 @@ impl FileReader {
         }
     }
 
-    /// Sets the keys that the file does not give to the default of the style, if the style has its
-    /// own. Only the end of the file shows which style a section has and which keys it gives.
-    fn default_by_style(&mut self, sections: &[IniSection]) {
-        for (style, kind, name, default) in BY_STYLE {
-            for (header, at) in indices(kind, &self.config) {
-                let mut of_header = sections.iter().filter(|section| section.name == header);
-                let is_open = of_header.all(|section| section.entry(name).is_none());
-                if self.config.namespaces[at].style == style && is_open {
-                    let key = keys_of(kind).find(|key| key.name == name);
-                    let set = key.map(|key| key.set(&mut self.config, at, default));
-                    assert_eq!(set, Some(Ok(())), "the table's defaults are values of its keys");
-                }
-            }
-        }
+    /// Sets the keys that the file does not give and whose defaults depend on the style.
+    fn follow_style(&mut self, sections: &[IniSection]) {
+        defaults::follow_style(&mut self.config, |header, key| {
+            let mut of_header = sections.iter().filter(|section| section.name == header);
+            of_header.any(|section| section.entry(key).is_some())
+        });
     }
 
     /// Checks that each `namespace` key names a section that exists. The section may come later in
@@ -303,7 +269,10 @@ impl FileReader {
         if all.len() > ENCODINGS_MAX {
             let found = all.len();
             let what = "different combinations of format, namespace and own_figures";
-            self.flaw(self.last, format!("expected at most {ENCODINGS_MAX} {what}, not {found}"));
+            self.flaw(
+                self.last_section,
+                format!("expected at most {ENCODINGS_MAX} {what}, not {found}"),
+            );
         }
     }
 
@@ -343,7 +312,7 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
     }
     let (kind, name) = section.split_once('.').unwrap_or((section, ""));
     match COPIED.into_iter().chain([RULE]).find(|named| *named == kind) {
-        Some(named) if is_nickname(name) => Ok(named),
+        Some(named) if is_section_name(name) => Ok(named),
         Some(RULE) if name.is_empty() => {
             Err(format!("[{}]: expected [rule.NAME]", section.escape_debug()))
         }
@@ -360,9 +329,8 @@ fn kind_of(section: &str) -> Result<&'static str, String> {
 }
 
 /// Whether this can be the NAME in `[SECTION.NAME]`. A NAME becomes the name of a folder of the
-/// spool, so
-/// it must not contain a slash.
-fn is_nickname(name: &str) -> bool {
+/// spool, so it must not contain a slash.
+fn is_section_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }

@@ -6,9 +6,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::ini::{Flaw, IniSection};
+use super::ini::{Flaw, IniSection, SettingPlace};
 use super::model::Config;
-use super::setting_place::SettingPlace;
 use crate::few::sort_few;
 use crate::stdio::OUTPUT_NAMES;
 

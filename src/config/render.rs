@@ -3,10 +3,10 @@
 
 use super::destination::DestinationKind;
 use super::ini::{quoted, takes_rest_of_line};
-use super::key::Applies;
+use super::key::{Applies, Key};
 use super::keys::keys_of;
 use super::load::Origin;
-use super::manual::{CHAPTERS, PREFACE};
+use super::manual::{CHAPTERS, ExampleLine, PREFACE};
 use super::model::Config;
 use super::rules;
 use super::sections::{RULE, SECTIONS, indices, switch};
@@ -103,7 +103,9 @@ pub fn example() -> String {
     for chapter in CHAPTERS {
         let section = chapter.section;
         text += &if section == RULE {
-            chapter.render("#[rule.latency]", &|name| (rules::example(name), false))
+            let line =
+                |name: &str| ExampleLine { text: rules::example(name), needs_restart: false };
+            chapter.render("#[rule.latency]", &line)
         } else {
             chapter.render(&format!("[{section}]"), &|name| default_line(section, name))
         };
@@ -111,13 +113,17 @@ pub fn example() -> String {
     text
 }
 
-/// Returns the line of a key with its default, and whether only a start applies another value.
-fn default_line(section: &str, name: &str) -> (String, bool) {
+/// Returns the line of a key with its default.
+fn default_line(section: &str, name: &str) -> ExampleLine {
     let key = keys_of(section).find(|key| key.name == name);
-    key.map_or_else(Default::default, |key| {
+    let text = |key: &Key| {
         let value = if key.is_derived() { "" } else { key.default_in(section) };
-        (format!("{name} = {value}").trim_end().into(), key.applies == Applies::Restart)
-    })
+        format!("{name} = {value}").trim_end().into()
+    };
+    ExampleLine {
+        text: key.map_or_else(String::new, text),
+        needs_restart: key.is_some_and(|key| key.applies == Applies::Restart),
+    }
 }
 
 #[cfg(test)]

@@ -2,20 +2,21 @@
 //!
 //! A key that a rule does not give is taken from a later rule or from `[statsd]`. So no key has a
 //! default, and rules cannot use the table in `keys.rs`. A key with an empty value is a setting: no
-//! percentiles, no histogram, all figures.
-//!
-//! [`Bins`]: the bins of a histogram as the file writes them.
+//! percentiles, no histogram, all figures. `rule_values` has the kinds of values.
 
 use ahash::AHashMap;
 
 use super::hints::unknown_key;
-use super::ini::{Flaw, IniSection, KeyValue, excerpt, quoted};
+use super::ini::{Flaw, IniSection, KeyValue, quoted};
 use super::keys::TIMER_METRICS_WANTED;
 use super::limits::PATTERNS_MAX;
+use super::rule_values::{
+    Bins, GlobText, NewTagText, RegexText, TagLimitText, TagPatternText, TagRenameText,
+    TemplateText,
+};
 use super::sections::RULE;
-use super::tag_rules::{NAME_TEMPLATE, Regex, TagLimitText, TagPatterns, TagRenames, Tags, check};
 use super::value::{AtMost, List, Percent, SpanOrNever, ValueKind, Word, YES_NO};
-use crate::policy::{BINS_MAX, Bin, Glob, PERCENTILES_MAX, Rule, SignedGauges};
+use crate::policy::{PERCENTILES_MAX, Rule, SignedGauges};
 
 /// A key of a rule.
 struct RuleKey {
@@ -60,21 +61,21 @@ macro_rules! rule_keys {
 rule_keys! {
     match = "api.**, web.*.latency",
         (read_matches, show_matches, |one, other| one.matches == other.matches);
-    match_regex = "^(api|web)\\.", setting!(match_regex: Regex);
+    match_regex = "^(api|web)\\.", setting!(match_regex: RegexText);
     match_tags = "env=test*, debug", (
         |rule, text| {
-            rule.match_tags = AtMost(PATTERNS_MAX, List(TagPatterns)).read_or_explain(text)?;
+            rule.match_tags = AtMost(PATTERNS_MAX, List(TagPatternText)).read_or_explain(text)?;
             Ok(())
         },
-        |rule| (!rule.match_tags.is_empty()).then(|| List(TagPatterns).show(&rule.match_tags)),
+        |rule| (!rule.match_tags.is_empty()).then(|| List(TagPatternText).show(&rule.match_tags)),
         |one, other| one.match_tags == other.match_tags,
     );
     drop = "no", setting!(drop: YES_NO);
-    name = "latency.$1", setting!(rename: NAME_TEMPLATE);
-    tags = "host=$1, dc=eu", setting!(add_tags: AtMost(PATTERNS_MAX, List(Tags)));
-    drop_tags = "pod_*, version", setting!(drop_tags: AtMost(PATTERNS_MAX, List(GlobPattern)));
-    keep_tags = "host, dc", setting!(keep_tags: AtMost(PATTERNS_MAX, List(GlobPattern)));
-    rename_tag = "dc=region", setting!(rename_tag: AtMost(PATTERNS_MAX, List(TagRenames)));
+    name = "latency.$1", setting!(rename: TemplateText);
+    tags = "host=$1, dc=eu", setting!(add_tags: AtMost(PATTERNS_MAX, List(NewTagText)));
+    drop_tags = "pod_*, version", setting!(drop_tags: AtMost(PATTERNS_MAX, List(GlobText)));
+    keep_tags = "host, dc", setting!(keep_tags: AtMost(PATTERNS_MAX, List(GlobText)));
+    rename_tag = "dc=region", setting!(rename_tag: AtMost(PATTERNS_MAX, List(TagRenameText)));
     max_tag_values = "1000, user=50",
         setting!(max_tag_values: AtMost(PATTERNS_MAX, List(TagLimitText)));
     percentiles = "50, 99", setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent)));
@@ -85,21 +86,8 @@ rule_keys! {
     signed_gauges = "delta", setting!(signed_gauges: SIGNED);
 }
 
-struct GlobPattern;
-
-impl ValueKind<Glob> for GlobPattern {
-    fn read(&self, text: &str) -> Result<Glob, String> {
-        let expected = "expected patterns of visible ASCII such as api.**, without ; # and quotes";
-        Glob::new(text).ok_or_else(|| expected.into())
-    }
-
-    fn show(&self, glob: &Glob) -> String {
-        glob.to_string()
-    }
-}
-
 fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
-    rule.matches = AtMost(PATTERNS_MAX, List(GlobPattern)).read_or_explain(text)?;
+    rule.matches = AtMost(PATTERNS_MAX, List(GlobText)).read_or_explain(text)?;
     if rule.matches.is_empty() {
         return Err("expected at least one pattern, not \"\"".into());
     }
@@ -107,7 +95,7 @@ fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
 }
 
 fn show_matches(rule: &Rule) -> Option<String> {
-    (!rule.matches.is_empty()).then(|| List(GlobPattern).show(&rule.matches))
+    (!rule.matches.is_empty()).then(|| List(GlobText).show(&rule.matches))
 }
 
 /// Reads a section. Returns its rule, and the mistakes in it.
@@ -130,6 +118,50 @@ fn set(rule: &mut Rule, entry: &KeyValue) -> Result<(), String> {
     let key = RULE_KEYS.iter().find(|key| key.name == entry.key);
     let key = key.ok_or_else(|| unknown_key(RULE, &names(), &entry.key))?;
     (key.set)(rule, &entry.value)
+}
+
+/// Finds what is wrong with the keys of a rule together. A key that cannot be read was reported
+/// before.
+fn check(section: &IniSection, rule: &Rule, flaws: &mut Vec<Flaw>) {
+    let mut flaw = |key: &str, what: String| {
+        let place = section.entry(key).map_or(section.place, |entry| entry.place);
+        if !flaws.iter().any(|known| known.place == place) {
+            flaws.push(Flaw { place, what: format!("[{}] {key}: {what}", section.name) });
+        }
+    };
+    if ["match", "match_regex", "match_tags"].iter().all(|key| section.entry(key).is_none()) {
+        flaw("match", "expected patterns, it has no default".into());
+    }
+    let templates = rule.rename.iter().map(|name| ("name", name));
+    let added = rule.add_tags.iter().flatten().map(|tag| ("tags", &tag.value));
+    let captures = rule.captures();
+    for (key, template) in templates.chain(added) {
+        let highest = template.highest();
+        // If the pattern was refused, nothing is known about it.
+        let is_known = !rule.matches.is_empty() || rule.match_regex.is_some();
+        if highest > captures && (is_known || section.entry("match_regex").is_none()) {
+            let of = match (
+                &rule.match_regex,
+                rule.matches.iter().min_by_key(|glob| glob.wildcards()),
+            ) {
+                (Some(_), _) => format!("match_regex has {captures} groups"),
+                (None, Some(glob)) => format!("{glob} has {captures} wildcards"),
+                (None, None) => "the rule has no match".into(),
+            };
+            flaw(key, format!("${highest} stands for nothing, since {of}"));
+        }
+    }
+    let of_tags = rule.add_tags.iter().flatten().map(|tag| ("tags", Some(&tag.key)));
+    let of_renames = rule.rename_tag.iter().flatten().map(|tag| ("rename_tag", Some(&tag.from)));
+    let of_limits = rule.max_tag_values.iter().flatten();
+    let of_limits = of_limits.map(|limit| ("max_tag_values", limit.key.as_ref()));
+    let all: Vec<_> = of_tags.chain(of_renames).chain(of_limits).collect();
+    for (at, (key, tag)) in all.iter().enumerate() {
+        if all[..at].contains(&(key, *tag)) {
+            let twice = tag.map_or("a number without a key", |tag| tag.as_str());
+            flaw(key, format!("expected {twice} only once"));
+        }
+    }
 }
 
 /// Returns `rule.NAME.key` for each key in which two rules of the same name differ, and `rule.NAME`
@@ -168,92 +200,11 @@ pub(super) fn example(name: &str) -> String {
     format!("#{name} = {value}")
 }
 
-/// The bins of a histogram: their upper bounds in ascending order. The last bound may be `inf`.
-/// `min:max:width` stands for the bounds `min`, `min + width` and so on to `max`, and `inf`.
-pub(super) struct Bins;
-
-impl ValueKind<Vec<Bin>> for Bins {
-    fn read(&self, text: &str) -> Result<Vec<Bin>, String> {
-        let expected = || {
-            format!(
-                "expected at most {BINS_MAX} bounds in ascending order such as 10, 100, inf, \
-                 or min:max:width with whole widths between"
-            )
-        };
-        let bounds = if text.contains(':') { even_bounds(text) } else { listed_bounds(text) };
-        let sound = |bounds: &Vec<f64>| {
-            bounds.len() <= BINS_MAX && bounds.is_sorted_by(|one, next| one < next)
-        };
-        bounds.filter(sound).map(|bounds| Bin::histogram(&bounds)).ok_or_else(expected)
-    }
-
-    fn show(&self, bins: &Vec<Bin>) -> String {
-        bins.iter().map(Bin::to_string).collect::<Vec<_>>().join(", ")
-    }
-
-    /// Names the first bound that is no number, or that is not above the bound before it.
-    fn found(&self, text: &str) -> String {
-        if text.contains(':') {
-            return excerpt(text);
-        }
-        let mut before = None;
-        for (index, word) in text.split(',').map(str::trim).enumerate() {
-            let bound = listed_bounds(word).and_then(|bounds| bounds.first().copied());
-            match bound {
-                _ if index == BINS_MAX => return format!("{} bounds", text.split(',').count()),
-                Some(bound) if before.is_none_or(|before| before < bound) => before = Some(bound),
-                _ => return excerpt(word),
-            }
-        }
-        excerpt(text)
-    }
-}
-
-/// Returns the bounds of a list. Returns `None` if one of them is not a number.
-fn listed_bounds(text: &str) -> Option<Vec<f64>> {
-    let words = text.split(',').map(str::trim).filter(|_| !text.is_empty());
-    let bound = |word| if word == "inf" { Some(f64::INFINITY) } else { plain(word) };
-    // One more than allowed, so that the caller finds a list that is too long, but no more work.
-    words.take(BINS_MAX + 1).map(bound).collect()
-}
-
-/// Returns the bounds of `min:max:width`. It computes with integers, in units of the last decimal
-/// place that is written. With floats 0:1:0.1 would have the bound 0.30000000000000004. Returns
-/// `None` if the widths are not whole or there are too many bins.
-fn even_bounds(text: &str) -> Option<Vec<f64>> {
-    let words: Vec<_> = text.split(':').map(str::trim).collect();
-    let places = |word: &&str| word.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let places = words.iter().map(places).max().filter(|&places| places <= 9)?;
-    let unit = 10_f64.powi(i32::try_from(places).ok()?);
-    let units = |word: &str| {
-        let units = (plain(word)? * unit).round();
-        #[allow(clippy::cast_possible_truncation)] // within what a double counts exactly
-        (units.abs() < 9e15).then_some(units as i64)
-    };
-    let [min, max, width] = words[..] else { return None };
-    let min = units(min)?;
-    let max = units(max)?;
-    let width = units(width)?;
-    if width <= 0 || max < min || (max - min) % width != 0 || (max - min) / width >= BINS_MAX as i64
-    {
-        return None;
-    }
-    let bounds = (0..=(max - min) / width).map(|nth| (min + nth * width) as f64 / unit);
-    Some(bounds.chain([f64::INFINITY]).collect())
-}
-
-/// Parses a number with sign, digits and a point, or with an exponent, as large numbers are shown.
-/// `parse` alone would also accept `inf` and `nan`.
-fn plain(text: &str) -> Option<f64> {
-    let usual = text.bytes().all(|byte| byte.is_ascii_digit() || b".-+e".contains(&byte));
-    text.parse().ok().filter(|number: &f64| usual && number.is_finite())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::parse::tests::{config, mistakes};
-    use super::super::value::tests::{both_ways, refused};
     use super::*;
+    use crate::config::{Origin, Surroundings, warnings};
     use crate::policy::RULES_MAX;
 
     #[test]
@@ -301,6 +252,7 @@ mod tests {
             ("[rule.a]\nmatch = a\nrename_tag = x", "expected the old and the new key, such as"),
             ("[rule.a]\nmatch = a\nrename_tag = x=y, x=z", "rename_tag: expected x only once"),
             ("[rule.a]\nmatch = a\nmax_tag_values = 0", "expected numbers from 1 to 100000, or"),
+            ("[rule.a]\nmatch = a\nmax_tag_values = +1", "expected numbers from 1 to 100000, or"),
             ("[rule.a]\nmatch = a\nmax_tag_values = 1, 2", "expected a number without a key only"),
             ("[rule.a]\nmatch = a\nlabels = a", "no such key; use tags = KEY=VALUE"),
             ("[rul.a]\nmatch = a", "1: [rul.a]: no such section; did you mean [rule.a]?"),
@@ -331,41 +283,18 @@ mod tests {
         assert!(found[0].ends_with("quotes, not \"b c\""), "{found:?}");
     }
 
+    /// Shows that the warnings know every key. Otherwise a rule with a new key alone would look as
+    /// if it had no effect.
     #[test]
-    fn histograms() {
-        let of = Bin::histogram;
-        let inf = f64::INFINITY;
-        both_ways(
-            &Bins,
-            &[
-                ("", of(&[]), ""),
-                ("10,100, inf", of(&[10.0, 100.0, inf]), "10, 100, inf"),
-                ("-0.5, 2.21", of(&[-0.5, 2.21]), "-0.5, 2.21"),
-                ("0:30:10", of(&[0.0, 10.0, 20.0, 30.0, inf]), "0, 10, 20, 30, inf"),
-                ("0.1:0.4:0.1", of(&[0.1, 0.2, 0.3, 0.4, inf]), "0.1, 0.2, 0.3, 0.4, inf"),
-                ("-5 : 5 : 10", of(&[-5.0, 5.0, inf]), "-5, 5, inf"),
-                ("1, 1e21", of(&[1.0, 1e21]), "1, 1e+21"),
-            ],
-        );
-        let wrong = [
-            "inf, 1",
-            "2, 1",
-            "1, 1",
-            "1,",
-            "x",
-            "nan",
-            "infinity",
-            "-inf",
-            "0:10",
-            "0:10:0",
-            "10:0:1",
-            "0:10:3",
-            "0:1000:1",
-            "0:1:0.0000000001",
-            "0:1e300:1",
-            "0:inf:1",
-            "1:2:3:4",
-        ];
-        refused(&Bins, &wrong, "expected at most 256 bounds");
+    fn a_rule_with_any_key_but_patterns_has_an_effect_for_the_warnings() {
+        for RuleKey { name, example, .. } in RULE_KEYS {
+            let text = format!("[rule.a]\nmatch = *.*\n{name} = {example}\n");
+            if !name.starts_with("match") {
+                let found = warnings(&config(&text), &Origin::default(), &Surroundings::default());
+                let is_idle =
+                    found.iter().any(|warning| warning.reason.contains("no key but match"));
+                assert!(!is_idle, "{text}: {found:#?}");
+            }
+        }
     }
 }

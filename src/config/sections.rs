@@ -1,9 +1,8 @@
-//! The sections of a file: which exist, which can be repeated with a name, and which defaults
-//! depend on the style. Pure.
+//! The sections of a file: which exist, and which can be repeated with a name. Pure.
 
 use super::destination::Destination;
 use super::model::Config;
-use crate::encode::namespace::{Namespace, Style};
+use crate::encode::namespace::Namespace;
 
 /// The sections, in the order of the example. Those that most people change come first.
 pub(super) const SECTIONS: [&str; 15] = [
@@ -99,13 +98,3 @@ pub(super) fn add(
     config.destinations.insert(at, added);
     Some(at)
 }
-
-/// The defaults that depend on the style: the style, section, key and default. A key of
-/// `[namespace.NAME]` follows the style of that section. A key of another section follows the style
-/// of `[namespace]`.
-pub(super) const BY_STYLE: [(Style, &str, &str, &str); 4] = [
-    (Style::Statsite, NAMESPACE, "global_prefix", ""),
-    (Style::Statsite, NAMESPACE, "prefix_counter", "counts"),
-    (Style::Statsite, "statsd", "delete_idle", "yes"),
-    (Style::Statsite, "statsd", "delete_gauges", "no"),
-];

@@ -22,8 +22,8 @@ pub(super) trait ValueKind<T> {
     fn read(&self, text: &str) -> Result<T, String>;
     /// Returns the text of a value. [`read`](Self::read) must accept it.
     fn show(&self, value: &T) -> String;
-    /// Returns what a message says was found in place of the expected. It is the wrong text, or
-    /// the wrong element of a list. [`read`](Self::read) must have refused the text.
+    /// Returns what a message shows in place of the expected: the wrong text, or the wrong element
+    /// of a list. [`read`](Self::read) must have refused the text.
     fn found(&self, text: &str) -> String {
         excerpt(text)
     }
@@ -424,7 +424,7 @@ fn grouped(text: &str) -> Option<u64> {
 }
 
 /// Parses a number of digits only. `parse` alone would also accept a leading `+`.
-fn digits(text: &str) -> Option<u64> {
+pub(super) fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

@@ -5,7 +5,7 @@ use super::row::{FigureKind, FigureReader, FigureRow, FigureSection, GraphiteNam
 use super::sources::{FigureSources, FlushFigures};
 use super::table::TABLE;
 use crate::protocol::MetricKind;
-use crate::sink::{Figures, Sink, Sinks};
+use crate::sink::{Sink, SinkFigures, Sinks};
 
 /// One value of a figure.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,7 @@ pub fn of_flush(flush: &FlushFigures, sinks: &Sinks) -> Vec<(String, f64)> {
 /// The destination whose figures have the names of Node StatsD.
 const CARBON: &str = "carbon";
 
-fn read_sinks(sinks: &Sinks) -> Vec<(&str, Figures)> {
+fn read_sinks(sinks: &Sinks) -> Vec<(&str, SinkFigures)> {
     sinks.iter().map(|sink: &Sink| (sink.name(), sink.figures())).collect()
 }
 
@@ -116,7 +116,7 @@ type ValueOut<'a> = dyn FnMut(Option<&str>, f64, Option<f64>) + 'a;
 fn each_value(
     row: &FigureRow,
     from: &FigureSources<'_>,
-    sinks: &[(&str, Figures)],
+    sinks: &[(&str, SinkFigures)],
     out: &mut ValueOut<'_>,
 ) {
     match row.reader {
@@ -169,7 +169,7 @@ fn each_value(
 }
 
 /// Returns the sum of the figures that count as lost in one of these ways.
-fn lost(counts: &[LossCount], from: &FigureSources<'_>, sinks: &[(&str, Figures)]) -> f64 {
+fn lost(counts: &[LossCount], from: &FigureSources<'_>, sinks: &[(&str, SinkFigures)]) -> f64 {
     let mut sum = 0.0;
     for row in TABLE.iter().filter(|row| counts.contains(&row.loss)) {
         each_value(row, from, sinks, &mut |_, value, _| sum += value);
@@ -179,7 +179,7 @@ fn lost(counts: &[LossCount], from: &FigureSources<'_>, sinks: &[(&str, Figures)
 
 /// Returns the seconds until the queue of a destination would be full if nothing were sent. `None`
 /// if nothing was queued in the last minute.
-fn queue_lasts(name: &str, figures: &Figures, from: &FigureSources<'_>) -> Option<f64> {
+fn queue_lasts(name: &str, figures: &SinkFigures, from: &FigureSources<'_>) -> Option<f64> {
     let key = (FigureSection::Destinations, "queued_bytes");
     let queued = figures.pushed_bytes as f64;
     let rate = from.rates.per_second(key, name, queued, from.now.tick);

@@ -2,7 +2,7 @@
 
 use super::sources::{FigureSources, FlushFigures, ListenerFigures};
 use crate::ledger::Own;
-use crate::sink::Figures;
+use crate::sink::SinkFigures;
 
 /// One figure: what it is called, what it means, and how it is read.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub(super) enum FigureReader {
     /// A value for each listener that has one.
     Listener(fn(&ListenerFigures) -> Option<f64>),
     /// A value for each destination that has one.
-    Destination(fn(&Figures, &FlushFigures) -> Option<f64>),
+    Destination(fn(&SinkFigures, &FlushFigures) -> Option<f64>),
     /// For each destination, the time until its queue is full.
     QueueLasts,
     /// The sum of all figures that count in this way.
@@ -117,7 +117,7 @@ pub(super) enum FigureReader {
     /// The used part of a limit, and the limit.
     Limit(fn(&FigureSources<'_>) -> (f64, f64)),
     /// The same for each destination that has the limit.
-    DestinationLimit(fn(&Figures) -> Option<(f64, f64)>),
+    DestinationLimit(fn(&SinkFigures) -> Option<(f64, f64)>),
 }
 
 impl FigureSection {

@@ -152,8 +152,8 @@ pub struct DestinationReport {
     pub address: Option<String>,
     /// The state in one word.
     pub state: &'static str,
-    /// Since when. See [`Figures::since`](crate::sink::Figures::since). `None` before its first
-    /// turn.
+    /// Since when. See [`SinkFigures::since`](crate::sink::SinkFigures::since). `None` before its
+    /// first turn.
     pub since: Option<Now>,
     pub last_error: Option<String>,
 }

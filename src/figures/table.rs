@@ -13,7 +13,7 @@ use super::row::{
 };
 use super::sources::{FigureSources, FlushFigures, tenths};
 use crate::ledger::Own;
-use crate::sink::Figures as SinkFigures;
+use crate::sink::SinkFigures;
 use crate::sys;
 use crate::time::UnixTime;
 

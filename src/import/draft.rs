@@ -92,19 +92,24 @@ impl Draft {
         self.sections.len() < SECTIONS_MAX
     }
 
-    /// Returns the header of a new section: `KIND` for the first one, if there may be one, else
-    /// `KIND.NAME` with a name that no other section has.
-    pub(super) fn fresh(&self, kind: &str, name: &str, may_be_first: bool) -> String {
-        let is_taken = |header: &str| self.sections.iter().any(|section| section.header == header);
-        if may_be_first && !is_taken(kind) {
-            return kind.into();
-        }
+    fn is_taken(&self, header: &str) -> bool {
+        self.sections.iter().any(|section| section.header == header)
+    }
+
+    /// Returns the header of a new section: `KIND` for the first one, else as
+    /// [`named_header`](Self::named_header).
+    pub(super) fn header(&self, kind: &str, name: &str) -> String {
+        if self.is_taken(kind) { self.named_header(kind, name) } else { kind.into() }
+    }
+
+    /// Returns the header of a new section: `KIND.NAME`, with a name that no other section has.
+    pub(super) fn named_header(&self, kind: &str, name: &str) -> String {
         let is_allowed = |letter: &char| letter.is_ascii_alphanumeric() || "_-".contains(*letter);
         let name: String = name.chars().filter(is_allowed).take(40).collect();
         let name = if name.is_empty() { "import".into() } else { name };
         let mut header = format!("{kind}.{name}");
         for number in 2.. {
-            if !is_taken(&header) {
+            if !self.is_taken(&header) {
                 break;
             }
             header = format!("{kind}.{name}_{number}");

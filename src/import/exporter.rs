@@ -25,9 +25,15 @@ pub(super) fn reason(path: &str) -> &'static str {
     }
 }
 
-/// What decides which rule stands first: globs before regular expressions, and with
-/// `glob_disable_ordering` special ones before others.
-type Rank = (bool, Vec<bool>);
+/// A mapping, which becomes a rule. Globs stand before regular expressions.
+struct Mapping {
+    /// The path of its settings.
+    prefix: String,
+    is_regex: bool,
+    /// Which elements of the pattern are a `*`, if `glob_disable_ordering` is set: special patterns
+    /// then stand before others.
+    stars: Vec<bool>,
+}
 
 pub(super) fn transfer(to: &mut Transfer) {
     to.draft.set("carbon", "address", "", "Prometheus gets the points: scrape /metrics");
@@ -47,7 +53,7 @@ pub(super) fn transfer(to: &mut Transfer) {
         to.draft.remark(format!("{}: each rule below has the key for it", setting.origin()));
     }
     to.set("defaults.ttl", "statsd", "expire", go_span);
-    let mut mappings: Vec<(Rank, String, bool)> = to
+    let mut mappings: Vec<Mapping> = to
         .old
         .items("mappings")
         .into_iter()
@@ -57,21 +63,23 @@ pub(super) fn transfer(to: &mut Transfer) {
             let is_regex = kind.map_or(is_regex_default, |kind| kind == "regex");
             let pattern = text("match").unwrap_or_default();
             let stars = if is_ranked && !is_regex { stars(&pattern) } else { Vec::new() };
-            ((is_regex, stars), prefix, is_regex)
+            Mapping { prefix, is_regex, stars }
         })
         .collect();
-    sort_few(&mut mappings, |(one, ..), (other, ..)| one.cmp(other));
-    let is_drop = |(_, prefix, _): &(Rank, String, bool)| {
-        to.old.get(&join(prefix, "action")).is_some_and(|action| action.text() == "drop")
+    sort_few(&mut mappings, |one, other| {
+        (one.is_regex, &one.stars).cmp(&(other.is_regex, &other.stars))
+    });
+    let is_drop = |mapping: &Mapping| {
+        to.old.get(&join(&mapping.prefix, "action")).is_some_and(|action| action.text() == "drop")
     };
     let has_drops = mappings.iter().any(is_drop);
-    for (nth, (_, prefix, is_regex)) in mappings.into_iter().enumerate() {
+    for (nth, mapping) in mappings.iter().enumerate() {
         if nth < RULES_MAX {
-            mapping(to, &prefix, is_regex, has_drops);
+            add_rule(to, mapping, has_drops);
             continue;
         }
-        for key in to.old.keys(&prefix) {
-            to.without(&join(&prefix, &key), "a configuration has at most 100 rules");
+        for key in to.old.keys(&mapping.prefix) {
+            to.without(&join(&mapping.prefix, &key), "a configuration has at most 100 rules");
         }
     }
     defaults(to);
@@ -82,13 +90,14 @@ fn stars(pattern: &str) -> Vec<bool> {
     pattern.split('.').map(|part| part == "*").collect()
 }
 
-fn mapping(to: &mut Transfer, prefix: &str, is_regex: bool, has_drops: bool) {
+fn add_rule(to: &mut Transfer, mapping: &Mapping, has_drops: bool) {
+    let prefix = mapping.prefix.as_str();
     let at = |key: &str| join(prefix, key);
     let name = to.take(&at("name"));
     let wanted = name.as_ref().map_or_else(|| "mapping".into(), OldSetting::text);
     let wanted = wanted.replace("$", "");
-    let header = to.draft.fresh("rule", if wanted.is_empty() { "mapping" } else { &wanted }, false);
-    let key = if is_regex { "match_regex" } else { "match" };
+    let header = to.draft.named_header("rule", if wanted.is_empty() { "mapping" } else { &wanted });
+    let key = if mapping.is_regex { "match_regex" } else { "match" };
     to.set(&at("match"), &header, key, same);
     if let Some(setting) = to.take(&at("match_type")) {
         to.draft.because(&header, key, setting.origin());

@@ -2,8 +2,8 @@
 
 use super::old::{OldSetting, shown};
 use super::transfer::{
-    Move, Transfer, Without, affix, go_span, is_plain_name, join, listen_at, percentiles, same,
-    yes_no,
+    Move, Transfer, Without, affix, debug_level, go_span, is_plain_name, join, listen_at,
+    percentiles, same, yes_no,
 };
 
 const MOVES: &[Move] = &[
@@ -11,7 +11,7 @@ const MOVES: &[Move] = &[
     ("flush-aligned", "statsd", "align_flush", yes_no),
     ("log-raw-metric", "statsd", "dump_messages", yes_no),
     ("internal-namespace", "namespace", "prefix_stats", affix),
-    ("verbose", "statsd", "log_level", debug),
+    ("verbose", "statsd", "log_level", debug_level),
     ("json", "statsd", "log_format", json),
 ];
 
@@ -149,7 +149,7 @@ fn prefix_and_tags(to: &mut Transfer) {
         if name.is_empty() {
             to.draft.remark(format!("{}: the default here, too", setting.origin()));
         } else if is_plain_name(name) {
-            let header = to.draft.fresh("rule", "namespace", false);
+            let header = to.draft.named_header("rule", "namespace");
             to.draft.set(&header, "match", "**", setting.origin());
             to.draft.set(&header, "name", format!("{name}.$0"), setting.origin());
         } else {
@@ -259,10 +259,6 @@ fn sub_metrics(to: &mut Transfer) {
     for origin in origins {
         to.draft.set("statsd", "timer_metrics", value.clone(), origin);
     }
-}
-
-fn debug(setting: &OldSetting) -> Option<String> {
-    Some(if setting.is_on()? { "debug" } else { "info" }.into())
 }
 
 fn json(setting: &OldSetting) -> Option<String> {

@@ -1,11 +1,11 @@
 //! Reads INI, as inih (statsite) and Python's `ConfigParser` (statsdpy) do. Pure.
 
-use super::syntax::{Parsed, ParsedData, Scan, SyntaxFlaw};
+use super::syntax::{Parsed, ParsedData, SyntaxFlaw, ValueCount};
 
 /// Reads a file: a map of its sections, each a map of texts. A section that comes again goes on.
 /// Names are in small letters, because both programs ignore the case.
 pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
-    let mut counter = Scan::new("");
+    let mut values = ValueCount::default();
     let mut sections: Vec<(String, Parsed)> = Vec::new();
     for (line, raw) in (1..).zip(text.lines()) {
         let flaw = |what: &str| SyntaxFlaw { line, what: what.into() };
@@ -13,17 +13,16 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
         }
-        counter.count().map_err(|more| SyntaxFlaw { line, ..more })?;
+        values.count(line)?;
         if let Some(rest) = content.strip_prefix('[') {
             let (name, _) = rest.split_once(']').ok_or_else(|| flaw("expected ] in the line"))?;
             let name = name.trim().to_lowercase();
-            if sections.iter().all(|(known, _)| *known != name) {
-                let data = ParsedData::Map(Vec::new());
-                sections.push((name, Parsed { line, data }));
-            } else if let Some(at) = sections.iter().position(|(known, _)| *known == name) {
-                let again = sections.remove(at);
-                sections.push(again);
-            }
+            // The keys that follow belong to the last section.
+            let section = match sections.iter().position(|(known, _)| *known == name) {
+                Some(at) => sections.remove(at),
+                None => (name, Parsed { line, data: ParsedData::Map(Vec::new()) }),
+            };
+            sections.push(section);
             continue;
         }
         let Some(ParsedData::Map(entries)) = sections.last_mut().map(|last| &mut last.1.data)

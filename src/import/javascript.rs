@@ -160,8 +160,8 @@ fn scalar(scan: &mut Scan<'_>) -> Result<Option<String>, SyntaxFlaw> {
     })
 }
 
-/// Passes over the rest of an expression. Returns whether there is one. `has_code` says that it has
-/// begun already.
+/// Passes over the rest of an expression. Returns whether there is one. `has_code` is true if it
+/// has begun already.
 fn expression_end(scan: &mut Scan<'_>, mut has_code: bool) -> Result<bool, SyntaxFlaw> {
     let start = scan.line();
     let mut open = 0_usize;

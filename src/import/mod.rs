@@ -123,21 +123,40 @@ pub fn import(file: &Path, text: &[u8]) -> Result<String, ImportError> {
     Ok(draft.finish(&title))
 }
 
+/// How the configurations of one server are imported.
+struct Importer {
+    /// The name of the server.
+    name: &'static str,
+    /// Reads the syntax of its files.
+    read: fn(&str) -> Result<Parsed, SyntaxFlaw>,
+    /// Moves the settings that have an equal.
+    transfer: fn(&mut Transfer),
+    /// Returns the reason for a path that has no equal.
+    reason: fn(&str) -> &'static str,
+}
+
+/// Makes the importer of a server from its name, the reader of the syntax, and its module.
+macro_rules! importer {
+    ($name:literal, $syntax:ident, $server:ident) => {
+        Importer {
+            name: $name,
+            read: $syntax::read,
+            transfer: $server::transfer,
+            reason: $server::reason,
+        }
+    };
+}
+
 /// Reads the text of a server's configuration. Returns the server's name and the draft.
 fn drafted(server: ForeignServer, text: &str) -> Result<(&'static str, Draft), ImportError> {
-    type Read = fn(&str) -> Result<Parsed, SyntaxFlaw>;
-    type Move = fn(&mut Transfer);
-    type Reason = fn(&str) -> &'static str;
-    let (name, read, transfer, reason): (_, Read, Move, Reason) = match server {
-        ForeignServer::Node => ("Node StatsD", javascript::read, node::transfer, node::reason),
-        ForeignServer::Statsite => ("statsite", ini::read, statsite::transfer, statsite::reason),
-        ForeignServer::Statsdpy => ("statsdpy", ini::read, statsdpy::transfer, statsdpy::reason),
-        ForeignServer::Brubeck => ("brubeck", javascript::read, brubeck::transfer, brubeck::reason),
-        ForeignServer::Telegraf => ("telegraf", toml::read, telegraf::transfer, telegraf::reason),
-        ForeignServer::Gostatsd => ("gostatsd", toml::read, gostatsd::transfer, gostatsd::reason),
-        ForeignServer::Exporter => {
-            ("statsd_exporter", yaml::read, exporter::transfer, exporter::reason)
-        }
+    let Importer { name, read, transfer, reason } = match server {
+        ForeignServer::Node => importer!("Node StatsD", javascript, node),
+        ForeignServer::Statsite => importer!("statsite", ini, statsite),
+        ForeignServer::Statsdpy => importer!("statsdpy", ini, statsdpy),
+        ForeignServer::Brubeck => importer!("brubeck", javascript, brubeck),
+        ForeignServer::Telegraf => importer!("telegraf", toml, telegraf),
+        ForeignServer::Gostatsd => importer!("gostatsd", toml, gostatsd),
+        ForeignServer::Exporter => importer!("statsd_exporter", yaml, exporter),
         ForeignServer::Other(name) => return Err(ImportError::NotImported(name)),
     };
     let flaw = |SyntaxFlaw { line, what }| ImportError::Syntax(line, what);

@@ -2,8 +2,8 @@
 
 use super::old::OldSetting;
 use super::transfer::{
-    Move, Transfer, Without, affix, is_plain_name, join, listen, millis, percentiles, remote, same,
-    yes_no,
+    Move, Transfer, Without, affix, debug_level, is_plain_name, join, listen, millis, percentiles,
+    remote, same, yes_no,
 };
 
 const MOVES: &[Move] = &[
@@ -18,7 +18,7 @@ const MOVES: &[Move] = &[
     ("keyNameSanitize", "statsd", "sanitize_keys", yes_no),
     ("calculatedTimerMetrics", "statsd", "timer_metrics", timer_metrics),
     ("dumpMessages", "statsd", "dump_messages", yes_no),
-    ("debug", "statsd", "log_level", debug),
+    ("debug", "statsd", "log_level", debug_level),
     ("log.level", "statsd", "log_level", log_level),
     ("healthStatus", "admin", "health", same),
     ("prefixStats", "namespace", "prefix_stats", affix),
@@ -240,7 +240,7 @@ fn repeaters(to: &mut Transfer, is_on: bool) {
             continue;
         };
         let port = port.map_or_else(|| "8125".into(), |port| port.text());
-        let header = to.draft.fresh("repeater", "import", true);
+        let header = to.draft.header("repeater", "import");
         for origin in origins {
             to.draft.set(&header, "address", remote(&host.text(), &port), origin);
         }
@@ -272,15 +272,11 @@ fn histograms(to: &mut Transfer) {
             continue;
         }
         let name = if part.is_empty() { "all" } else { &part };
-        let header = to.draft.fresh("rule", name, false);
+        let header = to.draft.named_header("rule", name);
         let pattern = if part.is_empty() { "**".into() } else { format!("**{part}**") };
         to.draft.set(&header, "match", pattern, metric.origin());
         to.draft.set(&header, "histogram", bins.text(), bins.origin());
     }
-}
-
-fn debug(setting: &OldSetting) -> Option<String> {
-    Some(if setting.is_on()? { "debug" } else { "info" }.into())
 }
 
 /// Node passes the level to syslog, and hides no line because of it.

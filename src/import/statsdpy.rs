@@ -2,7 +2,7 @@
 
 use super::old::OldSetting;
 use super::transfer::{
-    Move, Transfer, affix, join, listen, percentiles, remote, same, seconds, yes_no,
+    Move, Transfer, affix, debug_level, join, listen, percentiles, remote, same, seconds, yes_no,
 };
 
 const SECTION: &str = "main";
@@ -10,7 +10,7 @@ const SECTION: &str = "main";
 const MOVES: &[Move] = &[
     ("flush_interval", "statsd", "flush_interval", seconds),
     ("percent_threshold", "statsd", "percentiles", percentiles),
-    ("debug", "statsd", "log_level", debug),
+    ("debug", "statsd", "log_level", debug_level),
     ("graphite_timeout", "carbon", "connect_timeout", seconds),
     ("pickle_batch_size", "carbon", "pickle_batch", same),
     ("global_prefix", "namespace", "global_prefix", affix),
@@ -68,8 +68,4 @@ fn carbon(to: &mut Transfer) {
     if let Some(setting) = unused {
         to.draft.remark(format!("{}: the other protocol is used", setting.origin()));
     }
-}
-
-fn debug(setting: &OldSetting) -> Option<String> {
-    Some(if setting.is_on()? { "debug" } else { "info" }.into())
 }

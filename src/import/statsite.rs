@@ -7,6 +7,8 @@ use super::transfer::{
 };
 use crate::few::sort_few;
 
+const SECTION: &str = "statsite";
+
 const MOVES: &[Move] = &[
     ("flush_interval", "statsd", "flush_interval", seconds),
     ("timer_eps", "statsd", "timer_error", same),
@@ -36,12 +38,10 @@ pub(super) fn reason(_: &str) -> &'static str {
     "statsite has no such setting, and ignores it"
 }
 
-/// `section` is the name of the section `[statsite]` in the file.
 pub(super) fn transfer(to: &mut Transfer) {
-    let section = "statsite";
-    let at = |key: &str| join(section, key);
+    let at = |key: &str| join(SECTION, key);
     to.draft.set("namespace", "style", "statsite", "statsite's names");
-    to.set_all(section, MOVES);
+    to.set_all(SECTION, MOVES);
     match to.take(&at("quantiles")) {
         Some(setting) => {
             let value = fractions(&setting).unwrap_or_else(|| "50, 95, 99".into());
@@ -63,15 +63,15 @@ pub(super) fn transfer(to: &mut Transfer) {
             to.draft.remark(format!("{}: the default here, too", setting.origin()));
         }
     }
-    listeners(to, section);
-    command(to, section);
-    histograms(to, section);
-    to.without_all(section, WITHOUT);
+    listeners(to);
+    command(to);
+    histograms(to);
+    to.without_all(SECTION, WITHOUT);
 }
 
-fn listeners(to: &mut Transfer, section: &str) {
+fn listeners(to: &mut Transfer) {
     let [host, port, tcp_port, udp_port] =
-        ["bind_address", "port", "tcp_port", "udp_port"].map(|key| to.take(&join(section, key)));
+        ["bind_address", "port", "tcp_port", "udp_port"].map(|key| to.take(&join(SECTION, key)));
     let text = |setting: &Option<OldSetting>| setting.as_ref().map(OldSetting::text);
     let address = text(&host).unwrap_or_default();
     if let (Some(port), Some(_)) = (&port, &tcp_port) {
@@ -81,18 +81,18 @@ fn listeners(to: &mut Transfer, section: &str) {
         let number = text(&port).unwrap_or_else(|| "8125".into());
         let bind = if number == "0" { String::new() } else { listen(&address, &number) };
         let origins: Vec<String> =
-            [&port, &host].into_iter().flatten().map(|s| s.origin()).collect();
+            [&port, &host].into_iter().flatten().map(|setting| setting.origin()).collect();
         for origin in origins {
             to.draft.set(header, "bind", bind.clone(), origin);
         }
     }
 }
 
-fn command(to: &mut Transfer, section: &str) {
+fn command(to: &mut Transfer) {
     to.draft.set("carbon", "address", "", "statsite sends through its command alone");
-    let Some(setting) = to.take(&join(section, "stream_cmd")) else {
+    let Some(setting) = to.take(&join(SECTION, "stream_cmd")) else {
         for key in ["binary_stream", "prefix_binary_stream"] {
-            to.without(&join(section, key), "the file has no stream_cmd");
+            to.without(&join(SECTION, key), "the file has no stream_cmd");
         }
         return;
     };
@@ -106,7 +106,7 @@ fn command(to: &mut Transfer, section: &str) {
         }
     }
     for (key, value) in [("binary_stream", "yes"), ("prefix_binary_stream", "prefixed")] {
-        let Some(setting) = to.take(&join(section, key)) else { continue };
+        let Some(setting) = to.take(&join(SECTION, key)) else { continue };
         if setting.is_on() == Some(true) {
             to.draft.set("exec", "binary_stream", value, setting.origin());
         } else {
@@ -116,11 +116,11 @@ fn command(to: &mut Transfer, section: &str) {
 }
 
 /// statsite takes the histogram with the longest prefix, this server the first rule that matches.
-fn histograms(to: &mut Transfer, section: &str) {
+fn histograms(to: &mut Transfer) {
     let mut found = Vec::new();
     for path in to.old.keys("") {
         let Some((name, "prefix")) = path.rsplit_once('.') else { continue };
-        if name != section {
+        if name != SECTION {
             found.push(name.to_owned());
         }
     }
@@ -146,7 +146,7 @@ fn histograms(to: &mut Transfer, section: &str) {
             }
             continue;
         }
-        let header = to.draft.fresh("rule", &name, false);
+        let header = to.draft.named_header("rule", &name);
         let mut origins = origins.into_iter();
         let first = origins.next().unwrap_or_default();
         to.draft.set(&header, "match", format!("{prefix}**"), first);

@@ -34,17 +34,49 @@ pub(super) enum ParsedData {
     Map(Vec<(String, Parsed)>),
 }
 
-/// Reads the characters of a file one after the other, and counts lines and values.
-pub(super) struct Scan<'a> {
-    rest: &'a str,
-    line: usize,
+/// How many values a file has so far, and how many lists and objects the next one is inside of.
+#[derive(Debug, Default)]
+pub(super) struct ValueCount {
     values: usize,
     depth: usize,
 }
 
+impl ValueCount {
+    /// Counts a value. Fails if there are too many.
+    pub(super) fn count(&mut self, line: usize) -> Result<(), SyntaxFlaw> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            let what = format!("expected at most {VALUES_MAX} values in a file");
+            return Err(SyntaxFlaw { line, what });
+        }
+        Ok(())
+    }
+
+    /// Begins a list or an object. Fails if too many are inside each other.
+    pub(super) fn begin_level(&mut self, line: usize) -> Result<(), SyntaxFlaw> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            let what = format!("expected at most {DEPTH_MAX} lists and objects inside each other");
+            return Err(SyntaxFlaw { line, what });
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_level(&mut self) {
+        self.depth -= 1;
+    }
+}
+
+/// Reads the characters of a file one after the other, and counts lines and values.
+pub(super) struct Scan<'a> {
+    rest: &'a str,
+    line: usize,
+    values: ValueCount,
+}
+
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { rest: text, line: 1, values: 0, depth: 0 }
+        Self { rest: text, line: 1, values: ValueCount::default() }
     }
 
     pub(super) fn rest(&self) -> &'a str {
@@ -93,7 +125,7 @@ impl<'a> Scan<'a> {
         SyntaxFlaw { line: self.line, what: what.into() }
     }
 
-    /// Returns the flaw of a character that does not fit. `expected` says what would.
+    /// Returns the flaw of a character that does not fit. `expected` names what would.
     pub(super) fn unexpected(&self, expected: &str) -> SyntaxFlaw {
         match self.peek() {
             Some(found) => self.flaw(format!("expected {expected}, not {found:?}")),
@@ -103,25 +135,16 @@ impl<'a> Scan<'a> {
 
     /// Counts a value. Fails if there are too many.
     pub(super) fn count(&mut self) -> Result<(), SyntaxFlaw> {
-        self.values += 1;
-        if self.values > VALUES_MAX {
-            return Err(self.flaw(format!("expected at most {VALUES_MAX} values in a file")));
-        }
-        Ok(())
+        self.values.count(self.line)
     }
 
     /// Begins a list or an object. Fails if too many are inside each other.
     pub(super) fn begin_level(&mut self) -> Result<(), SyntaxFlaw> {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            let what = format!("expected at most {DEPTH_MAX} lists and objects inside each other");
-            return Err(self.flaw(what));
-        }
-        Ok(())
+        self.values.begin_level(self.line)
     }
 
     pub(super) fn end_level(&mut self) {
-        self.depth -= 1;
+        self.values.end_level();
     }
 
     /// Reads the rest of a string whose opening quote was read. `\` begins an escape if

@@ -6,6 +6,7 @@ use super::transfer::{
     Move, Transfer, Without, affix, go_span, is_plain_name, join, listen_at, percentiles, same,
     yes_no,
 };
+use crate::config::ApiVersion;
 
 const INPUT: &[Move] = &[
     ("interval", "statsd", "flush_interval", go_span),
@@ -88,10 +89,10 @@ pub(super) fn transfer(to: &mut Transfer) {
     to.draft.set("statsd", "delete_idle", "yes", names);
     graphite(to);
     for prefix in to.old.items("outputs.influxdb") {
-        influxdb(to, &prefix, false);
+        influxdb(to, &prefix, ApiVersion::V1);
     }
     for prefix in to.old.items("outputs.influxdb_v2") {
-        influxdb(to, &prefix, true);
+        influxdb(to, &prefix, ApiVersion::V2);
     }
     for prefix in to.old.items("outputs.file") {
         let path = join(&prefix, "files");
@@ -180,7 +181,7 @@ fn graphite(to: &mut Transfer) {
                 to.draft.remark(format!("{}: {remark}", servers.origin()));
                 break;
             }
-            let header = to.draft.fresh("carbon", "graphite", true);
+            let header = to.draft.header("carbon", "graphite");
             to.draft.set(&header, "address", server.clone(), servers.origin());
             has_server = true;
             to.set(&join(&prefix, "timeout"), &header, "write_timeout", seconds_or_span);
@@ -196,9 +197,9 @@ fn graphite(to: &mut Transfer) {
     }
 }
 
-fn influxdb(to: &mut Transfer, prefix: &str, is_second: bool) {
+fn influxdb(to: &mut Transfer, prefix: &str, version: ApiVersion) {
     let urls = to.take(&join(prefix, "urls")).or_else(|| to.take(&join(prefix, "url")));
-    let header = to.draft.fresh("influxdb", "telegraf", true);
+    let header = to.draft.header("influxdb", "telegraf");
     let (text, origin) = match &urls {
         Some(setting) => (setting.words().first().cloned().unwrap_or_default(), setting.origin()),
         None => (String::new(), "the output's default is http://127.0.0.1:8086".into()),
@@ -216,12 +217,16 @@ fn influxdb(to: &mut Transfer, prefix: &str, is_second: bool) {
     to.draft.set(&header, "address", address, origin.clone());
     if scheme == "udp" {
         to.draft.set(&header, "protocol", "udp", origin);
-    } else if is_second {
+    } else if version == ApiVersion::V2 {
         to.draft.set(&header, "version", "2", "outputs.influxdb_v2");
     } else if to.old.get(&join(prefix, "database")).is_none() {
         to.draft.set(&header, "database", "telegraf", "telegraf's default");
     }
-    for (theirs, ours) in if is_second { INFLUXDB_2 } else { INFLUXDB } {
+    let keys = match version {
+        ApiVersion::V1 => INFLUXDB,
+        ApiVersion::V2 => INFLUXDB_2,
+    };
+    for (theirs, ours) in keys {
         to.set(&join(prefix, theirs), &header, ours, same);
     }
     to.set(&join(prefix, "timeout"), &header, "write_timeout", seconds_or_span);

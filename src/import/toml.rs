@@ -22,14 +22,14 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
                 return Err(scan.unexpected("]] after the name of the table"));
             }
             scan.count()?;
-            open(&mut root, &table, true, line);
+            open(&mut root, &table, TableHeader::OfList, line);
         } else if scan.eat("[") {
             table = dotted(&mut scan)?;
             if !scan.eat("]") {
                 return Err(scan.unexpected("] after the name of the table"));
             }
             scan.count()?;
-            open(&mut root, &table, false, line);
+            open(&mut root, &table, TableHeader::OfTable, line);
         } else if scan.peek().is_none() {
             return Ok(root);
         } else {
@@ -37,7 +37,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
             let value = assigned(&mut scan)?;
             let (last, parents) = key.split_last().expect("a key has a part");
             let place = [&table[..], parents].concat();
-            open(&mut root, &place, false, line).push((last.clone(), value));
+            open(&mut root, &place, TableHeader::OfTable, line).push((last.clone(), value));
         }
         pass_over_blanks(&mut scan);
         if scan.peek().is_some_and(|next| !"\r\n".contains(next)) {
@@ -46,12 +46,21 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
     }
 }
 
-/// Returns the entries of the table at `place`, which is made if it is missing. With `is_new`, the
-/// last part is a list, and gets one more table.
+/// The header of a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TableHeader {
+    /// `[a.b]`
+    OfTable,
+    /// `[[a.b]]`: one more table of a list.
+    OfList,
+}
+
+/// Returns the entries of the table at `place`, which is made if it is missing. If the header is
+/// one of a list, the last part is a list, and gets one more table.
 fn open<'a>(
     root: &'a mut Parsed,
     place: &[String],
-    is_new: bool,
+    header: TableHeader,
     line: usize,
 ) -> &'a mut Vec<(String, Parsed)> {
     let blank = |data| Parsed { line, data };
@@ -66,7 +75,7 @@ fn open<'a>(
         });
         at = &mut entries[index].1;
         let is_last = depth + 1 == place.len();
-        if is_last && is_new {
+        if is_last && header == TableHeader::OfList {
             if !matches!(at.data, ParsedData::List(_)) {
                 at.data = ParsedData::List(Vec::new());
             }

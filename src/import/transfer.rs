@@ -118,6 +118,11 @@ pub(super) fn yes_no(setting: &OldSetting) -> Option<String> {
     Some(if setting.is_on()? { "yes" } else { "no" }.into())
 }
 
+/// A switch for debug messages, as a log level.
+pub(super) fn debug_level(setting: &OldSetting) -> Option<String> {
+    Some(if setting.is_on()? { "debug" } else { "info" }.into())
+}
+
 /// A number of milliseconds.
 pub(super) fn millis(setting: &OldSetting) -> Option<String> {
     let millis: f64 = setting.text().parse().ok()?;

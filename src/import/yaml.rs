@@ -3,12 +3,12 @@
 //!
 //! Not read: anchors, tags and merges, and more than one document. A message names them.
 
-use super::syntax::{Parsed, ParsedData, Scan, SyntaxFlaw};
+use super::syntax::{Parsed, ParsedData, Scan, SyntaxFlaw, ValueCount};
 
 /// Reads a file. Its top must be a map.
 pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
     let lines = lines(text)?;
-    let mut reader = YamlReader { text, lines, at: 0, counter: Scan::new("") };
+    let mut reader = YamlReader { text, lines, at: 0, values: ValueCount::default() };
     let found = match reader.lines.first() {
         Some(first) => {
             let indent = first.indent;
@@ -38,7 +38,7 @@ struct YamlReader<'a> {
     lines: Vec<YamlLine>,
     /// The index of the next line.
     at: usize,
-    counter: Scan<'a>,
+    values: ValueCount,
 }
 
 fn flaw_at(line: usize, what: &str) -> SyntaxFlaw {
@@ -77,15 +77,11 @@ impl<'a> YamlReader<'a> {
         &self.text[line.start..line.end]
     }
 
-    fn count(&mut self, line: usize) -> Result<(), SyntaxFlaw> {
-        self.counter.count().map_err(|flaw| SyntaxFlaw { line, ..flaw })
-    }
-
     /// Reads the map, the list or the text whose lines have this indent.
     fn block(&mut self, indent: usize) -> Result<Parsed, SyntaxFlaw> {
         let line = self.next().map_or(1, |next| next.number);
-        self.count(line)?;
-        self.counter.begin_level().map_err(|flaw| SyntaxFlaw { line, ..flaw })?;
+        self.values.count(line)?;
+        self.values.begin_level(line)?;
         let mut items = Vec::new();
         let mut entries = Vec::new();
         while let Some(next) = self.next().filter(|next| next.indent == indent) {
@@ -106,13 +102,13 @@ impl<'a> YamlReader<'a> {
                     entries.push((key, self.value(next.number, indent)?));
                 }
                 None if entries.is_empty() => {
-                    self.counter.end_level();
+                    self.values.end_level();
                     return self.value(next.number, indent.saturating_sub(1));
                 }
                 None => return Err(flaw_at(next.number, "expected `key: value`")),
             }
         }
-        self.counter.end_level();
+        self.values.end_level();
         let data =
             if items.is_empty() { ParsedData::Map(entries) } else { ParsedData::List(items) };
         Ok(Parsed { line, data })
@@ -153,7 +149,7 @@ impl<'a> YamlReader<'a> {
                 }
             }
             Some('|' | '>') => {
-                self.count(number)?;
+                self.values.count(number)?;
                 Ok(self.long_text(number, indent))
             }
             Some('&' | '*' | '!' | '@' | '`') => Err(flaw_at(
@@ -166,7 +162,7 @@ impl<'a> YamlReader<'a> {
                 self.in_brackets(number, start)
             }
             Some(_) => {
-                self.count(number)?;
+                self.values.count(number)?;
                 Ok(self.plain_text(number, indent, without_comment(content).into()))
             }
         }

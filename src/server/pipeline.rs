@@ -625,8 +625,8 @@ mod tests {
 
     use super::*;
     use crate::sink::Platform;
-    use crate::sink::dialer::{Dialer, Socket};
     use crate::sink::error::SinkError;
+    use crate::sink::platform::{Dialer, Socket};
     use crate::sink::spool::Disk;
     use crate::sys::Signs;
     use crate::token::EventSource;

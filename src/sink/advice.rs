@@ -6,8 +6,7 @@ use std::io::ErrorKind;
 
 use super::error::SinkError;
 use super::look_up::LookUpError;
-use super::speech::wrong_protocol_hint;
-use crate::config::{Destination, DestinationKind, Remote};
+use crate::config::{Carbon, Destination, DestinationKind, Protocol, Remote};
 
 /// The facts of a destination that its hints depend on.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ impl Advice {
             SinkError::LookUp(error) => self.look_up_remedy(error, host),
             SinkError::ClosedByPeer => self.io_remedy(ErrorKind::ConnectionReset),
             SinkError::ConnectedToItself => self.io_remedy(ErrorKind::ConnectionRefused),
-            SinkError::TimedOut("no answer to the connect") => self.io_remedy(ErrorKind::TimedOut),
+            SinkError::ConnectTimedOut => self.io_remedy(ErrorKind::TimedOut),
             SinkError::TimedOut(_) if self.has_timeout => format!(
                 "the peer is too slow or unreachable; check its load and the network, or raise [{section}] write_timeout"
             ),
@@ -230,6 +229,23 @@ impl Advice {
     }
 }
 
+/// Returns the hint for a destination that closes each connection right after the first bytes: what
+/// to check in the configuration. The peer probably expects another protocol.
+fn wrong_protocol_hint(to: &Destination) -> String {
+    let name = &to.name;
+    match &to.kind {
+        DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => format!(
+            "[{name}] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle"
+        ),
+        DestinationKind::Carbon(_) => format!(
+            "[{name}] protocol = pickle is for carbon's port 2004; a port for lines, such as 2003, takes protocol = plaintext"
+        ),
+        _ => {
+            format!("check [{name}] address; the process at that port may expect another protocol")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -262,7 +278,7 @@ mod tests {
             SinkError::LookUp(LookUpError::TimedOut),
             SinkError::LookUp(LookUpError::Empty),
             SinkError::ClosedByPeer,
-            SinkError::TimedOut("no answer to the connect"),
+            SinkError::ConnectTimedOut,
             SinkError::TimedOut("no acknowledgement"),
             SinkError::NotHttp(String::new()),
             SinkError::Http { status: 401, text: String::new() },

@@ -10,6 +10,7 @@ use mio::Registry;
 
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
+use super::state::{LastMove, SinkState};
 use crate::config::CONSOLE;
 use crate::stdio::StandardStream;
 use crate::time::{Now, Tick};
@@ -39,7 +40,7 @@ pub(super) struct Console {
     /// No write has returned `WouldBlock` since the last event.
     writable: bool,
     /// When bytes were last written.
-    moved: Option<Tick>,
+    moved: LastMove,
     outages: OutageReport,
 }
 
@@ -62,7 +63,7 @@ impl Console {
             index,
             state: ConsoleState::Unregistered,
             writable: true,
-            moved: None,
+            moved: LastMove::default(),
             outages: OutageReport::new(CONSOLE, Duration::ZERO),
         }
     }
@@ -84,7 +85,7 @@ impl Console {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
                     outbox.acknowledged(0);
-                    self.moved = Some(now.tick);
+                    self.moved.note(now.tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -114,7 +115,7 @@ impl Console {
         let hint = if is_closed { CLOSED_HINT } else { RESTING_HINT };
         self.outages.note_error(error.to_string(), now);
         let failed = FailedAttempt {
-            state: self.state(),
+            state: self.state().name(),
             place: LogPlace::default(),
             is_round: true,
             cause: None,
@@ -183,21 +184,20 @@ impl Console {
 
     /// Whether bytes were written in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
+        self.moved.is_recent(now)
     }
 
     /// Returns when bytes were last written, or `now` if none were.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
+        self.moved.or(now)
     }
 
-    /// Returns the state in one word, for the admin port and the log.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self.state {
-            ConsoleState::Unregistered => "idle",
-            ConsoleState::Up => "up",
-            ConsoleState::Resting { .. } => "backing_off",
-            ConsoleState::Closed => "closed",
+            ConsoleState::Unregistered => SinkState::Idle,
+            ConsoleState::Up => SinkState::Up,
+            ConsoleState::Resting { .. } => SinkState::BackingOff,
+            ConsoleState::Closed => SinkState::Closed,
         }
     }
 

@@ -26,6 +26,7 @@ use super::error::SinkError;
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
+use super::state::{LastMove, SinkState};
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
 use crate::random::RandomNumbers;
@@ -41,14 +42,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The number is larger than the number of packets that one turn of the loop receives.
 const BURST_REPEATED: usize = 1024;
 
-/// A destination counts as moving if a packet was sent in this time. It is also how long no error
-/// must follow a packet before an outage counts as over.
-const MOVING: Duration = Duration::from_secs(1);
-
 /// One UDP destination.
 #[derive(Debug)]
 pub(super) struct Datagrams {
-    label: String,
+    name: String,
     index: u16,
     resolver: Resolver,
     /// Returns the packet at the front of the rest of a chunk.
@@ -66,7 +63,7 @@ pub(super) struct Datagrams {
     /// The generation of the newest descriptor.
     generation: Generation,
     outages: OutageReport,
-    moved: Option<Tick>,
+    moved: LastMove,
     advice: Advice,
 }
 
@@ -89,7 +86,7 @@ impl Datagrams {
     pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
         let is_repeated = matches!(to.kind, DestinationKind::Repeater(_));
         Self {
-            label: to.name.clone(),
+            name: to.name.clone(),
             index,
             resolver: Resolver::new(&net.remote),
             cut: match to.kind {
@@ -105,14 +102,14 @@ impl Datagrams {
             state: UdpState::Idle,
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, Duration::ZERO),
-            moved: None,
+            moved: LastMove::default(),
             advice: Advice::new(to),
         }
     }
 
     /// Sets the address if the configuration gives a number. Starts a look-up if it gives a name
     /// and a look-up is due.
-    fn find(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
+    fn resolve(&mut self, outbox: &Outbox, now: Now, registry: &Registry) {
         if let Some(address) = self.resolver.number() {
             if self.resolver.address().is_none() {
                 self.resolver.set(vec![address]);
@@ -121,14 +118,14 @@ impl Datagrams {
             let token = self.next_token();
             let started = self.resolver.start(registry, token, self.generation, now.tick);
             if let Err(error) = started {
-                self.note_unknown(&error.into(), outbox, now);
+                self.note_look_up_failure(&error.into(), outbox, now);
             }
         }
     }
 
     /// Handles a look-up that has failed. If addresses of an earlier look-up are known, they stay
     /// in use, because a name server that is down for a while must not stop the packets.
-    fn note_unknown(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
+    fn note_look_up_failure(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
         if self.resolver.address().is_some() {
             self.resolver.wait(now.tick);
         } else {
@@ -139,7 +136,7 @@ impl Datagrams {
 
     /// Handles a look-up that has found addresses. If the current address is among them, the socket
     /// stays open, even if a round robin has changed their order.
-    fn note_found(&mut self, addresses: Vec<SocketAddr>, now: Now) {
+    fn note_addresses(&mut self, addresses: Vec<SocketAddr>, now: Now) {
         self.resolver.wait(now.tick);
         if !self.resolver.replace(addresses) {
             self.state = UdpState::Idle;
@@ -165,7 +162,7 @@ impl Datagrams {
     fn log_up(&self, address: SocketAddr) {
         let is_first = !self.outages.is_out() && self.outages.connects() == 1;
         let level = if is_first { Level::Info } else { Level::Debug };
-        log::log!(level, sink = self.label, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
+        log::log!(level, sink = self.name, state = "up", address:% = address, over = "udp"; "packets are sent to the destination");
     }
 
     /// Returns the token for a new descriptor. Events for older descriptors are ignored from now
@@ -195,7 +192,7 @@ impl Datagrams {
                 Ok(true) => {
                     outbox.wrote(bytes);
                     *packets += 1;
-                    self.moved = Some(now);
+                    self.moved.note(now);
                 }
                 Ok(false) => break,
                 // The packet is larger than the network allows. It would fail each time, so only
@@ -238,7 +235,7 @@ impl Datagrams {
         let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         self.state = UdpState::Resting { until: now.tick + wait };
         let failed = FailedAttempt {
-            state: self.state(),
+            state: self.state().name(),
             place: LogPlace {
                 address: Some(self.resolver.remote.to_string()),
                 over: Some("udp"),
@@ -257,8 +254,8 @@ impl Datagrams {
     /// Handles an event. An event for an earlier descriptor of this destination does nothing.
     pub(super) fn ready(&mut self, on: Generation, outbox: &Outbox, now: Now) {
         match self.resolver.ready(on, now.tick) {
-            LookUp::Found(addresses) => return self.note_found(addresses, now),
-            LookUp::Failed(error) => return self.note_unknown(&error.into(), outbox, now),
+            LookUp::Found(addresses) => return self.note_addresses(addresses, now),
+            LookUp::Failed(error) => return self.note_look_up_failure(&error.into(), outbox, now),
             LookUp::Pending => {}
         }
         let UdpState::Up { socket, .. } = &mut self.state else { return };
@@ -270,7 +267,7 @@ impl Datagrams {
     /// Does what is due at `now`. A call that is early, late or repeated does no harm.
     pub(super) fn timeout(&mut self, outbox: &Outbox, now: Now) {
         if let Err(error) = self.resolver.timeout(now.tick) {
-            self.note_unknown(&error.into(), outbox, now);
+            self.note_look_up_failure(&error.into(), outbox, now);
         }
         if matches!(self.state, UdpState::Resting { until } if until <= now.tick) {
             self.state = UdpState::Idle;
@@ -296,7 +293,7 @@ impl Datagrams {
             }
             return;
         }
-        self.find(outbox, now, registry);
+        self.resolve(outbox, now, registry);
         if matches!(self.state, UdpState::Idle) {
             self.open(outbox, now, registry);
         }
@@ -305,11 +302,11 @@ impl Datagrams {
         }
     }
 
-    /// Ends an outage if packets were sent and no error has followed. Called at each tick. A single
-    /// packet proves nothing, since its error arrives later.
+    /// Ends an outage if packets were sent and no error has followed for a second. Called at each
+    /// tick. A single packet proves nothing, since its error arrives later.
     pub(super) fn poll_acks(&mut self, outbox: &Outbox, now: Now) {
         let UdpState::Up { packets, .. } = self.state else { return };
-        let is_quiet = self.moved.is_some_and(|moved| now.tick - moved >= MOVING);
+        let is_quiet = !self.moved.is_recent(now.tick);
         if packets > BURST as u64 || (packets > 0 && is_quiet) {
             let place = LogPlace { over: Some("udp"), ..LogPlace::default() };
             self.outages.note_recovery(place, outbox, now.tick);
@@ -341,21 +338,20 @@ impl Datagrams {
 
     /// Whether a packet was sent in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     /// Returns when the last packet was sent, or `now` if none was.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
+        self.moved.or(now)
     }
 
-    /// Returns the state in one word, for the admin port and the log.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self.state {
-            UdpState::Idle if self.resolver.is_running() => "resolving",
-            UdpState::Idle => "idle",
-            UdpState::Up { .. } => "up",
-            UdpState::Resting { .. } => "backing_off",
+            UdpState::Idle if self.resolver.is_running() => SinkState::Resolving,
+            UdpState::Idle => SinkState::Idle,
+            UdpState::Up { .. } => SinkState::Up,
+            UdpState::Resting { .. } => SinkState::BackingOff,
         }
     }
 

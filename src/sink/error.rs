@@ -16,7 +16,9 @@ pub(crate) enum SinkError {
     /// The socket is connected to itself. If no process listens on a port of this host, the kernel
     /// may choose that very port as the local one. TCP then connects the socket to itself.
     ConnectedToItself,
-    /// The peer did not do something in time. The text is the whole message.
+    /// The peer did not answer the connect in time.
+    ConnectTimedOut,
+    /// A connected peer did not do something in time. The text is the whole message.
     TimedOut(&'static str),
     /// An HTTP server has neither accepted nor refused the request, which may be sent again.
     Http { status: u16, text: String },
@@ -33,7 +35,7 @@ impl SinkError {
     /// the kernel reported an error.
     pub(super) fn is_timeout(&self) -> bool {
         match self {
-            Self::TimedOut(_) | Self::LookUp(LookUpError::TimedOut) => true,
+            Self::ConnectTimedOut | Self::TimedOut(_) | Self::LookUp(LookUpError::TimedOut) => true,
             Self::Io(error) => error.kind() == io::ErrorKind::TimedOut,
             _ => false,
         }
@@ -49,7 +51,7 @@ impl SinkError {
                 "the destination has closed the connection"
             }
             Self::NotHttp(_) | Self::UnaskedAnswer => "the destination does not speak HTTP",
-            Self::TimedOut(_) => "the destination does not answer",
+            Self::ConnectTimedOut | Self::TimedOut(_) => "the destination does not answer",
             Self::Io(_) | Self::ConnectedToItself => "the destination cannot be reached",
         }
     }
@@ -66,6 +68,7 @@ impl fmt::Display for SinkError {
             Self::Io(error) => error.fmt(f),
             Self::ClosedByPeer => f.write_str("closed by the peer"),
             Self::ConnectedToItself => f.write_str("connected to itself"),
+            Self::ConnectTimedOut => f.write_str("no answer to the connect"),
             Self::TimedOut(what) => f.write_str(what),
             Self::Http { text, .. } => f.write_str(text),
             Self::NotHttp(what) => write!(f, "the answer is no HTTP: {what}"),

@@ -12,16 +12,20 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::process::ExitStatus;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use mio::unix::pipe::Sender;
+use mio::unix::pipe::{self, Sender};
 use mio::{Interest, Registry, Token};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::process_group::ProcessGroup;
+use super::state::{LastMove, SinkState};
 use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
@@ -40,6 +44,17 @@ const REST: Duration = Duration::from_secs(10);
 /// The hint for a command that fails while no-new-privileges is set.
 const NO_NEW_PRIVILEGES: &str = "sudo and setuid programs fail in it: [statsd] user, or NoNewPrivileges= of systemd, takes new privileges away";
 
+/// Variables that a service manager sets for the server. A command must not inherit them: it could
+/// otherwise report to systemd in the name of the server.
+const SERVICE_VARIABLES: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
+
 /// The outlet that runs a command for each flush.
 #[derive(Debug)]
 pub(super) struct Exec {
@@ -48,13 +63,20 @@ pub(super) struct Exec {
     index: u16,
     generation: Generation,
     state: ExecState,
-    /// The newest flush whose child has ended, and whether that child succeeded.
-    last: (u64, bool),
+    last: EndedFlush,
     /// When bytes were last written.
-    moved: Option<Tick>,
+    moved: LastMove,
     /// The account whose name and home the commands get, if this process has become another user.
     account: Option<Rc<Login>>,
     outages: OutageReport,
+}
+
+/// The newest flush whose child has ended.
+#[derive(Debug)]
+struct EndedFlush {
+    number: u64,
+    /// The child has exited with status 0.
+    succeeded: bool,
 }
 
 #[derive(Debug)]
@@ -81,7 +103,7 @@ struct RunningCommand {
     until: Tick,
     /// The delivered lines of the outbox before the command was started. The difference is what
     /// this command was given.
-    before: u64,
+    delivered_before: u64,
 }
 
 /// Why a command has failed.
@@ -132,8 +154,8 @@ impl Exec {
             index,
             generation: Generation::default(),
             state: ExecState::Idle,
-            last: (0, true),
-            moved: None,
+            last: EndedFlush { number: 0, succeeded: true },
+            moved: LastMove::default(),
             account: None,
             outages: OutageReport::new(name, Duration::ZERO),
         }
@@ -142,13 +164,12 @@ impl Exec {
     /// Removes the rest of a flush whose child has ended. If the child succeeded, it did not need
     /// the rest, which counts as delivered. Otherwise the rest is dropped.
     fn drop_past(&self, outbox: &mut Outbox) {
-        let (_, well) = self.last;
         // Only a turn's share, because a flush may fill a whole queue.
         for _ in 0..PAST_A_TURN {
             if !self.is_past(outbox) {
                 break;
             }
-            if well {
+            if self.last.succeeded {
                 outbox.pass_head();
             } else if !outbox.drop_head() {
                 break;
@@ -158,7 +179,7 @@ impl Exec {
 
     /// Whether the chunk at the head belongs to a flush whose child has ended.
     fn is_past(&self, outbox: &Outbox) -> bool {
-        outbox.head_flush().is_some_and(|flush| flush <= self.last.0)
+        outbox.head_flush().is_some_and(|flush| flush <= self.last.number)
     }
 
     /// Starts a child for the flush at the head of the outbox.
@@ -170,8 +191,8 @@ impl Exec {
         match spawn(&self.config.command, self.account.as_deref(), registry, token) {
             Ok((group, stdin)) => {
                 let until = now.tick + self.config.timeout;
-                let before = outbox.tally().delivered_lines;
-                let child = RunningCommand { group, flush, until, before };
+                let delivered_before = outbox.tally().delivered_lines;
+                let child = RunningCommand { group, flush, until, delivered_before };
                 self.state = ExecState::Feeding { child, stdin, writable: true };
             }
             Err(error) => {
@@ -197,7 +218,7 @@ impl Exec {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
                     outbox.acknowledged(0);
-                    self.moved = Some(now);
+                    self.moved.note(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
@@ -240,8 +261,8 @@ impl Exec {
         else {
             return;
         };
-        let RunningCommand { mut group, flush, before, .. } = child;
-        self.last = (flush, result.is_ok());
+        let RunningCommand { mut group, flush, delivered_before, .. } = child;
+        self.last = EndedFlush { number: flush, succeeded: result.is_ok() };
         match result {
             Ok(()) => {
                 self.drop_past(outbox);
@@ -250,7 +271,7 @@ impl Exec {
             Err(failure) => {
                 // A partly written chunk is not sent again: the next child would read half a line.
                 outbox.broke();
-                outbox.doubt_lines(outbox.tally().delivered_lines - before);
+                outbox.doubt_lines(outbox.tally().delivered_lines - delivered_before);
                 self.fail(&failure, outbox, now);
             }
         }
@@ -359,7 +380,7 @@ impl Exec {
         if let ExecState::Feeding { child, .. } | ExecState::Finishing(child) =
             std::mem::replace(&mut self.state, ExecState::Idle)
         {
-            let lines = outbox.tally().delivered_lines - child.before;
+            let lines = outbox.tally().delivered_lines - child.delivered_before;
             outbox.doubt_lines(lines);
             log::warn!(
                 sink = self.name,
@@ -376,21 +397,20 @@ impl Exec {
 
     /// Whether bytes were written in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < Duration::from_secs(1))
+        self.moved.is_recent(now)
     }
 
     /// Returns when bytes were last written, or `now` if none were.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.moved.unwrap_or(now)
+        self.moved.or(now)
     }
 
-    /// Returns the state in one word, for the admin port.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self.state {
-            ExecState::Idle => "idle",
-            ExecState::Feeding { .. } | ExecState::Finishing(_) => "running",
-            ExecState::Dying(_) => "killed",
-            ExecState::Resting { .. } => "backing_off",
+            ExecState::Idle => SinkState::Idle,
+            ExecState::Feeding { .. } | ExecState::Finishing(_) => SinkState::Running,
+            ExecState::Dying(_) => SinkState::Killed,
+            ExecState::Resting { .. } => SinkState::BackingOff,
         }
     }
 
@@ -409,6 +429,65 @@ fn spawn(
     let (mut stdin, group) = ProcessGroup::start(command, account)?;
     registry.register(&mut stdin, token, Interest::WRITABLE)?;
     Ok((group, stdin))
+}
+
+/// A shell command and all processes it starts, as one process group. The group is killed as a
+/// whole when its owner is dropped. The server reaps the command after that.
+#[derive(Debug)]
+struct ProcessGroup {
+    leader: Child,
+    /// How the command exited. `None` until it is reaped.
+    status: Option<ExitStatus>,
+}
+
+impl ProcessGroup {
+    /// Runs `command` by /bin/sh without waiting for it. Of the server's descriptors it gets only
+    /// standard output and standard error. The returned pipe is its standard input.
+    fn start(command: &str, account: Option<&Login>) -> io::Result<(Sender, Self)> {
+        let (sender, receiver) = pipe::new()?;
+        receiver.set_nonblocking(false)?;
+        let mut shell = Command::new("/bin/sh");
+        // std uses posix_spawn as long as nothing here needs more, such as `pre_exec` or `uid`.
+        // With these it would fork, which takes long in a process with much memory.
+        shell.arg("-c").arg(command).process_group(0).stdin(Stdio::from(OwnedFd::from(receiver)));
+        SERVICE_VARIABLES.iter().for_each(|name| _ = shell.env_remove(name));
+        if let Some(Login { name, home, shell: path }) = account {
+            shell.env("HOME", home).env("USER", name).env("LOGNAME", name).env("SHELL", path);
+        }
+        let leader = shell.spawn()?;
+        Ok((sender, Self { leader, status: None }))
+    }
+
+    /// Returns how the command exited, or `None` if it still runs. Never blocks.
+    fn exit(&mut self) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            self.status = self.leader.try_wait()?;
+        }
+        Ok(self.status)
+    }
+
+    /// Reaps the ended child process `child` if it is the command. Returns whether it is.
+    fn note_exit(&mut self, child: u32) -> bool {
+        self.leader.id() == child && !matches!(self.exit(), Ok(None))
+    }
+
+    /// Kills all processes of the group. This cannot hit a stranger: the kernel does not reuse the
+    /// number while the command is not reaped, or while another process of the group lives.
+    fn kill(&self) {
+        if let Ok(leader) = i32::try_from(self.leader.id()) {
+            // It fails if no process is left.
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.kill();
+            let _ = self.exit();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -443,7 +522,8 @@ mod tests {
                 timeout: Duration::from_secs(30),
                 binary_stream: config::BinaryStream::No,
             };
-            let mut exec = Exec { last: (1, ended_well), ..Exec::new(0, "exec", &config) };
+            let last = EndedFlush { number: 1, succeeded: ended_well };
+            let mut exec = Exec { last, ..Exec::new(0, "exec", &config) };
             let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
             for _ in 0..200 {
                 outbox.push(Chunk::new(b"a|1|1\n".to_vec(), 1, 1));

@@ -3,14 +3,12 @@
 //!
 //! | framing | sends | acknowledged by |
 //! | --- | --- | --- |
-//! | `Upstream` | the bytes of the chunks | the peer's TCP |
-//! | `Requests` | an HTTP request for each chunk | the answer 204 |
+//! | `PlainFraming` | the bytes of the chunks | the peer's TCP |
+//! | `HttpFraming` | an HTTP request for each chunk | the answer 204 |
 //!
-//! [`Upstream`]: the plain framing. It sends the bytes of the chunks as they are, and the peer's
-//! TCP acknowledges them.
-//!
-//! It stores which readiness events it has seen, and when the peer last showed a sign of life. The
-//! outbox decides which chunks are sent, and the link decides what follows a failure.
+//! `PlainFraming` stands here, and `HttpFraming` in `http/`. A framing stores which readiness
+//! events it has seen, and when the peer last showed a sign of life. The outbox decides which
+//! chunks are sent, and the link decides what follows a failure.
 
 use std::fmt::Debug;
 use std::io;
@@ -18,9 +16,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::dialer::Socket;
 use super::error::SinkError;
 use super::outbox::Outbox;
+use super::platform::Socket;
+use super::state::LastMove;
 use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 
@@ -119,9 +118,6 @@ const CHUNKS_A_TURN: usize = 8;
 /// are discarded; they are read because only a read shows that the peer has closed the connection.
 const READS_A_TURN: usize = 8;
 
-/// A connection counts as moving if bytes were written or acknowledged in this time.
-const MOVING: Duration = Duration::from_secs(1);
-
 /// How long a connection must last, from its first bytes on, before TCP's acknowledgements on it
 /// count.
 ///
@@ -138,7 +134,7 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// One established connection with plain framing.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub(super) struct PlainFraming {
     socket: Box<dyn Socket>,
     address: SocketAddr,
     /// No write has returned `WouldBlock` since the last event.
@@ -146,7 +142,7 @@ pub(super) struct Upstream {
     /// No read has returned `WouldBlock` since the last event.
     readable: bool,
     /// When bytes were last written or acknowledged.
-    moved: Option<Tick>,
+    moved: LastMove,
     /// Since when the peer has shown no sign of life, as of the last poll. `None` if no bytes are
     /// unacknowledged, since the peer then has nothing to acknowledge.
     silent_since: Option<Tick>,
@@ -167,14 +163,14 @@ pub(super) struct Upstream {
     is_held: bool,
 }
 
-impl Upstream {
+impl PlainFraming {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
         Self {
             socket,
             address,
             writable: true,
             readable: true,
-            moved: None,
+            moved: LastMove::default(),
             silent_since: None,
             blocked_since: None,
             is_stalled: false,
@@ -190,7 +186,7 @@ impl Upstream {
     }
 }
 
-impl Framing for Upstream {
+impl Framing for PlainFraming {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -205,7 +201,7 @@ impl Framing for Upstream {
     }
 
     fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     fn receive(&mut self) -> Result<(), SinkError> {
@@ -238,7 +234,7 @@ impl Framing for Upstream {
                     outbox.wrote(bytes);
                     self.unacked += bytes;
                     self.first_write.get_or_insert(now);
-                    self.moved = Some(now);
+                    self.moved.note(now);
                     self.silent_since.get_or_insert(now);
                     self.blocked_since.get_or_insert(now);
                 }
@@ -263,7 +259,7 @@ impl Framing for Upstream {
         let left = outstanding.min(self.unacked);
         if left < self.unacked {
             self.unacked = left;
-            self.moved = Some(now);
+            self.moved.note(now);
             self.silent_since = (left > 0).then_some(now);
             self.blocked_since = self.silent_since;
             self.is_stalled = false;

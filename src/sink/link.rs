@@ -23,48 +23,46 @@
 //! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
 //! connection *early*, right after the first bytes, has probably read nothing. So an outage ends
 //! only when a connection has proved itself, by lasting for a while after its first bytes. After
-//! [`REFUSALS_BELIEVED`] early closes in a row the link assumes that the peer refuses the data.
+//! [`EARLY_CLOSES_MAX`] early closes in a row the link assumes that the peer refuses the data.
 
 use std::mem;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use log::Level;
 use mio::{Registry, Token};
 
-use super::advice::Advice;
-use super::dialer::{Dialer, Socket};
 use super::error::SinkError;
-use super::framing::Framing;
+use super::framing::{Framing, PlainFraming};
+use super::http::{HttpFraming, RequestHead};
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::speech::Speech;
-use crate::config::{Destination, Net};
+use super::platform::{Dialer, Socket};
+use super::state::SinkState;
+use crate::config::{Destination, DestinationKind, Influxdb, Net, Over};
 use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Generation};
 
 mod ack_polls;
-mod dropped;
-mod stall;
+mod log_lines;
 
 use ack_polls::AckPolls;
-use dropped::DroppedChunks;
-use stall::StallReport;
+use log_lines::LinkLog;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
 /// `outbox/resend.rs`), so at the fourth another chunk was tried, too.
-const REFUSALS_BELIEVED: u32 = 4;
+const EARLY_CLOSES_MAX: u32 = 4;
 
 /// One TCP destination: its connection, or the attempts to get one.
 #[derive(Debug)]
 pub(super) struct Link {
-    name: String,
     index: u16,
     resolver: Resolver,
-    speech: Speech,
+    protocol: LinkProtocol,
     connect_timeout: Duration,
     write_timeout: Duration,
     reconnect_min: Duration,
@@ -77,13 +75,37 @@ pub(super) struct Link {
     generation: Generation,
     outages: OutageReport,
     ack_polls: AckPolls,
-    /// The HTTP status that caused the last failure, if one did.
-    status: Option<u16>,
     proof: Proof,
-    dropped: DroppedChunks,
-    advice: Advice,
-    last_failure: FailureText,
-    stall: StallReport,
+    log: LinkLog,
+}
+
+/// What is sent over a TCP connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum LinkProtocol {
+    /// The bytes of the chunks as they are. TCP acknowledges them.
+    Plain,
+    /// An HTTP request for each chunk. Its answer acknowledges it.
+    Http(Rc<RequestHead>),
+}
+
+impl LinkProtocol {
+    fn of(to: &Destination) -> Self {
+        match (&to.kind, &to.net) {
+            (
+                DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
+                Some(net),
+            ) => Self::Http(Rc::new(RequestHead::new(&net.remote, influxdb))),
+            _ => Self::Plain,
+        }
+    }
+
+    /// Returns the framing that uses this protocol on an established connection.
+    fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Box<dyn Framing> {
+        match self {
+            Self::Plain => Box::new(PlainFraming::new(socket, address)),
+            Self::Http(head) => Box::new(HttpFraming::new(socket, address, Rc::clone(head))),
+        }
+    }
 }
 
 /// Whether the peer keeps connections open long enough for acknowledgements to count.
@@ -100,11 +122,13 @@ struct Proof {
     lingers: bool,
 }
 
-/// The texts of the log line for a failure.
-#[derive(Debug, Default)]
-struct FailureText {
+/// What the log line of a failure shows.
+#[derive(Debug)]
+struct LinkFailure {
     sentence: &'static str,
     hint: String,
+    /// The HTTP status that is the reason, if one is.
+    status: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -132,10 +156,9 @@ impl Link {
         seed: u64,
     ) -> Self {
         Self {
-            name: to.name.clone(),
             index,
             resolver: Resolver::new(&net.remote),
-            speech: Speech::of(to),
+            protocol: LinkProtocol::of(to),
             connect_timeout: net.connect_timeout,
             write_timeout: net.write_timeout,
             reconnect_min: net.reconnect_min,
@@ -146,12 +169,8 @@ impl Link {
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, ONE_A_MINUTE),
             ack_polls: AckPolls::default(),
-            status: None,
             proof: Proof::default(),
-            dropped: DroppedChunks::new(&to.name),
-            advice: Advice::new(to),
-            last_failure: FailureText::default(),
-            stall: StallReport::new(&to.name),
+            log: LinkLog::new(to),
         }
     }
 
@@ -164,22 +183,23 @@ impl Link {
         self.reconnect_min = net.reconnect_min;
         self.reconnect_max = net.reconnect_max;
         self.ack_polls.is_draining = false;
-        let speech = Speech::of(to);
-        if self.resolver.remote == net.remote && self.speech == speech {
+        let protocol = LinkProtocol::of(to);
+        if self.resolver.remote == net.remote && self.protocol == protocol {
             return;
         }
         self.resolver.reset(&net.remote, now.tick);
-        self.speech = speech;
+        self.protocol = protocol;
         // The failures were those of the old address.
         self.outages.forget();
         self.proof = Proof::default();
         if !matches!(self.state, LinkState::Idle) {
             self.outages.explain("its address was changed".into());
-            self.last_failure = FailureText {
+            let failure = LinkFailure {
                 sentence: "the connection to the destination was closed for a reload",
                 hint: "the server connects to the new address and keeps queued data".into(),
+                status: None,
             };
-            self.go(LinkState::BackingOff { until: now.tick }, outbox, now);
+            self.back_off(Duration::ZERO, failure, outbox, now);
         }
     }
 
@@ -229,7 +249,7 @@ impl Link {
                 }
             }
             LinkState::Connecting { until, .. } if until <= now.tick => {
-                self.fail(&SinkError::TimedOut("no answer to the connect"), outbox, now);
+                self.fail(&SinkError::ConnectTimedOut, outbox, now);
             }
             LinkState::BackingOff { until } if until <= now.tick => {
                 self.redial(outbox, now, registry);
@@ -317,11 +337,10 @@ impl Link {
     fn note_stall(&mut self, outbox: &Outbox) {
         match &self.state {
             LinkState::Up(connection) => {
-                let hint = self.is_stalled().then(|| self.advice.on_stall());
-                self.stall.note(hint, connection.address(), outbox);
+                self.log.note_stall(connection.is_stalled(), connection.address(), outbox);
             }
             // The log has the failure, and the recovery later.
-            _ => self.stall.forget(),
+            _ => self.log.forget_stall(),
         }
     }
 
@@ -332,7 +351,7 @@ impl Link {
         let before = outbox.unacked_bytes();
         let acked = connection.poll_acks(outbox, now.tick);
         if let Some(refused) = connection.take_refused() {
-            self.dropped.log_refused(&refused, now.tick);
+            self.log.log_refused(&refused, now.tick);
         }
         match acked {
             Ok(is_new) => self.proof.is_awaited |= is_new,
@@ -393,14 +412,7 @@ impl Link {
             }
             let in_doubt = outbox.tally().in_doubt - before;
             if in_doubt > 0 {
-                log::warn!(
-                    sink = self.name,
-                    state = "unconfirmed",
-                    in_doubt,
-                    reason = "not acknowledged when the time was over",
-                    hint = self.advice.on_unconfirmed();
-                    "lines may not have arrived, and are not sent again"
-                );
+                self.log.log_unconfirmed(in_doubt);
             }
         }
     }
@@ -455,10 +467,10 @@ impl Link {
         // A host that fails over gets a new address, so the next round looks the name up again.
         self.resolver.clear();
         self.outages.note_connect();
-        let mut connection = self.speech.over(socket, address);
+        let mut connection = self.protocol.over(socket, address);
         // Every chunk that is sent to a peer that refuses the data counts as in doubt. A probe
         // sends only one chunk.
-        if self.proof.early >= REFUSALS_BELIEVED {
+        if self.proof.early >= EARLY_CLOSES_MAX {
             connection.probe();
         }
         if !connection.is_proven(now.tick) {
@@ -476,25 +488,41 @@ impl Link {
             self.proof.is_awaited |= connection.poll_acks(outbox, now.tick).unwrap_or(false);
             self.note_proof(outbox, now);
         }
-        self.status = error.http_status();
         self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
         let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         // A timeout is not a close by the peer. It proves nothing about what the peer reads.
         let is_early = !error.is_timeout() && self.is_closed_early();
-        let sentence = error.sentence();
         let hint = if is_early {
             // Must come before `go`, which would count the arrivals on this connection for good.
             self.note_early_close(outbox);
-            self.advice.on_early_close()
+            self.log.advice().on_early_close()
         } else {
-            self.advice.on_failure(error, &self.resolver.remote)
+            self.log.advice().on_failure(error, &self.resolver.remote)
         };
-        self.last_failure = FailureText { sentence, hint };
-        self.go(LinkState::BackingOff { until: now.tick + wait }, outbox, now);
-        if is_early && self.proof.early == REFUSALS_BELIEVED {
-            self.log_refused_connections(outbox);
+        let failure = LinkFailure { sentence: error.sentence(), hint, status: error.http_status() };
+        self.back_off(wait, failure, outbox, now);
+        if is_early && self.proof.early == EARLY_CLOSES_MAX {
+            self.log.log_refused_connections(&self.resolver.remote, self.proof.early, outbox);
         }
+    }
+
+    /// Waits before the next attempt. Counts the failure, and logs it if it is the first one of an
+    /// outage.
+    fn back_off(&mut self, wait: Duration, failure: LinkFailure, outbox: &mut Outbox, now: Now) {
+        self.go(LinkState::BackingOff { until: now.tick + wait }, outbox, now);
+        let LinkFailure { sentence, hint, status } = failure;
+        let address = Some(self.resolver.remote.to_string());
+        let failed = FailedAttempt {
+            state: self.state().name(),
+            place: LogPlace { address, ..LogPlace::default() },
+            is_round: self.resolver.address().is_none(),
+            cause: status.map(|status| status.to_string()),
+            retry: Some(wait),
+            hint,
+            sentence,
+        };
+        self.outages.note_failure(failed, outbox, now.tick);
     }
 
     /// Whether the connection that ends now has carried bytes, but is not proven.
@@ -506,12 +534,12 @@ impl Link {
     /// Handles an early close by the peer: its acknowledgements on this connection do not count.
     fn note_early_close(&mut self, outbox: &mut Outbox) {
         self.proof.early = self.proof.early.saturating_add(1);
-        if self.proof.early >= REFUSALS_BELIEVED {
+        if self.proof.early >= EARLY_CLOSES_MAX {
             outbox.was_refused();
             let why = "closed by the peer right after the first bytes, again and again";
-            self.outages.explain(format!("{why}: {}", self.advice.wrong_protocol()));
+            self.outages.explain(format!("{why}: {}", self.log.advice().wrong_protocol()));
         } else if let Some(chunk) = outbox.broke_early() {
-            self.dropped.log_poison(&chunk);
+            self.log.log_poison(&chunk);
         }
     }
 
@@ -526,70 +554,30 @@ impl Link {
                 self.proof.lingers = false;
                 // The peer has closed an idle HTTP connection. Everything sent on it was answered,
                 // so delivered chunks are not sent again, as they would be after a break.
-                let is_farewell =
+                let is_idle_close =
                     matches!(self.state, LinkState::Idle) && outbox.unacked_bytes() == 0;
-                if !is_farewell && let Some(chunk) = outbox.broke() {
-                    self.dropped.log_poison(&chunk);
+                if !is_idle_close && let Some(chunk) = outbox.broke() {
+                    self.log.log_poison(&chunk);
                 }
             }
             LinkState::Idle | LinkState::Connecting { .. } | LinkState::BackingOff { .. } => {}
         }
-        if let LinkState::BackingOff { until } = self.state {
-            self.note_failure(until, outbox, now.tick);
-        } else {
+        // A failure has a log line of its own.
+        if !matches!(self.state, LinkState::BackingOff { .. }) {
             self.log_state(outbox);
         }
-    }
-
-    /// Counts a failure and logs it if it is news.
-    fn note_failure(&mut self, until: Tick, outbox: &Outbox, now: Tick) {
-        let failed = FailedAttempt {
-            state: self.state(),
-            place: LogPlace {
-                address: Some(self.resolver.remote.to_string()),
-                ..LogPlace::default()
-            },
-            is_round: self.resolver.address().is_none(),
-            cause: self.status.map(|status| status.to_string()),
-            retry: Some(now.until(until)),
-            hint: self.last_failure.hint.clone(),
-            sentence: self.last_failure.sentence,
-        };
-        self.outages.note_failure(failed, outbox, now);
     }
 
     /// Logs the state: at level `info` for the first connection since the start, else at `debug`.
     fn log_state(&self, outbox: &Outbox) {
         let is_first = self.is_up() && !self.outages.is_out() && self.outages.connects() == 1;
+        let level = if is_first { Level::Info } else { Level::Debug };
         let address = match &self.state {
-            LinkState::Connecting { address, .. } => Some(address.to_string()),
-            LinkState::Up(connection) => Some(connection.address().to_string()),
+            LinkState::Connecting { address, .. } => Some(*address),
+            LinkState::Up(connection) => Some(connection.address()),
             _ => None,
         };
-        log::log!(
-            if is_first { Level::Info } else { Level::Debug },
-            sink = self.name,
-            state = self.state(),
-            address,
-            attempts = self.outages.attempts(),
-            queued_bytes = outbox.queued_bytes();
-            "the connection to the destination has changed its state"
-        );
-    }
-
-    /// Logs that the peer probably reads nothing of what the server sends.
-    fn log_refused_connections(&self, outbox: &Outbox) {
-        log::warn!(
-            sink = self.name,
-            state = "refused",
-            address:% = self.resolver.remote,
-            connections = self.proof.early,
-            in_doubt = outbox.tally().in_doubt,
-            queued_bytes = outbox.queued_bytes(),
-            reason = "it closes each connection right after the first bytes",
-            hint = self.advice.wrong_protocol();
-            "the destination has probably read nothing"
-        );
+        self.log.log_state(level, self.state(), address, self.outages.attempts(), outbox);
     }
 
     /// Whether a stop must wait although the outbox is drained, because the peer may still close
@@ -620,15 +608,14 @@ impl Link {
         }
     }
 
-    /// Returns the state in one word, for the admin port and the log.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match &self.state {
-            LinkState::Idle => "idle",
-            LinkState::Resolving => "resolving",
-            LinkState::Connecting { .. } => "connecting",
-            LinkState::Up(_) if self.is_stalled() => "stalled",
-            LinkState::Up(_) => "up",
-            LinkState::BackingOff { .. } => "backing_off",
+            LinkState::Idle => SinkState::Idle,
+            LinkState::Resolving => SinkState::Resolving,
+            LinkState::Connecting { .. } => SinkState::Connecting,
+            LinkState::Up(_) if self.is_stalled() => SinkState::Stalled,
+            LinkState::Up(_) => SinkState::Up,
+            LinkState::BackingOff { .. } => SinkState::BackingOff,
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Query::start ──▶ child: --resolve HOST PORT ══pipe══▶ Query::read … true ──▶ Query::addresses
-//!   Query::end   ──▶ killed, if it still runs   ──▶ Dying::is_gone … true
+//!   Query::end   ──▶ killed, if it still runs   ──▶ UnreapedChild::is_gone … true
 //! ```
 //! The child is started by posix_spawn, with every other descriptor closed. std uses it only as
 //! long as `command` sets no user, group or `pre_exec`; with these it would fork. No call waits
@@ -19,8 +19,8 @@
 //! address has changed. Its name is looked up again [every minute](AGAIN). The old addresses stay
 //! in use meanwhile.
 //!
-//! One look-up runs at a time, as a child process. The next one begins only
-//! after the last child is reaped, so children never pile up.
+//! One look-up runs at a time, as a child process. The next one begins only after the last child is
+//! reaped, so children never pile up.
 
 use std::error::Error;
 use std::fmt;
@@ -55,8 +55,8 @@ const REAP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// answer to standard output. Exits with success even if the name was not found, since that is an
 /// answer, too.
 pub fn run_child(host: &str, port: u16) -> ExitCode {
-    // getaddrinfo may load NSS modules, that others have installed on this host. A look-up
-    // never needs more privileges than the server has, so it gives up the right to gain any.
+    // getaddrinfo may load NSS modules that others have installed on this host. A look-up never
+    // needs more privileges than the server has, so it gives up the right to gain any.
     if no_new_privileges().is_err() {
         return ExitCode::FAILURE;
     }
@@ -185,9 +185,9 @@ impl Query {
 
     /// Ends the look-up, and kills its child if it still runs. The caller must keep the result
     /// until the child is reaped.
-    pub(super) fn end(mut self, now: Tick) -> Dying {
+    pub(super) fn end(mut self, now: Tick) -> UnreapedChild {
         self.process.kill();
-        Dying { process: self.process, retry: now, wait: REAP_WAIT }
+        UnreapedChild { process: self.process, retry: now, wait: REAP_WAIT }
     }
 }
 
@@ -203,13 +203,13 @@ fn parse(answer: &[u8]) -> Result<Vec<SocketAddr>, LookUpError> {
 
 /// A child that was killed, or has answered, and is not reaped yet.
 #[derive(Debug)]
-pub(super) struct Dying {
+pub(super) struct UnreapedChild {
     process: Process,
     retry: Tick,
     wait: Duration,
 }
 
-impl Dying {
+impl UnreapedChild {
     /// Reaps the ended child process `child` if it belongs to this look-up. Returns whether it
     /// does.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
@@ -279,7 +279,7 @@ pub(super) struct Resolver {
     at: usize,
     running: Option<RunningQuery>,
     /// The child of the last look-up, until it is reaped.
-    pub(super) dying: Option<Dying>,
+    pub(super) unreaped: Option<UnreapedChild>,
     /// When to look the name up again. `None` if that is as soon as an address is needed.
     due: Option<Tick>,
 }
@@ -309,7 +309,7 @@ impl Resolver {
             addresses: Vec::new(),
             at: 0,
             running: None,
-            dying: None,
+            unreaped: None,
             due: None,
         }
     }
@@ -376,7 +376,7 @@ impl Resolver {
 
     /// Whether it is time for a look-up, and no child of an earlier one is left.
     pub(super) fn is_due(&self, now: Tick) -> bool {
-        self.running.is_none() && self.dying.is_none() && self.due.is_none_or(|due| due <= now)
+        self.running.is_none() && self.unreaped.is_none() && self.due.is_none_or(|due| due <= now)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -392,7 +392,7 @@ impl Resolver {
         generation: Generation,
         now: Tick,
     ) -> Result<(), LookUpError> {
-        if self.dying.is_some() {
+        if self.unreaped.is_some() {
             return Err(LookUpError::StillRunning);
         }
         let command = (self.look_up)(&self.remote.host, self.remote.port);
@@ -431,21 +431,21 @@ impl Resolver {
 
     /// Reaps the child of the last look-up if it has ended.
     pub(super) fn reap(&mut self, now: Tick) {
-        if self.dying.as_mut().is_some_and(|child| child.is_gone(now)) {
-            self.dying = None;
+        if self.unreaped.as_mut().is_some_and(|child| child.is_gone(now)) {
+            self.unreaped = None;
         }
     }
 
     /// Returns when [`timeout`](Self::timeout) has something to do.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let query = self.running.as_ref().map(|running| running.until);
-        [query, self.dying.as_ref().map(Dying::deadline)].into_iter().flatten().min()
+        [query, self.unreaped.as_ref().map(UnreapedChild::deadline)].into_iter().flatten().min()
     }
 
     /// Returns when the name is to be looked up again. Returns `None` while a look-up runs, and if
     /// the name is looked up on demand.
     pub(super) fn due(&self) -> Option<Tick> {
-        self.due.filter(|_| self.running.is_none() && self.dying.is_none())
+        self.due.filter(|_| self.running.is_none() && self.unreaped.is_none())
     }
 
     /// Plans the next look-up of the name in a minute.
@@ -461,13 +461,13 @@ impl Resolver {
     /// Reaps the ended child process `child` if this resolver started it. Returns whether it did.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.running.as_mut().is_some_and(|running| running.query.note_exit(child))
-            || self.dying.as_mut().is_some_and(|dying| dying.note_exit(child))
+            || self.unreaped.as_mut().is_some_and(|unreaped| unreaped.note_exit(child))
     }
 
     /// Ends the look-up, if one runs, and kills its child. The child is reaped later.
     pub(super) fn cancel(&mut self, now: Tick) {
         if let Some(running) = self.running.take() {
-            self.dying = Some(running.query.end(now));
+            self.unreaped = Some(running.query.end(now));
         }
     }
 }

@@ -45,9 +45,9 @@
 mod advice;
 mod console;
 mod datagrams;
-pub(crate) mod dialer;
 pub(crate) mod error;
 mod exec;
+mod flushes;
 mod framing;
 mod http;
 mod link;
@@ -56,16 +56,15 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
-mod process_group;
+pub(crate) mod platform;
 #[allow(clippy::module_inception)] // the file is named after its type, as all others are
 mod sink;
-mod speech;
 pub mod spool;
-mod standing;
+mod state;
 
-pub(crate) use dialer::{Platform, SystemPlatform};
-pub use sink::{Feed, Figures, Sink, Sinks};
-pub use standing::LostLines;
+pub(crate) use platform::{Platform, SystemPlatform};
+pub use sink::{Feed, LostLines, Sink, SinkFigures, Sinks};
+pub use state::SinkState;
 
 #[cfg(test)]
 pub(crate) mod testing;

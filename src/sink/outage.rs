@@ -275,7 +275,7 @@ mod tests {
         }
         assert!(!outages.count(false, None, 0, at(40)));
         assert!(!outages.count(false, None, 0, at(65)));
-        assert!(outages.count(false, None, 0, at(66)), "one that lasts is told of in the end");
+        assert!(outages.count(false, None, 0, at(66)), "one that lasts is logged in the end");
         assert_eq!(mem::take(&mut outages.unlogged), 3);
         assert_eq!(outages.end().unwrap().attempts, 3);
         assert!(outages.end().is_none());

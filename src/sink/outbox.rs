@@ -45,13 +45,13 @@ use std::rc::Rc;
 use crate::config::Resend;
 use crate::encode::chunk::Chunk;
 
+mod attached_spool;
 mod resend;
-mod spooling;
 mod window;
 
 use super::spool::Spool;
+use attached_spool::AttachedSpool;
 use resend::{Retention, Suspect, Verdict};
-use spooling::Spooling;
 pub use window::OutboxTally;
 use window::{ChunkOrigin, Item, Window};
 
@@ -72,7 +72,7 @@ pub struct Outbox {
     retention: Retention,
     /// The chunk at which the last connections broke, if any.
     suspect: Option<Suspect<ChunkOrigin>>,
-    spooling: Spooling,
+    spool: AttachedSpool,
     /// The number of chunks pushed. It numbers the chunks.
     pushed: u64,
     /// The number of the connection. It is incremented when a connection ends, and when it becomes
@@ -95,6 +95,14 @@ pub struct Outbox {
     tally: OutboxTally,
 }
 
+/// The chunk at which a connection broke.
+struct ChunkAtBreak {
+    origin: ChunkOrigin,
+    chunk: Rc<Chunk>,
+    /// It has arrived on an earlier connection.
+    arrived: bool,
+}
+
 impl Outbox {
     /// Returns an empty outbox for at most `limit` bytes. If `resend` is [`Resend::Flush`], it
     /// retains `keep` whole delivered flushes for a resend.
@@ -104,7 +112,7 @@ impl Outbox {
             window: Window::new(limit),
             retention: Retention::new(keep),
             suspect: None,
-            spooling: Spooling::default(),
+            spool: AttachedSpool::default(),
             pushed: 0,
             connection: 1,
             has_progressed: false,
@@ -127,15 +135,15 @@ impl Outbox {
 
     /// Adds a spool: from now on chunks that do not fit are spilled to it, and read back later.
     pub fn attach(&mut self, spool: Spool) {
-        self.spooling.attach(spool);
+        self.spool.attach(spool);
     }
 
     pub fn spool(&self) -> Option<&Spool> {
-        self.spooling.get()
+        self.spool.get()
     }
 
     pub fn spool_mut(&mut self) -> Option<&mut Spool> {
-        self.spooling.get_mut()
+        self.spool.get_mut()
     }
 
     /// Queues a chunk and makes room for it. An empty chunk is ignored. The flush of the chunk must
@@ -160,7 +168,7 @@ impl Outbox {
     pub fn close(&mut self, flush: u64) {
         self.retention.close(flush);
         self.age();
-        self.spooling.wake();
+        self.spool.wake();
     }
 
     /// Whether [`refill`](Self::refill) would read a chunk from the spool: all queued chunks are
@@ -168,12 +176,12 @@ impl Outbox {
     pub fn wants_refill(&self) -> bool {
         self.window.cursor == self.window.items.len()
             && self.window.in_flight() < REFILL_BYTES.min(self.window.limit / 4)
-            && self.spooling.is_readable()
+            && self.spool.is_readable()
     }
 
     /// Whether chunks wait in the spool.
     pub fn has_spooled(&self) -> bool {
-        self.spooling.has_more()
+        self.spool.has_more()
     }
 
     /// Queues the oldest chunk of the spool if [`wants_refill`](Self::wants_refill) returns true.
@@ -181,7 +189,7 @@ impl Outbox {
         if !self.wants_refill() {
             return;
         }
-        let Some(record) = self.spooling.take_next() else { return };
+        let Some(record) = self.spool.take_next() else { return };
         // The chunk gets the number of the next flush, not that of its own, which ended long ago.
         // So it is retained as long as the chunks that are sent along with it, and the flush
         // numbers in the queue stay in order.
@@ -217,7 +225,7 @@ impl Outbox {
             if mem::replace(&mut head.begun, true) {
                 self.tally.resent_lines += u64::from(head.chunk.lines());
             }
-            self.spooling.note_begun(head.origin);
+            self.spool.note_begun(head.origin);
         }
         self.tally.sent_bytes += bytes as u64;
         self.window.wrote(bytes);
@@ -239,7 +247,7 @@ impl Outbox {
                 item.kept_with = item.kept_with.max(self.retention.closed());
                 self.tally.delivered_lines += u64::from(item.chunk.lines());
                 self.retention.delivered(item.kept_with);
-                self.spooling.note_arrived(item.origin);
+                self.spool.note_arrived(item.origin);
             }
         }
         self.age();
@@ -313,7 +321,7 @@ impl Outbox {
     /// chunk that was dropped because it has probably caused this break and earlier ones.
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
         // The window is rewound below, so the chunk at the break must be found first.
-        let accused = self.accused();
+        let broken_at = self.chunk_at_break();
         let has_written = self.window.unsent() > 0;
         let is_stuck = self.resend == Resend::Flush && has_written && !self.has_progressed;
         self.go_back();
@@ -321,8 +329,8 @@ impl Outbox {
         if self.sends_new_first {
             self.put_new_first();
         }
-        let (origin, chunk, arrived) = accused?;
-        self.apply_verdict(origin, &chunk, arrived).then_some(chunk)
+        let broken_at = broken_at?;
+        self.apply_verdict(&broken_at).then_some(broken_at.chunk)
     }
 
     /// Handles a connection that the peer closed so early that it has probably read nothing. The
@@ -372,13 +380,14 @@ impl Outbox {
     /// Returns the first chunk that was written at least in part and not acknowledged whole: the
     /// one at which the connection broke. Returns `None` if there is none, or if it would not be
     /// sent again.
-    fn accused(&self) -> Option<(ChunkOrigin, Rc<Chunk>, bool)> {
+    fn chunk_at_break(&self) -> Option<ChunkAtBreak> {
         let window = &self.window;
         if self.resend == Resend::Never || window.delivered >= window.unsent() {
             return None;
         }
         let item = window.items.get(window.delivered)?;
-        Some((item.origin, Rc::clone(&item.chunk), item.arrived))
+        let Item { origin, ref chunk, arrived, .. } = *item;
+        Some(ChunkAtBreak { origin, chunk: Rc::clone(chunk), arrived })
     }
 
     /// Prepares the chunks for the next connection: nothing counts as written. Chunks that must not
@@ -406,7 +415,7 @@ impl Outbox {
             return false;
         };
         self.window.remove_spooled_from(at);
-        self.spooling.recall(first);
+        self.spool.recall(first);
         true
     }
 
@@ -419,13 +428,14 @@ impl Outbox {
 
     /// Applies the verdict on the chunk at which the connection broke. Returns whether the chunk is
     /// dropped.
-    fn apply_verdict(&mut self, origin: ChunkOrigin, chunk: &Chunk, arrived: bool) -> bool {
+    fn apply_verdict(&mut self, broken_at: &ChunkAtBreak) -> bool {
+        let ChunkAtBreak { origin, ref chunk, arrived } = *broken_at;
         let verdict = Suspect::accuse(&mut self.suspect, origin);
         // `None` if the chunk came from the spool: `go_back` has returned it there.
         let at = self.window.items.iter().position(|item| item.origin == origin);
         match (verdict, origin, at) {
             (Verdict::Guilty, ChunkOrigin::Spooled(place), _) => {
-                self.spooling.condemn(place, if arrived { 0 } else { chunk.lines() });
+                self.spool.condemn(place, if arrived { 0 } else { chunk.lines() });
                 if arrived {
                     self.tally.doubt(chunk);
                 }
@@ -512,7 +522,7 @@ impl Outbox {
 
     /// Returns the counts since the start. Lines that the spool has dropped count as dropped.
     pub fn tally(&self) -> OutboxTally {
-        let dropped_lines = self.tally.dropped_lines + self.spooling.dropped_lines();
+        let dropped_lines = self.tally.dropped_lines + self.spool.dropped_lines();
         OutboxTally { dropped_lines, ..self.tally }
     }
 
@@ -551,7 +561,7 @@ impl Outbox {
             self.age();
         }
         let is_over = self.window.is_over_limit() && self.make_room(SLICE_BYTES);
-        let spool_has_more = self.spooling.tidy();
+        let spool_has_more = self.spool.tidy();
         is_over || spool_has_more || self.has_aged
     }
 
@@ -622,7 +632,7 @@ impl Outbox {
     /// lines that have not arrived and cannot be stored.
     fn spill_item(&mut self, item: &Item) -> u64 {
         let lines = u64::from(item.chunk.lines());
-        let Some(lost) = self.spooling.save(&item.chunk) else {
+        let Some(lost) = self.spool.save(&item.chunk) else {
             self.tally.drop_item(item);
             return if item.arrived { 0 } else { lines };
         };
@@ -638,7 +648,7 @@ impl Outbox {
         if item.arrived && item.arrived_on == self.connection {
             self.gone_lines += u64::from(item.chunk.lines());
         }
-        self.spooling.release(&item);
+        self.spool.release(&item);
         item
     }
 }

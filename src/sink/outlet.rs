@@ -6,11 +6,12 @@ use mio::Registry;
 
 use super::console::Console;
 use super::datagrams::Datagrams;
-use super::dialer::Platform;
 use super::exec::Exec;
 use super::link::Link;
 use super::outage::OutageReport;
 use super::outbox::Outbox;
+use super::platform::Platform;
+use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, Over};
 use crate::encode::repeated::Carriage;
 use crate::privileges::Login;
@@ -229,8 +230,7 @@ impl Outlet {
         matches!(self, Self::Link(link) if link.is_stalled())
     }
 
-    /// Returns the state in one word, for the admin port.
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> SinkState {
         match self {
             Self::Link(link) => link.state(),
             Self::Datagrams(datagrams) => datagrams.state(),

@@ -6,7 +6,6 @@ use std::mem;
 use super::advice::Advice;
 use super::outage::ONE_A_MINUTE;
 use super::outbox::Outbox;
-use super::spool::News;
 use crate::config::Destination;
 use crate::time::Tick;
 
@@ -62,7 +61,7 @@ impl OverflowReport {
     /// Logs the start of an overflow: chunks were spilled or dropped since the counts `before`.
     /// Logs nothing while an overflow that was logged lasts.
     pub(super) fn note_growth(&mut self, before: OverflowCounts, outbox: &mut Outbox) {
-        self.log_spool_news(outbox);
+        self.log_spool_events(outbox);
         let now = OverflowCounts::of(outbox);
         let held = outbox.held_bytes();
         let name = &self.sink;
@@ -143,55 +142,13 @@ impl OverflowReport {
     }
 
     /// Logs the events of the spool in the order in which they happened.
-    pub(super) fn log_spool_news(&self, outbox: &mut Outbox) {
+    pub(super) fn log_spool_events(&self, outbox: &mut Outbox) {
         let Some(spool) = outbox.spool_mut() else { return };
-        let news = spool.take_news();
-        if news.is_empty() {
+        let events = spool.take_events();
+        if events.is_empty() {
             return;
         }
         let location = spool.location();
-        for event in news {
-            log_spool_event(&self.sink, &location, event);
-        }
-    }
-}
-
-fn log_spool_event(sink: &str, spool: &str, event: News) {
-    match event {
-        News::Full => log::warn!(
-            sink, state = "full", spool, dropping = "oldest",
-            hint = "raise [spool] max_size, or free the disk of [spool] dir";
-            "the spool is full, and its oldest chunks are dropped"
-        ),
-        News::Damaged { segment, at, bytes } => log::warn!(
-            sink,
-            damaged_at = at,
-            cut_bytes = bytes,
-            spool,
-            file:% = format_args!("{segment:016x}.chunks"),
-            reason = "torn by a crash, or damaged by the disk",
-            hint = "the server skips these bytes and sends the rest; check the disk of [spool] dir";
-            "a file of the spool is damaged"
-        ),
-        News::Missing { segments, bytes, lines } => log::error!(
-            sink, state = "missing", spool, files = segments, bytes, dropped_lines = lines,
-            reason = "another process removed them",
-            hint = "the server continues with new files; keep other processes out of [spool] dir";
-            "files of the spool are missing"
-        ),
-        News::Foreign { segment } => log::error!(
-            sink,
-            state = "set_aside",
-            spool,
-            file:% = format_args!("{segment:016x}.chunks"),
-            reason = "not of this version and format",
-            hint = "the server renames the file and does not send it; remove it if it is not needed";
-            "a file of the spool cannot be read"
-        ),
-        News::Failing { what, reason } => log::error!(
-            sink, state = "failing", doing = what, spool, error = reason,
-            hint = "check the disk of [spool] dir; until it works, chunks that do not fit the queue are dropped";
-            "the disk of the spool has failed"
-        ),
+        events.iter().for_each(|event| event.log(&self.sink, &location));
     }
 }

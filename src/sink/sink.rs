@@ -2,23 +2,21 @@
 //!
 //! The parts know nothing of each other: the outlet gets the outbox as an argument. `Sink` connects
 //! them. It also keeps the figures of each flush and logs overflows.
-//!
-//! [`Flushes`]: the flushes that have not wholly arrived at a destination, and the figures of the
-//! last one that has.
 
-use std::collections::VecDeque;
+use std::ops::AddAssign;
 use std::rc::Rc;
 use std::time::Duration;
 
 use mio::Registry;
 use slab::Slab;
 
-use super::dialer::Platform;
+use super::flushes::{ArrivalSigns, Flushes};
 use super::outbox::Outbox;
 use super::outlet::Outlet;
 use super::overflow::{OverflowCounts, OverflowReport};
+use super::platform::Platform;
 use super::spool::Spool;
-use super::standing::{LostLines, Standing};
+use super::state::{SinkState, StateSince};
 use crate::config::{CONSOLE, Destination, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
@@ -32,21 +30,21 @@ use crate::token::Generation;
 #[derive(Debug)]
 pub struct Sink {
     name: String,
-    takes: Feed,
+    feed: Feed,
     pub(super) outbox: Outbox,
     pub(super) outlet: Outlet,
     flushes: Flushes,
     /// The delivered lines when a flush was last found to have left the queue.
     delivered_lines: u64,
     pub(super) overflow: OverflowReport,
-    /// A flush is being pushed, or the sink drains. No chunk is read back from the spool meanwhile.
-    /// Otherwise new chunks would queue up after old ones, and a stop would send the whole spool.
-    is_flushing: bool,
+    /// No chunk is read back from the spool: a flush is being pushed, or the sink drains. Otherwise
+    /// new chunks would queue up after old ones, and a stop would send the whole spool.
+    pauses_refill: bool,
     /// The destination is being removed. It may deliver its queued chunks until this tick.
     removal: Option<Tick>,
     /// The sink is closed, and its data is being spilled.
     spill: Option<Spill>,
-    standing: Standing,
+    state: StateSince,
     /// Bytes of all chunks that were pushed.
     pushed_bytes: u64,
     /// Points that its encoder left out, because the destination cannot store them.
@@ -64,7 +62,7 @@ pub enum Feed {
 
 /// The figures of a sink. Totals are since the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figures {
+pub struct SinkFigures {
     /// Bytes that are unsent or unacknowledged now. Retained chunks do not count.
     pub queue_bytes: usize,
     pub dropped_lines: u64,
@@ -104,6 +102,22 @@ pub struct Figures {
     pub points_refused: u64,
 }
 
+/// The counts of a sink that must not be lost with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostLines {
+    /// Lines that were given up.
+    pub dropped: u64,
+    /// Lines whose delivery is unknown.
+    pub in_doubt: u64,
+}
+
+impl AddAssign for LostLines {
+    fn add_assign(&mut self, more: Self) {
+        self.dropped += more.dropped;
+        self.in_doubt += more.in_doubt;
+    }
+}
+
 /// The spilling of a closed sink's data, until all of it is in the spool or dropped.
 #[derive(Debug)]
 struct Spill {
@@ -122,7 +136,7 @@ impl Sink {
     pub(crate) fn new(
         index: u16,
         to: &Destination,
-        takes: Feed,
+        feed: Feed,
         platform: &dyn Platform,
         seed: u64,
         stdout: Option<StandardStream>,
@@ -130,16 +144,16 @@ impl Sink {
         let Queue { bytes, resend, resend_keep } = to.queue;
         Self {
             name: to.name.clone(),
-            takes,
+            feed,
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, platform, seed, stdout),
             flushes: Flushes::default(),
             delivered_lines: 0,
             overflow: OverflowReport::new(to),
-            is_flushing: false,
+            pauses_refill: false,
             removal: None,
             spill: None,
-            standing: Standing::default(),
+            state: StateSince::default(),
             pushed_bytes: 0,
             points_refused: 0,
         }
@@ -151,21 +165,21 @@ impl Sink {
 
     /// Whether it gets the chunks of this feed. A sink that is being removed gets no more chunks.
     pub fn takes(&self, feed: Feed) -> bool {
-        self.takes == feed && self.removal.is_none()
+        self.feed == feed && self.removal.is_none()
     }
 
     /// Changes the settings of the destination. Queued chunks stay. A removal is cancelled.
-    pub fn reconfigure(&mut self, to: &Destination, takes: Feed, now: Now) {
+    pub fn reconfigure(&mut self, to: &Destination, feed: Feed, now: Now) {
         let Queue { bytes, resend, resend_keep } = to.queue;
-        self.takes = takes;
+        self.feed = feed;
         self.removal = None;
         // Chunks that were already spilled are read back from the spool.
         self.spill = None;
         self.outbox.reconfigure(bytes, resend, resend_keep);
         self.overflow.note_reconfigured();
         self.outlet.reconfigure(to, &mut self.outbox, now);
-        self.standing.note(self.outlet.state(), now);
-        self.log_spool_news();
+        self.state.note(self.outlet.state(), now);
+        self.log_spool_events();
     }
 
     /// Sets the account that commands run as, in its home folder.
@@ -186,7 +200,7 @@ impl Sink {
             );
         }
         self.outbox.attach(spool);
-        self.log_spool_news();
+        self.log_spool_events();
     }
 
     /// Hints no longer recommend a spool: this process has none.
@@ -212,13 +226,13 @@ impl Sink {
     pub fn flush_started(&mut self, now: Now, number: u64) {
         self.flush_ended(now, number.saturating_sub(1));
         self.flushes.start(number, now.tick);
-        self.is_flushing = true;
+        self.pauses_refill = true;
     }
 
     /// Ends a flush: its last chunk was pushed. Only now can the flush count as arrived.
     pub fn flush_ended(&mut self, now: Now, number: u64) {
         self.outbox.close(number);
-        self.is_flushing = false;
+        self.pauses_refill = false;
         self.note_arrivals(now);
     }
 
@@ -271,10 +285,10 @@ impl Sink {
         let tidies = self.tidy();
         // Reading the spool while the destination is down would only move chunks from a large disk
         // to a small queue.
-        let refills = self.outlet.is_up() && !self.is_flushing;
+        let refills = self.outlet.is_up() && !self.pauses_refill;
         if refills {
             self.outbox.refill();
-            self.log_spool_news();
+            self.log_spool_events();
         }
         let more = self.outlet.pump(&mut self.outbox, now, registry);
         self.note_arrivals(now);
@@ -304,7 +318,7 @@ impl Sink {
     /// short. A stop or a removal then waits until [`is_drained`](Self::is_drained). From now on no
     /// chunk is read back from the spool.
     pub fn drain(&mut self, now: Now, registry: &Registry) {
-        self.is_flushing = true; // keeps `pump` from reading the spool
+        self.pauses_refill = true;
         if self.spill.is_none() {
             self.outlet.drain(&mut self.outbox, now, registry);
             self.note_arrivals(now);
@@ -371,7 +385,7 @@ impl Sink {
                 "the disk does not confirm what was written"
             );
         }
-        self.log_spool_news();
+        self.log_spool_events();
         self.log_spilled(&spill);
     }
 
@@ -391,7 +405,7 @@ impl Sink {
     /// Moves a turn's share of chunks to the spool. Returns true after the last share.
     fn spill_slice(&mut self) -> bool {
         let lost = self.outbox.spill_some();
-        self.log_spool_news();
+        self.log_spool_events();
         if let Some(spill) = &mut self.spill {
             spill.lost_lines += lost;
         }
@@ -440,8 +454,8 @@ impl Sink {
         }
     }
 
-    fn log_spool_news(&mut self) {
-        self.overflow.log_spool_news(&mut self.outbox);
+    fn log_spool_events(&mut self) {
+        self.overflow.log_spool_events(&mut self.outbox);
     }
 
     /// Reaps an ended child of this process if this sink has started it. Returns whether it has.
@@ -459,7 +473,7 @@ impl Sink {
     /// the next one is far away. It is also so if it repeats packets, and its destination is down:
     /// packets are worth nothing once their interval is over.
     pub fn is_given_up(&self, now: Tick) -> bool {
-        let is_late = matches!(self.takes, Feed::Packets(_)) && !self.outlet.is_up();
+        let is_late = matches!(self.feed, Feed::Packets(_)) && !self.outlet.is_up();
         is_late || self.outlet.rests(now)
     }
 
@@ -473,7 +487,7 @@ impl Sink {
     /// sent. So a flush that is larger than the queue loses nothing to a peer that still reads. A
     /// peer that has stopped reading does not hold the sweep up.
     pub fn holds_sweep(&self, now: Tick) -> bool {
-        let takes_flushes = matches!(self.takes, Feed::Flushes(_));
+        let takes_flushes = matches!(self.feed, Feed::Flushes(_));
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
     }
 
@@ -483,17 +497,21 @@ impl Sink {
         self.may_have_slow_reader() && self.outbox.is_half_full()
     }
 
+    pub fn state(&self) -> SinkState {
+        self.outlet.state()
+    }
+
     /// Returns the counts that must not be lost with the sink.
     pub fn lost_lines(&self) -> LostLines {
         let tally = self.outbox.tally();
         LostLines { dropped: tally.dropped_lines, in_doubt: tally.in_doubt }
     }
 
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> SinkFigures {
         let tally = self.outbox.tally();
         let outages = self.outlet.outages();
         let last = self.flushes.last();
-        Figures {
+        SinkFigures {
             queue_bytes: self.outbox.queued_bytes(),
             dropped_lines: tally.dropped_lines,
             resent_lines: tally.resent_lines,
@@ -504,11 +522,11 @@ impl Sink {
             last_exception: outages.last_exception(),
             flush_time: last.map_or(Duration::ZERO, |flush| flush.took),
             flush_length: last.map_or(0, |flush| flush.bytes),
-            state: self.outlet.state(),
+            state: self.state().name(),
             last_error: outages.last_error().map(ToOwned::to_owned),
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
             spool_limit: self.outbox.spool().map(Spool::max_bytes),
-            since: self.standing.since,
+            since: self.state.since,
             is_up: self.outlet.is_up() && !self.outlet.is_stalled(),
             queue_limit: self.outbox.limit(),
             held_bytes: self.outbox.held_bytes(),
@@ -520,7 +538,7 @@ impl Sink {
     /// Notes flushes that have arrived to their last byte, and the end of an overflow.
     fn note_arrivals(&mut self, now: Now) {
         let whole = self.outbox.newest_whole_flush();
-        if self.flushes.is_news(whole) {
+        if self.flushes.has_arrivals(whole) {
             // The poll that found the acknowledgement may come much later than the acknowledgement
             // itself, so the figures use the time that the outlet reports.
             let acked = self.outlet.last_ack(now.tick);
@@ -532,7 +550,7 @@ impl Sink {
         }
         self.overflow.note_progress(&self.outbox, now.tick);
         // Every call that can change the state of the outlet ends here.
-        self.standing.note(self.outlet.state(), now);
+        self.state.note(self.outlet.state(), now);
     }
 }
 
@@ -616,148 +634,5 @@ impl Sinks {
     /// Returns a bound: all indices in use are below it. Some indices below it may be free.
     pub fn index_limit(&self) -> u16 {
         u16::try_from(self.all.capacity()).unwrap_or(u16::MAX)
-    }
-}
-
-/// The most flushes that are stored, so that a long outage does not fill the memory. Beyond that,
-/// the figures of the oldest flushes are lost, but no data.
-const UNDERWAY: usize = 1024;
-
-/// A flush that was acknowledged to its last byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrived {
-    pub(super) at: UnixTime,
-    /// The time from the tick of the flush to the acknowledgement of its last byte.
-    pub(super) took: Duration,
-    pub(super) bytes: u64,
-}
-
-/// What shows that flushes which have left the queue have arrived.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ArrivalSigns {
-    /// The outlet can be written to.
-    pub(super) is_up: bool,
-    /// Lines were delivered since flushes last left the queue.
-    pub(super) has_delivered: bool,
-}
-
-/// The flushes of one sink.
-#[derive(Debug, Default)]
-pub(super) struct Flushes {
-    underway: VecDeque<Underway>,
-    last: Option<Arrived>,
-}
-
-#[derive(Debug)]
-struct Underway {
-    number: u64,
-    started: Tick,
-    bytes: u64,
-}
-
-impl Flushes {
-    /// Notes that a flush has begun. Numbers must ascend.
-    pub(super) fn start(&mut self, number: u64, now: Tick) {
-        if self.underway.len() == UNDERWAY {
-            self.underway.pop_front();
-        }
-        self.underway.push_back(Underway { number, started: now, bytes: 0 });
-    }
-
-    /// Notes that `bytes` of a flush were queued.
-    pub(super) fn grow(&mut self, number: u64, bytes: usize) {
-        let flush = self.underway.iter_mut().rev().find(|flush| flush.number == number);
-        if let Some(flush) = flush {
-            flush.bytes += bytes as u64;
-        }
-    }
-
-    /// Whether [`arrive`](Self::arrive) would find a flush that has not been noted as arrived yet.
-    /// The caller tests this first, because to get the time of the arrival takes a system call.
-    pub(super) fn is_news(&self, whole: u64) -> bool {
-        self.underway.front().is_some_and(|flush| flush.number <= whole)
-    }
-
-    /// Notes that all flushes up to number `whole` have left the queue, the last byte at `acked`.
-    /// They count as arrived only if `signs` show it.
-    ///
-    /// A flush without bytes counts as arrived at its tick if the outlet is up. Otherwise a
-    /// destination without the server's own figures would look broken whenever no client sends
-    /// anything. If the outlet is down, such a flush does not count, or a broken destination would
-    /// look healthy.
-    pub(super) fn arrive(&mut self, whole: u64, acked: Tick, signs: ArrivalSigns, now: Now) {
-        while self.is_news(whole) {
-            let Some(flush) = self.underway.pop_front() else { return };
-            // Chunks also leave the queue if they are dropped or spilled.
-            let has_arrived = if flush.bytes == 0 { signs.is_up } else { signs.has_delivered };
-            if !has_arrived {
-                continue;
-            }
-            let arrived = acked.max(flush.started);
-            let ago = u64::try_from((now.tick - arrived).as_millis()).unwrap_or(u64::MAX);
-            let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
-            let took = arrived - flush.started;
-            self.last = Some(Arrived { at, took, bytes: flush.bytes });
-        }
-    }
-
-    pub(super) fn last(&self) -> Option<Arrived> {
-        self.last
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_figures_are_those_of_the_last_flush_that_arrived() {
-        let mut flushes = Flushes::default();
-        for number in 1..=3 {
-            flushes.start(number, Tick::from_millis(number * 1000));
-            flushes.grow(number, 100);
-            flushes.grow(number, 11);
-        }
-        assert_eq!((flushes.last(), flushes.is_news(0)), (None, false));
-        assert!(flushes.is_news(2));
-        let now = Now { tick: Tick::from_millis(3500), unix: UnixTime::from_secs(78) };
-        let signs = ArrivalSigns { is_up: true, has_delivered: true };
-        flushes.arrive(2, Tick::from_millis(2500), signs, now);
-        let last =
-            Arrived { at: UnixTime::from_secs(77), took: Duration::from_millis(500), bytes: 111 };
-        assert_eq!(flushes.last(), Some(last));
-        assert!(!flushes.is_news(2));
-    }
-
-    /// Shows that a destination to which nothing is sent does not look broken while it is up, and
-    /// does not look healthy while it is down.
-    #[test]
-    fn an_empty_flush_counts_only_if_the_outlet_is_up() {
-        let mut flushes = Flushes::default();
-        let acked = Tick::from_millis(500);
-        let mut empty = |number: u64, is_up| {
-            let now = Now {
-                tick: Tick::from_millis(number * 1000),
-                unix: UnixTime::from_secs(70 + number),
-            };
-            flushes.start(number, now.tick);
-            let signs = ArrivalSigns { is_up, has_delivered: false };
-            flushes.arrive(number, acked, signs, now);
-            flushes.last().map(|last| (last.at.as_secs(), last.took, last.bytes))
-        };
-        assert_eq!(empty(1, false), None);
-        assert_eq!(empty(2, true), Some((72, Duration::ZERO, 0)));
-        assert_eq!(empty(3, false), Some((72, Duration::ZERO, 0)));
-        assert_eq!(empty(4, true), Some((74, Duration::ZERO, 0)));
-    }
-
-    #[test]
-    fn an_outage_does_not_fill_the_memory() {
-        let mut flushes = Flushes::default();
-        for number in 1..=5000 {
-            flushes.start(number, Tick::default());
-        }
-        assert_eq!(flushes.underway.len(), UNDERWAY);
-        assert!(flushes.is_news(5000) && !flushes.is_news(5000 - UNDERWAY as u64));
     }
 }

@@ -11,9 +11,9 @@ use mio::{Events, Poll};
 use socket2::{SockFilter, SockRef};
 
 use super::datagrams::Datagrams;
-use super::dialer::SystemPlatform;
 use super::link::Link;
 use super::outlet::Outlet;
+use super::platform::SystemPlatform;
 use super::spool::Spool;
 use super::{Feed, Sink, outbox, spool};
 use crate::config::{

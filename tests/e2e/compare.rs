@@ -113,6 +113,12 @@ fn files_are_compared_and_the_exit_status_tells() {
     let missing = missing.finish(DEADLINE);
     assert_eq!(missing.code, Some(2));
     assert!(missing.stderr.contains("cannot read \"none.txt\": No such file"), "{missing:?}");
+    // A folder can be opened, and its read fails.
+    let mut unreadable = statsd_command(folder.path());
+    let unreadable = Process::start(unreadable.args(["--compare", "old.txt", "."]));
+    let unreadable = unreadable.finish(DEADLINE);
+    assert_eq!(unreadable.code, Some(2));
+    assert!(unreadable.stderr.contains("cannot read \".\": Is a directory"), "{unreadable:?}");
 }
 
 /// Shows that both sides may be ports, that the progress is shown, and that SIGINT ends the

@@ -29,7 +29,7 @@ use statsd::protocol::{
     Sample, is_plain_for, plain_series_name, read_plain,
 };
 use statsd::series::{Bounds, Seeds};
-use statsd::sink::spool::{Disk, Record, Spool};
+use statsd::sink::spool::{Disk, Record, SegmentFile, Spool};
 use statsd::state::{self, StateHead};
 use statsd::time::UnixTime;
 use statsd::warnings::PacketLoss;
@@ -279,7 +279,7 @@ impl SpoolUser {
             _ => self.spool.limit(1 << (10 + nth % 8)),
         }
         self.disk.0.borrow_mut().calls = 0;
-        self.spool.take_news();
+        self.spool.take_events();
     }
 
     fn recall(&mut self, nth: usize) {
@@ -385,9 +385,11 @@ fn fix_checksums(segment: &mut [u8]) {
 }
 
 impl Disk for MemoryDisk {
-    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>> {
+    fn segments(&mut self) -> io::Result<Vec<SegmentFile>> {
         let contents = self.called();
-        Ok(contents.segments.iter().map(|(number, bytes)| (*number, bytes.len() as u64)).collect())
+        let file =
+            |(&number, bytes): (&u64, &Vec<u8>)| SegmentFile { number, bytes: bytes.len() as u64 };
+        Ok(contents.segments.iter().map(file).collect())
     }
 
     fn restore(&mut self) -> io::Result<bool> {

@@ -22,7 +22,6 @@ mod sender_list;
 mod series_list;
 mod server_info;
 mod session;
-mod stream;
 
 pub use host::Authority;
 pub use reply::HttpStatus;

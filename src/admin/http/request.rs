@@ -1,7 +1,7 @@
 //! [`WebRequest`]: parses the head of an HTTP request. Pure.
 //!
-//! A body is never read as a request or as a command. [`WebRequest::body`] says whether there is
-//! one, and the session then closes the connection after the answer.
+//! A body is never read as a request or as a command. If there is one
+//! ([`WebRequest::has_body`]), the session closes the connection after the answer.
 
 use std::borrow::Cow;
 

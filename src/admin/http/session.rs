@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::reply::{BodyEnd, HttpStatus, Reply, ReplyBody};
+use super::reply::{AnswerStream, BodyEnd, HttpStatus, Reply, ReplyBody};
 use super::request::{Method, ReadHead, WebRequest};
 use super::routes;
-use super::stream::AnswerStream;
 use crate::admin::view::View;
 use crate::time::Tick;
 
@@ -24,12 +23,24 @@ pub(in crate::admin) struct HttpSession {
 /// A body that is not sent completely yet.
 #[derive(Debug)]
 enum SentBody {
-    /// The bytes, and how many of them are sent.
-    Whole(Cow<'static, [u8]>, usize),
+    Whole {
+        bytes: Cow<'static, [u8]>,
+        /// How many of them are sent.
+        sent: usize,
+    },
     Stream {
         stream: AnswerStream,
         in_chunks: bool,
     },
+}
+
+/// How an answer is sent.
+#[derive(Clone, Copy, Debug)]
+struct AnswerForm {
+    /// The client understands chunks.
+    takes_chunks: bool,
+    /// The request was HEAD: the head is sent alone.
+    is_only_head: bool,
 }
 
 /// What a session does after a step.
@@ -93,8 +104,8 @@ impl HttpSession {
     pub(in crate::admin) fn bytes(&self) -> usize {
         match &self.body {
             None => 0,
-            Some(SentBody::Whole(Cow::Borrowed(_), _)) => 0,
-            Some(SentBody::Whole(Cow::Owned(bytes), _)) => bytes.capacity(),
+            Some(SentBody::Whole { bytes: Cow::Borrowed(_), .. }) => 0,
+            Some(SentBody::Whole { bytes: Cow::Owned(bytes), .. }) => bytes.capacity(),
             Some(SentBody::Stream { stream, .. }) => stream.bytes(),
         }
     }
@@ -149,14 +160,18 @@ impl HttpSession {
                 let reply = routes::answer(&request, view);
                 // The bytes of a body would be read as the next request.
                 self.is_closing = !request.keeps_alive || request.has_body || request.lacks_host;
-                let is_head = request.method == Method::Head;
-                self.send(reply, request.takes_chunks, is_head, view, out);
+                let form = AnswerForm {
+                    takes_chunks: request.takes_chunks,
+                    is_only_head: request.method == Method::Head,
+                };
+                self.send(reply, form, view, out);
                 input.drain(..length);
             }
             ReadHead::Bad(status) => {
                 self.is_closing = true;
                 let reply = Reply::text(status, bad_text(status));
-                self.send(reply, false, false, view, out);
+                let form = AnswerForm { takes_chunks: false, is_only_head: false };
+                self.send(reply, form, view, out);
             }
         }
         self.began = None;
@@ -164,22 +179,15 @@ impl HttpSession {
     }
 
     /// Writes the head of an answer, and begins its body.
-    fn send(
-        &mut self,
-        reply: Reply,
-        takes_chunks: bool,
-        is_head: bool,
-        view: &View<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        let framing = reply.framing(takes_chunks);
+    fn send(&mut self, reply: Reply, form: AnswerForm, view: &View<'_>, out: &mut Vec<u8>) {
+        let framing = reply.framing(form.takes_chunks);
         self.is_closing |= framing == BodyEnd::Close;
         reply.put_head(framing, self.is_closing, view.now.unix, out);
-        if is_head {
+        if form.is_only_head {
             return;
         }
         self.body = Some(match reply.body {
-            ReplyBody::Whole(bytes) => SentBody::Whole(bytes, 0),
+            ReplyBody::Whole(bytes) => SentBody::Whole { bytes, sent: 0 },
             ReplyBody::Stream(stream) => {
                 SentBody::Stream { stream, in_chunks: framing == BodyEnd::Chunks }
             }
@@ -191,7 +199,7 @@ impl SentBody {
     /// Writes a part of the body. Returns [`HttpStep::End`] after the last one.
     fn step(&mut self, view: &mut View<'_>, may_dump: bool, out: &mut Vec<u8>) -> HttpStep {
         let is_complete = match self {
-            Self::Whole(bytes, sent) => {
+            Self::Whole { bytes, sent } => {
                 let end = bytes.len().min(*sent + STEP_BYTES);
                 out.extend_from_slice(&bytes[*sent..end]);
                 *sent = end;

@@ -1,5 +1,5 @@
-//! The lines that a watching client wants: `[GLOB] [from ADDRESS] [bad]`. [`Sieve`] reads lines
-//! before they are taken in.
+//! The lines that a watching client wants: `[GLOB] [from ADDRESS] [bad]`. [`LinePreview`] reads
+//! lines before they are taken in.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -69,7 +69,7 @@ impl WatchFilter {
 
     /// Whether the client may want a line of a sender that it wants. The line may turn out not to
     /// be bad: a value that is too large for its series is not known before it is taken in.
-    pub(super) fn may_want(&self, line: &SievedLine<'_>) -> bool {
+    pub(super) fn may_want(&self, line: &PreviewedLine<'_>) -> bool {
         self.wants_name(line.name) && (!self.only_bad || line.may_be_bad())
     }
 
@@ -120,20 +120,20 @@ impl WatchedSender {
 
 /// Reads lines before they are taken in, to find those that a client may want.
 #[derive(Debug)]
-pub(super) struct Sieve(LineReader);
+pub(super) struct LinePreview(LineReader);
 
 /// A line before it is taken in.
 #[derive(Debug)]
-pub(super) struct SievedLine<'a> {
+pub(super) struct PreviewedLine<'a> {
     /// The canonical name without tags. Of a bad line, what is probably its name.
     pub(super) name: &'a [u8],
     /// The canonical name with its tags. `None` if the line has no valid name.
     pub(super) series: Option<&'a [u8]>,
-    values: SievedValues<'a>,
+    values: PreviewedValues<'a>,
 }
 
 #[derive(Debug)]
-enum SievedValues<'a> {
+enum PreviewedValues<'a> {
     Text(Samples<'a>),
     Binary(Sample<'a>),
     /// An event or a service check.
@@ -141,7 +141,7 @@ enum SievedValues<'a> {
     Bad(Reject),
 }
 
-impl Sieve {
+impl LinePreview {
     pub(super) fn new(engine: &Engine) -> Self {
         Self::of(engine.grammar().clone())
     }
@@ -150,48 +150,48 @@ impl Sieve {
         Self(LineReader::new(grammar))
     }
 
-    pub(super) fn read<'a>(&'a mut self, piece: &'a [u8]) -> SievedLine<'a> {
-        let sieved =
-            |name, values| SievedLine { name: bare_name(name), series: Some(name), values };
+    pub(super) fn read<'a>(&'a mut self, piece: &'a [u8]) -> PreviewedLine<'a> {
+        let previewed =
+            |name, values| PreviewedLine { name: bare_name(name), series: Some(name), values };
         if is_binary(piece) {
             return match self.0.read_binary(piece) {
-                Ok(message) => sieved(message.name, SievedValues::Binary(message.sample)),
-                Err(reject) => SievedLine::nameless(b"", SievedValues::Bad(reject)),
+                Ok(message) => previewed(message.name, PreviewedValues::Binary(message.sample)),
+                Err(reject) => PreviewedLine::nameless(b"", PreviewedValues::Bad(reject)),
             };
         }
         let line = trimmed(piece);
         match self.0.read(line) {
             ParsedLine::Metrics(parsed) => {
-                sieved(parsed.name, SievedValues::Text(parsed.samples()))
+                previewed(parsed.name, PreviewedValues::Text(parsed.samples()))
             }
-            ParsedLine::Event => SievedLine::nameless(line, SievedValues::None),
-            ParsedLine::Bad(reject) => SievedLine::nameless(line, SievedValues::Bad(reject)),
+            ParsedLine::Event => PreviewedLine::nameless(line, PreviewedValues::None),
+            ParsedLine::Bad(reject) => PreviewedLine::nameless(line, PreviewedValues::Bad(reject)),
         }
     }
 }
 
 /// Gets the text, the rate and the reading of a value.
-type SievedValueOut<'a> = dyn FnMut(Option<&[u8]>, f64, Result<Sample<'_>, Reject>) + 'a;
+type PreviewedValueOut<'a> = dyn FnMut(Option<&[u8]>, f64, Result<Sample<'_>, Reject>) + 'a;
 
-impl<'a> SievedLine<'a> {
-    fn nameless(line: &'a [u8], values: SievedValues<'a>) -> Self {
+impl<'a> PreviewedLine<'a> {
+    fn nameless(line: &'a [u8], values: PreviewedValues<'a>) -> Self {
         Self { name: start_of(line), series: None, values }
     }
 
     /// Calls `out` with each value: its text, which is `None` in a binary message, its rate, and
     /// what was read. A line without a valid name has one bad value.
-    pub(super) fn each_value(&self, out: &mut SievedValueOut<'_>) {
+    pub(super) fn each_value(&self, out: &mut PreviewedValueOut<'_>) {
         match &self.values {
-            SievedValues::Text(samples) => {
+            PreviewedValues::Text(samples) => {
                 let mut samples = samples.clone();
                 while let Some((text, rate)) = samples.peek() {
                     let Some(sample) = samples.next() else { break };
                     out(Some(text), rate.unwrap_or(1.0), sample);
                 }
             }
-            SievedValues::Binary(sample) => out(None, 1.0, Ok(*sample)),
-            SievedValues::None => {}
-            SievedValues::Bad(reject) => out(None, 1.0, Err(*reject)),
+            PreviewedValues::Binary(sample) => out(None, 1.0, Ok(*sample)),
+            PreviewedValues::None => {}
+            PreviewedValues::Bad(reject) => out(None, 1.0, Err(*reject)),
         }
     }
 
@@ -209,9 +209,9 @@ impl<'a> SievedLine<'a> {
 
     fn may_be_bad(&self) -> bool {
         match &self.values {
-            SievedValues::Text(samples) => samples.clone().any(|sample| sample.is_err()),
-            SievedValues::Binary(_) | SievedValues::Bad(_) => true,
-            SievedValues::None => false,
+            PreviewedValues::Text(samples) => samples.clone().any(|sample| sample.is_err()),
+            PreviewedValues::Binary(_) | PreviewedValues::Bad(_) => true,
+            PreviewedValues::None => false,
         }
     }
 }
@@ -268,8 +268,8 @@ mod tests {
     }
 
     #[test]
-    fn the_sieve_knows_names_and_bad_values() {
-        let mut sieve = Sieve::of(Grammar::default());
+    fn the_preview_knows_names_and_bad_values() {
+        let mut preview = LinePreview::of(Grammar::default());
         for (filter, line, expected) in [
             ("web.*", "web.a:1|c", true),
             ("web.*", "web.a:1|c|#k:v", true),
@@ -283,7 +283,7 @@ mod tests {
             ("web.* bad", "web.a:x|c", true),
             ("bad", "_sc|a|0", false),
         ] {
-            let found = parse(filter).unwrap().may_want(&sieve.read(line.as_bytes()));
+            let found = parse(filter).unwrap().may_want(&preview.read(line.as_bytes()));
             assert_eq!(found, expected, "{filter}: {line}");
         }
     }

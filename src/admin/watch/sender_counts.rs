@@ -6,11 +6,10 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, UNIX_EPOCH};
 
-use super::filter::{SievedLine, is_about};
+use super::filter::{PreviewedLine, is_about};
 use crate::admin::senders::put_name;
-use crate::admin::text::{number, write};
+use crate::admin::text::{number, shown_millis, write};
 use crate::few::sort_few;
 use crate::policy::Glob;
 use crate::protocol::{Reject, Sample};
@@ -92,7 +91,7 @@ impl SenderCounts {
     }
 
     /// Counts a line, if it is one of the name.
-    pub(super) fn add(&mut self, sender: Sender, line: &SievedLine<'_>, now: UnixTime) {
+    pub(super) fn add(&mut self, sender: Sender, line: &PreviewedLine<'_>, now: UnixTime) {
         if !is_about(&self.glob, line.name) {
             return;
         }
@@ -388,9 +387,7 @@ impl SentValues {
                 write(out, format_args!(" {name}={}", short(value)));
             }
         }
-        let time = UNIX_EPOCH + Duration::from_millis(self.last_seen.as_millis());
-        let time = humantime::format_rfc3339_millis(time);
-        write(out, format_args!(" last_seen={time}"));
+        write(out, format_args!(" last_seen={}", shown_millis(self.last_seen)));
         let words = [
             ("type", difference.sent),
             ("rate", difference.rate),
@@ -437,18 +434,18 @@ impl Counting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::filter::Sieve;
+    use super::super::filter::LinePreview;
     use super::*;
     use crate::protocol::Grammar;
 
     fn counts(name: &str, lines: &[(u16, &str)]) -> Vec<String> {
         let mut counts = SenderCounts::new(Glob::new(name).unwrap());
-        let mut sieve = Sieve::of(Grammar::default());
+        let mut preview = LinePreview::of(Grammar::default());
         for (port, line) in lines {
             let sender = Sender::Internet(format!("10.0.0.7:{port}").parse().unwrap());
             counts.add(
                 sender,
-                &sieve.read(line.as_bytes()),
+                &preview.read(line.as_bytes()),
                 UnixTime::from_millis(1_795_862_607_000),
             );
         }
@@ -531,11 +528,11 @@ mod tests {
               mean=2 min=2 max=2 last=2"]
         );
         let mut counts = SenderCounts::new(Glob::new("a").unwrap());
-        let mut sieve = Sieve::of(Grammar::default());
+        let mut preview = LinePreview::of(Grammar::default());
         for host in 0..1000 {
             let address = format!("10.0.{}.{}:7", host / 250, host % 250);
             let sender = Sender::Internet(address.parse().unwrap());
-            counts.add(sender, &sieve.read(b"a:1|c"), UnixTime::default());
+            counts.add(sender, &preview.read(b"a:1|c"), UnixTime::default());
         }
         assert_eq!(counts.records.len(), RECORDS_MAX);
         assert_eq!(counts.others, 1000 - RECORDS_MAX as u64);

@@ -1,10 +1,8 @@
 //! [`ShownLine`]: a line that was taken in, and the text that is shown of it. The verdict is what
 //! the engine counted for the line.
 
-use std::time::{Duration, UNIX_EPOCH};
-
-use crate::admin::sinks::name_and_state;
-use crate::admin::text::{put_quoted, write};
+use crate::admin::info::name_and_state;
+use crate::admin::text::{put_quoted, shown_millis, write};
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::Engine;
 use crate::engine::explain::{Explanation, PreviewDepth, SampleEffect, SampleVerdict, explain};
@@ -80,10 +78,8 @@ pub(super) fn overlong_text(time: UnixTime, sender: Sender, start: &[u8]) -> Vec
 
 /// Returns the first fields of a line's text.
 fn begin_text(time: UnixTime, sender: Sender, line: &[u8], verdict: &str) -> Vec<u8> {
-    let time = UNIX_EPOCH + Duration::from_millis(time.as_millis());
     let mut text = Vec::new();
-    let time = humantime::format_rfc3339_millis(time);
-    write(&mut text, format_args!("{time} {sender} line="));
+    write(&mut text, format_args!("{} {sender} line=", shown_millis(time)));
     put_quoted(&line[..line.len().min(SHOWN_BYTES_MAX)], &mut text);
     if line.len() > SHOWN_BYTES_MAX {
         text.extend_from_slice(b"...");

@@ -1,7 +1,7 @@
 //! The table of keys against itself.
 
 use super::*;
-use crate::config::parse::with_all_sections;
+use crate::config::defaults::with_all_sections;
 use crate::config::sections::{SECTIONS, indices};
 
 #[test]

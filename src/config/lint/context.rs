@@ -3,10 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::given::Given;
+use crate::config::ini::{Given, SettingPlace};
 use crate::config::load::Origin;
 use crate::config::model::Config;
-use crate::config::setting_place::SettingPlace;
 use crate::few::sort_few;
 use crate::memory_limit::MemoryLimit;
 

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::context::Lint;
 use super::listeners::listening;
 use crate::config::destination::{
-    Carbon, Destination, DestinationKind, Influxdb, Over, Protocol, Remote, Resend, TakenFlushes,
-    Takes,
+    ApiVersion, Carbon, Destination, DestinationKind, Influxdb, Over, Protocol, Remote, Resend,
+    TakenFlushes, Takes,
 };
 use crate::config::model::Bind;
 use crate::config::value::{Size, ValueKind as _};
@@ -149,12 +149,23 @@ fn is_twin(one: &Destination, other: &Destination) -> bool {
     };
     let is_same_kind = match (&one.kind, &other.kind) {
         (DestinationKind::Influxdb(one), DestinationKind::Influxdb(other)) => {
-            one.protocol == other.protocol && one.database == other.database
+            store(one) == store(other)
         }
         (DestinationKind::Exec(one), DestinationKind::Exec(other)) => one.command == other.command,
         _ => true,
     };
     is_same_kind && points(one) == points(other) && place(one) == place(other)
+}
+
+/// Returns what decides where an InfluxDB stores points. Keys that the protocol and the version do
+/// not use are left out.
+fn store(influxdb: &Influxdb) -> (Over, &str, &str) {
+    let Influxdb { protocol, database, org, bucket, .. } = influxdb;
+    match (protocol, influxdb.version) {
+        (Over::Udp, _) => (*protocol, "", ""),
+        (Over::Http, ApiVersion::V1) => (*protocol, database, ""),
+        (Over::Http, ApiVersion::V2) => (*protocol, org, bucket),
+    }
 }
 
 /// Returns what a destination takes, without the settings that change none of the points of

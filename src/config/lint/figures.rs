@@ -7,26 +7,32 @@ use crate::policy::{FigureNames, Percentile, TIMER_METRICS, TimerMetric};
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let rules = &lint.config.rules;
-    let base = &rules.base;
-    of_section(lint, "statsd", Some(&base.percentiles), Some(&base.timer_metrics), false);
+    let base = TimerFigures {
+        percentiles: &rules.base.percentiles,
+        metrics: &rules.base.timer_metrics,
+        has_bins: false,
+    };
+    of_section(lint, "statsd", base);
     for rule in &rules.rules {
-        let header = format!("rule.{}", rule.name);
-        let has_bins = rule.histogram.as_ref().is_some_and(|bins| !bins.is_empty());
-        let metrics = rule.timer_metrics.as_ref();
-        of_section(lint, &header, rule.percentiles.as_ref(), metrics, has_bins);
+        let figures = TimerFigures {
+            percentiles: rule.percentiles.as_deref().unwrap_or_default(),
+            metrics: rule.timer_metrics.as_deref().unwrap_or_default(),
+            has_bins: rule.histogram.as_ref().is_some_and(|bins| !bins.is_empty()),
+        };
+        of_section(lint, &format!("rule.{}", rule.name), figures);
     }
     samples(lint);
 }
 
-fn of_section(
-    lint: &mut Lint<'_>,
-    header: &str,
-    percentiles: Option<&Vec<Percentile>>,
-    metrics: Option<&Vec<TimerMetric>>,
+/// What a section sets for timers. A key that is not set counts as empty.
+struct TimerFigures<'a> {
+    percentiles: &'a [Percentile],
+    metrics: &'a [TimerMetric],
     has_bins: bool,
-) {
-    let percentiles = percentiles.map_or(&[][..], Vec::as_slice);
-    let metrics = metrics.map_or(&[][..], Vec::as_slice);
+}
+
+fn of_section(lint: &mut Lint<'_>, header: &str, figures: TimerFigures<'_>) {
+    let TimerFigures { percentiles, metrics, has_bins } = figures;
     let sizes = || percentiles.iter().map(|percentile| percentile.percent().abs());
     if sizes().any(|size| size < 1.0) && sizes().all(|size| size <= 1.0) {
         let hundredfold = percentiles.iter().filter_map(|percentile| {

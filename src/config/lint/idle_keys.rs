@@ -5,12 +5,12 @@
 //! every key, as the example does.
 
 use super::context::Lint;
+use crate::config::defaults::with_all_sections;
 use crate::config::destination::{
     ApiVersion, Destination, DestinationKind, Influxdb, Protocol, Resend,
 };
 use crate::config::keys::keys_of;
 use crate::config::model::Config;
-use crate::config::parse::with_all_sections;
 use crate::config::sections::indices;
 use crate::encode::namespace::{Namespace, Style};
 

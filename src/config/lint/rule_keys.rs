@@ -5,105 +5,183 @@
 //!
 //! `figures.rs` warns about `percentiles` and `histogram` beside `timer_metrics`.
 
+use std::time::Duration;
+
 use super::context::Lint;
 use crate::policy::{Glob, Rule, TimerMetric};
 
-/// A key without an effect, the reason, and what to write instead.
-type IdleKey = (&'static str, String, &'static str);
+/// A key without an effect.
+struct KeyWithoutEffect {
+    key: &'static str,
+    reason: String,
+    /// What to write instead.
+    remedy: &'static str,
+}
 
 pub(super) fn check(lint: &mut Lint<'_>, header: &str, at: usize) {
     let rules = &lint.config.rules.rules;
-    let rule = &rules[at];
-    let earlier = &rules[..at];
-    let is_first = |is_set: fn(&Rule) -> bool| !earlier.iter().any(is_set);
-    let found = if rule.drop == Some(true) {
-        let drops_all = is_first(|other| other.drop == Some(false));
-        others_than_drop(rule).filter(|_| drops_all).into_iter().collect()
+    let mut check = KeyCheck::new(rules, at);
+    if rules[at].drop == Some(true) {
+        check.others_than_drop();
     } else {
-        let mut found = Vec::new();
-        let removal = Removal {
-            drop: rule.drop_tags.as_deref().filter(|_| is_first(|other| other.drop_tags.is_some())),
-            keep: rule.keep_tags.as_deref().filter(|_| is_first(|other| other.keep_tags.is_some())),
-        };
-        removal.check(&mut found);
-        let renames = rule.rename_tag.as_deref().unwrap_or_default();
-        for rename in renames {
-            if let Some((by, remedy)) = removal.of(rename.from.as_bytes()) {
-                let reason = format!("{by} removes {} before it is renamed", rename.from);
-                found.push(("rename_tag", reason, remedy));
-            }
-        }
-        let renames_first = is_first(|other| other.rename_tag.is_some());
-        for limit in rule.max_tag_values.iter().flatten() {
-            let key = limit.key.as_deref();
-            if rules.iter().any(|other| adds(other, key)) {
-                continue;
-            }
-            let Some(key) = key else {
-                if removal.keep.is_some_and(<[_]>::is_empty) {
-                    let reason = "keep_tags removes all tags".to_owned();
-                    found.push(("max_tag_values", reason, "list tags in keep_tags"));
-                }
-                continue;
-            };
-            let renamed = renames.iter().find(|rename| rename.from.as_str() == key);
-            if let Some(rename) = renamed.filter(|_| renames_first) {
-                let reason = format!("rename_tag makes {} of {key} before", rename.to);
-                found.push(("max_tag_values", reason, "limit the new key"));
-            } else if let Some((by, remedy)) = removal.of(key.as_bytes()) {
-                found.push(("max_tag_values", format!("{by} removes {key}"), remedy));
-            }
-        }
-        let deletes =
-            rule.delete_idle == Some(true) && is_first(|other| other.delete_idle.is_some());
-        if deletes && let Some(expire) = rule.expire {
-            let base = &lint.config.rules.base;
-            let longest = lint.config.flush_interval * (base.gauge_ttl - 1);
-            if expire.is_none_or(|expire| expire > longest) {
-                let reason = "delete_idle = yes removes a series earlier".to_owned();
-                found.push(("expire", reason, "remove expire, or write delete_idle = no"));
-            }
-        }
-        let lists = |metric: fn(&TimerMetric) -> bool| {
-            rule.timer_metrics.as_ref().is_some_and(|metrics| metrics.iter().any(metric))
-        };
-        let of_percentiles = |metric: &TimerMetric| matches!(metric, TimerMetric::Percent(_));
-        if rule.percentiles.as_ref().is_some_and(Vec::is_empty)
-            && is_first(|other| other.percentiles.is_some())
-            && lists(of_percentiles)
-        {
-            let reason = "percentiles is empty, so a figure of percentiles is never sent";
-            found.push((
-                "timer_metrics",
-                reason.to_owned(),
-                "set percentiles, or list no such figure",
-            ));
-        }
-        if rule.histogram.as_ref().is_some_and(Vec::is_empty)
-            && is_first(|other| other.histogram.is_some())
-            && lists(|metric| *metric == TimerMetric::Histogram)
-        {
-            let reason = "histogram is empty, so a bin is never sent".to_owned();
-            found.push(("timer_metrics", reason, "set histogram, or do not list it"));
-        }
-        found
-    };
-    for (key, reason, remedy) in found {
+        let base = &lint.config.rules.base;
+        check.removals();
+        check.renames();
+        check.limits();
+        check.expire(lint.config.flush_interval * (base.gauge_ttl - 1));
+        check.timer_metrics();
+    }
+    for KeyWithoutEffect { key, reason, remedy } in check.found {
         lint.warn(header, key, reason, remedy);
     }
 }
 
-/// Returns the warning about the other keys of a rule that drops all its names.
-fn others_than_drop(rule: &Rule) -> Option<IdleKey> {
-    let mut keys = settings(rule);
-    keys.retain(|key| *key != "drop");
-    if rule.add_tags.is_some() {
-        keys.push("tags");
-        keys.retain(|key| *key != "name" || rule.rename.is_some());
+/// The check of one rule.
+struct KeyCheck<'a> {
+    rules: &'a [Rule],
+    rule: &'a Rule,
+    /// The rules before it.
+    earlier: &'a [Rule],
+    removal: Removal<'a>,
+    found: Vec<KeyWithoutEffect>,
+}
+
+impl<'a> KeyCheck<'a> {
+    fn new(rules: &'a [Rule], at: usize) -> Self {
+        let rule = &rules[at];
+        let mut check = Self {
+            rules,
+            rule,
+            earlier: &rules[..at],
+            removal: Removal { drop: None, keep: None },
+            found: Vec::new(),
+        };
+        let drop = rule.drop_tags.as_deref();
+        let keep = rule.keep_tags.as_deref();
+        check.removal = Removal {
+            drop: drop.filter(|_| check.is_first(|other| other.drop_tags.is_some())),
+            keep: keep.filter(|_| check.is_first(|other| other.keep_tags.is_some())),
+        };
+        check
     }
-    let reason =
-        format!("no series is left for {}, since drop = yes drops the names", keys.join(", "));
-    Some((*keys.first()?, reason, "remove drop, or the other keys"))
+
+    /// Whether no earlier rule sets a key.
+    fn is_first(&self, is_set: fn(&Rule) -> bool) -> bool {
+        !self.earlier.iter().any(is_set)
+    }
+
+    fn add(&mut self, key: &'static str, reason: impl Into<String>, remedy: &'static str) {
+        self.found.push(KeyWithoutEffect { key, reason: reason.into(), remedy });
+    }
+
+    /// Checks the other keys of a rule that drops all its names.
+    fn others_than_drop(&mut self) {
+        if !self.is_first(|other| other.drop == Some(false)) {
+            return;
+        }
+        let mut keys = settings(self.rule);
+        keys.retain(|key| *key != "drop");
+        if self.rule.add_tags.is_some() {
+            keys.push("tags");
+            keys.retain(|key| *key != "name" || self.rule.rename.is_some());
+        }
+        let reason =
+            format!("no series is left for {}, since drop = yes drops the names", keys.join(", "));
+        if let Some(&first) = keys.first() {
+            self.add(first, reason, "remove drop, or the other keys");
+        }
+    }
+
+    /// Checks the patterns of `drop_tags` and `keep_tags`, which may stand in each other's way.
+    fn removals(&mut self) {
+        let Removal { drop: Some(drop), keep: Some(keep) } = self.removal else { return };
+        let is_kept = |kept: &Glob| {
+            let text = kept.as_str();
+            !text.contains(['*', '?']) && drop.iter().all(|glob| !glob.matches(text.as_bytes()))
+        };
+        if let Some(kept) = keep.iter().find(|kept| drop.iter().any(|glob| glob.covers(kept))) {
+            let reason = format!("drop_tags removes {kept}, so it is not kept");
+            self.add("keep_tags", reason, "remove the pattern from one of the two keys");
+        } else if keep.iter().all(is_kept) {
+            self.add("drop_tags", "keep_tags removes these tags, too", "remove drop_tags");
+        }
+    }
+
+    fn renames(&mut self) {
+        for rename in self.rule.rename_tag.iter().flatten() {
+            if let Some(RemovedBy { key, remedy }) = self.removal.of(rename.from.as_bytes()) {
+                let reason = format!("{key} removes {} before it is renamed", rename.from);
+                self.add("rename_tag", reason, remedy);
+            }
+        }
+    }
+
+    fn limits(&mut self) {
+        for limit in self.rule.max_tag_values.iter().flatten() {
+            if self.rules.iter().any(|other| adds(other, limit.key.as_deref())) {
+                continue;
+            }
+            match &limit.key {
+                Some(key) => self.limit_of_tag(key),
+                None if self.removal.keep.is_some_and(<[_]>::is_empty) => {
+                    self.add(
+                        "max_tag_values",
+                        "keep_tags removes all tags",
+                        "list tags in keep_tags",
+                    );
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn limit_of_tag(&mut self, key: &str) {
+        let renames_first = self.is_first(|other| other.rename_tag.is_some());
+        let mut renames = self.rule.rename_tag.iter().flatten();
+        let renamed = renames.find(|rename| rename.from.as_str() == key);
+        if let Some(rename) = renamed.filter(|_| renames_first) {
+            let reason = format!("rename_tag makes {} of {key} before", rename.to);
+            self.add("max_tag_values", reason, "limit the new key");
+        } else if let Some(RemovedBy { key: by, remedy }) = self.removal.of(key.as_bytes()) {
+            self.add("max_tag_values", format!("{by} removes {key}"), remedy);
+        }
+    }
+
+    /// Checks `expire` beside `delete_idle`, which removes an idle gauge after `longest`, and other
+    /// series at once.
+    fn expire(&mut self, longest: Duration) {
+        let deletes = self.rule.delete_idle == Some(true)
+            && self.is_first(|other| other.delete_idle.is_some());
+        if deletes
+            && let Some(expire) = self.rule.expire
+            && expire.is_none_or(|expire| expire > longest)
+        {
+            let remedy = "remove expire, or write delete_idle = no";
+            self.add("expire", "delete_idle = yes removes a series earlier", remedy);
+        }
+    }
+
+    /// Checks `timer_metrics` beside keys that leave nothing to list.
+    fn timer_metrics(&mut self) {
+        let rule = self.rule;
+        let lists = |metric: fn(&TimerMetric) -> bool| {
+            rule.timer_metrics.as_ref().is_some_and(|metrics| metrics.iter().any(metric))
+        };
+        if rule.percentiles.as_ref().is_some_and(Vec::is_empty)
+            && self.is_first(|other| other.percentiles.is_some())
+            && lists(|metric| matches!(metric, TimerMetric::Percent(_)))
+        {
+            let reason = "percentiles is empty, so a figure of percentiles is never sent";
+            self.add("timer_metrics", reason, "set percentiles, or list no such figure");
+        }
+        if rule.histogram.as_ref().is_some_and(Vec::is_empty)
+            && self.is_first(|other| other.histogram.is_some())
+            && lists(|metric| *metric == TimerMetric::Histogram)
+        {
+            let reason = "histogram is empty, so a bin is never sent";
+            self.add("timer_metrics", reason, "set histogram, or do not list it");
+        }
+    }
 }
 
 /// Returns the names of the settings that a rule has. `name` stands for `tags`, too.
@@ -133,34 +211,29 @@ fn adds(rule: &Rule, key: Option<&str>) -> bool {
 }
 
 /// The patterns that remove tags from every name that the rule matches.
+#[derive(Clone, Copy)]
 struct Removal<'a> {
     drop: Option<&'a [Glob]>,
     keep: Option<&'a [Glob]>,
 }
 
+/// The key that removes a tag.
+struct RemovedBy {
+    key: &'static str,
+    /// What to write instead.
+    remedy: &'static str,
+}
+
 impl Removal<'_> {
-    /// Returns the key that removes a tag, and the remedy.
-    fn of(&self, tag: &[u8]) -> Option<(&'static str, &'static str)> {
+    /// Returns the key that removes a tag. Returns `None` if the tag stays.
+    fn of(self, tag: &[u8]) -> Option<RemovedBy> {
         let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(tag));
         if self.drop.is_some_and(is_in) {
-            return Some(("drop_tags", "remove the tag from one of the keys"));
+            let remedy = "remove the tag from one of the keys";
+            return Some(RemovedBy { key: "drop_tags", remedy });
         }
         let is_kept = self.keep.is_none_or(is_in);
-        (!is_kept).then_some(("keep_tags", "add the tag to keep_tags, or remove it here"))
-    }
-
-    /// Adds warnings about patterns of one key without an effect because of the other.
-    fn check(&self, found: &mut Vec<IdleKey>) {
-        let (Some(drop), Some(keep)) = (self.drop, self.keep) else { return };
-        if let Some(kept) = keep.iter().find(|kept| drop.iter().any(|glob| glob.covers(kept))) {
-            let reason = format!("drop_tags removes {kept}, so it is not kept");
-            found.push(("keep_tags", reason, "remove the pattern from one of the two keys"));
-        } else if keep.iter().all(|kept| {
-            let text = kept.as_str();
-            !text.contains(['*', '?']) && drop.iter().all(|glob| !glob.matches(text.as_bytes()))
-        }) {
-            let reason = "keep_tags removes these tags, too".to_owned();
-            found.push(("drop_tags", reason, "remove drop_tags"));
-        }
+        let remedy = "add the tag to keep_tags, or remove it here";
+        (!is_kept).then_some(RemovedBy { key: "keep_tags", remedy })
     }
 }

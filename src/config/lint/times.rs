@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::context::Lint;
-use crate::config::value::{Span, ValueKind as _};
+use crate::config::value::{Span, ValueKind as _, digits};
 
 /// From this time on an interval is probably meant in milliseconds. Node StatsD, from which many
 /// configurations are copied, counts in them.
@@ -31,7 +31,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     for section in lint.given.sections() {
         for entry in &section.entries {
             let known = DURATIONS.iter().find(|(key, _)| *key == entry.key);
-            let (Some((key, may_be_long)), Some(seconds)) = (known, bare(&entry.value)) else {
+            let (Some((key, may_be_long)), Some(seconds)) = (known, digits(&entry.value)) else {
                 continue;
             };
             let is_odd = seconds.is_multiple_of(1000) && !seconds.is_multiple_of(1800);
@@ -49,7 +49,7 @@ fn flush_interval(lint: &mut Lint<'_>) {
     let given = lint.given.entry("statsd", "flush_interval");
     if interval >= LONG {
         let reason = format!("a flush comes only every {}", words(interval));
-        let remedy = match given.and_then(|entry| bare(&entry.value)) {
+        let remedy = match given.and_then(|entry| digits(&entry.value)) {
             Some(seconds) => in_millis("flush_interval", seconds),
             None => "Graphite expects values every few seconds or minutes, write 10s or 1m".into(),
         };
@@ -63,12 +63,6 @@ fn flush_interval(lint: &mut Lint<'_>) {
             format!("write whole seconds, such as flush_interval = {shorter}"),
         );
     }
-}
-
-/// Returns the seconds of a duration without a unit.
-fn bare(value: &str) -> Option<u64> {
-    let is_bare = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    value.parse().ok().filter(|_| is_bare)
 }
 
 /// Returns the remedy for a bare number that was meant in milliseconds.

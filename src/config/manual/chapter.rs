@@ -15,6 +15,13 @@ pub(in crate::config) struct Chapter {
     pub(super) further: &'static str,
 }
 
+/// The line of a key in the example.
+pub(in crate::config) struct ExampleLine {
+    pub(in crate::config) text: String,
+    /// Only a start applies another value of the key.
+    pub(in crate::config) needs_restart: bool,
+}
+
 /// A doc comment for the section, its name, perhaps settings that are commented out, then a doc
 /// comment for each key. Keys that share a text are separated by commas.
 macro_rules! chapter {
@@ -34,12 +41,11 @@ macro_rules! chapter {
 pub(super) use chapter;
 
 impl Chapter {
-    /// Returns the chapter. `line` returns the line of a key, and whether only a start applies
-    /// another value.
+    /// Returns the chapter. `line` returns the line of a key.
     pub(in crate::config) fn render(
         &self,
         header: &str,
-        line: &dyn Fn(&str) -> (String, bool),
+        line: &dyn Fn(&str) -> ExampleLine,
     ) -> String {
         let Self { about, keys, further, .. } = self;
         let ruler = format!("# {}\n", "=".repeat(98));
@@ -48,13 +54,14 @@ impl Chapter {
             if !is_key(explained) {
                 text.push_str(explained);
             } else {
-                let (line, needs_restart) = line(explained);
+                let line = line(explained);
                 // If several keys share a text, the sentence is printed once, before the first of
                 // them.
-                if needs_restart && text.lines().next_back().is_some_and(|last| !is_key(last)) {
+                if line.needs_restart && text.lines().next_back().is_some_and(|last| !is_key(last))
+                {
                     text.push_str("# A change is applied at the next start.\n");
                 }
-                text.push_str(line.trim_end());
+                text.push_str(line.text.trim_end());
             }
             text.push('\n');
         }

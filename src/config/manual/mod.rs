@@ -13,6 +13,7 @@ mod destinations;
 mod general;
 
 use chapter::Chapter;
+pub(super) use chapter::ExampleLine;
 
 /// All chapters, in the order of the example. Rules come after what the server listens to, because
 /// they are about names that arrive.

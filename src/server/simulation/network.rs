@@ -12,8 +12,8 @@ use memchr::memrchr;
 use mio::{Registry, Token};
 
 use super::process::{Lines, OnLine, Process, Seen, Speech};
-use crate::sink::dialer::{Dialer, Socket};
 use crate::sink::error::SinkError;
+use crate::sink::platform::{Dialer, Socket};
 use crate::sys::Signs;
 use crate::time::Tick;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::network::Peer;
 use crate::sink::Platform;
-use crate::sink::dialer::Dialer;
+use crate::sink::platform::Dialer;
 use crate::sink::spool::Disk;
 use crate::sink::spool::testing::MemoryDisk;
 

@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use super::*;
 use crate::config::{Over, Remote, Repeater, Resend};
 use crate::encode::repeated::{Carriage, Repeated};
+use crate::sink::state::MOVING;
 use crate::sink::testing::{Rig, datagrams, influxdb_with, logged, patiently, shell};
 
 const MINUTE: Duration = Duration::from_secs(60);

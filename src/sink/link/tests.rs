@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::config::{Remote, Resend};
-use crate::sink::look_up::{Dying, Query};
+use crate::sink::look_up::{Query, UnreapedChild};
 use crate::sink::testing::{
     Rig, carbon, deafen, link, listener, logged, patiently, with_queue, with_resend,
 };
@@ -341,10 +341,10 @@ impl Rig {
     fn until_reaped(&mut self) {
         patiently("the child to be reaped", || {
             let link = link(&mut self.sink);
-            if let Some(due) = link.resolver.dying.as_ref().map(Dying::deadline) {
+            if let Some(due) = link.resolver.unreaped.as_ref().map(UnreapedChild::deadline) {
                 link.resolver.reap(due);
             }
-            link.resolver.dying.is_none().then_some(())
+            link.resolver.unreaped.is_none().then_some(())
         });
     }
 

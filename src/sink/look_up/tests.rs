@@ -62,25 +62,25 @@ fn a_child_that_hangs_is_killed_and_reaped_without_waiting() {
     let id = query.process.0.id();
     assert!(!query.read().unwrap());
     let mut now = Tick::from_millis(5);
-    let mut dying = query.end(now);
+    let mut unreaped = query.end(now);
     patiently("the child's end", || {
-        now = now.max(dying.deadline());
-        dying.is_gone(now).then_some(())
+        now = now.max(unreaped.deadline());
+        unreaped.is_gone(now).then_some(())
     });
     assert!(!std::path::Path::new(&format!("/proc/{id}")).exists(), "not even a zombie is left");
 }
 
 #[test]
-fn a_dying_child_is_polled_less_and_less_often() {
+fn an_unreaped_child_is_polled_less_and_less_often() {
     let poll = Poll::new().unwrap();
-    let mut dying = start("exec sleep 1000", &poll).end(Tick::default());
-    dying.process = Process(shell("exec sleep 1000").spawn().unwrap()); // one that is not killed
+    let mut unreaped = start("exec sleep 1000", &poll).end(Tick::default());
+    unreaped.process = Process(shell("exec sleep 1000").spawn().unwrap()); // one that is not killed
     let mut waits = Vec::new();
     for _ in 0..12 {
-        let now = dying.deadline();
-        assert!(!dying.is_gone(now));
-        assert!(!dying.is_gone(now), "too early to ask again, and harmless");
-        waits.push((dying.deadline() - now).as_millis());
+        let now = unreaped.deadline();
+        assert!(!unreaped.is_gone(now));
+        assert!(!unreaped.is_gone(now), "too early to ask again, and harmless");
+        waits.push((unreaped.deadline() - now).as_millis());
     }
     assert_eq!(waits[..3], [10, 20, 40]);
     assert_eq!(waits[10..], [10_000, 10_000]);

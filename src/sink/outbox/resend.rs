@@ -82,7 +82,7 @@ impl Retention {
 
 /// A chunk with this many strikes is dropped.
 const STRIKES: u8 = 3;
-/// After this many breaks in a row at one chunk the next chunk is sent first. `REFUSALS_BELIEVED`
+/// After this many breaks in a row at one chunk the next chunk is sent first. `EARLY_CLOSES_MAX`
 /// in `link.rs` must be larger.
 const PATIENCE: u8 = 3;
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Spool;
-use super::disk::Disk;
+use super::disk::{Disk, SegmentFile};
 
 /// The content of the disk, shared by the spool and its test.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +95,11 @@ impl MemoryDisk {
 }
 
 impl Disk for MemoryDisk {
-    fn segments(&mut self) -> io::Result<Vec<(u64, u64)>> {
+    fn segments(&mut self) -> io::Result<Vec<SegmentFile>> {
         let contents = self.0.borrow();
-        Ok(contents.segments.iter().map(|(&number, bytes)| (number, bytes.len() as u64)).collect())
+        let file =
+            |(&number, bytes): (&u64, &Vec<u8>)| SegmentFile { number, bytes: bytes.len() as u64 };
+        Ok(contents.segments.iter().map(file).collect())
     }
 
     fn restore(&mut self) -> io::Result<bool> {

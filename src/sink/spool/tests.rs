@@ -105,9 +105,9 @@ fn a_full_spool_drops_its_oldest_segment_and_reports_it_once() {
     save(&mut spool, "abcdef");
     assert_eq!(spool.tally().dropped_lines, 0);
     save(&mut spool, "g");
-    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (20, vec![News::Full]));
+    assert_eq!((spool.tally().dropped_lines, spool.take_events()), (20, vec![SpoolEvent::Full]));
     save(&mut spool, "hi");
-    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (40, vec![]));
+    assert_eq!((spool.tally().dropped_lines, spool.take_events()), (40, vec![]));
     assert!(disk.bytes() <= 6 * RECORD + 3 * PREAMBLE);
     assert_eq!(drain(&mut spool), "efghi");
     assert_eq!(spool.waiting_lines(), 0);
@@ -134,12 +134,12 @@ fn a_full_disk_is_a_full_spool() {
     save(&mut spool, "abcd");
     disk.limit_room(Some(50));
     save(&mut spool, "e");
-    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (20, vec![News::Full]));
+    assert_eq!((spool.tally().dropped_lines, spool.take_events()), (20, vec![SpoolEvent::Full]));
     assert_eq!(drain(&mut spool), "cde");
     disk.limit_room(Some(0));
     save(&mut spool, "f");
-    let what = News::Failing { what: "write", reason: "no storage space".into() };
-    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (30, vec![what]));
+    let what = SpoolEvent::Failing { what: "write", reason: "no storage space".into() };
+    assert_eq!((spool.tally().dropped_lines, spool.take_events()), (30, vec![what]));
     assert_eq!(disk.bytes(), 0, "nothing torn is left");
     disk.limit_room(None);
     save(&mut spool, "g");
@@ -167,7 +167,7 @@ fn a_limit_of_the_size_of_files_ends_a_segment_and_drops_nothing() {
     let mut spool = open(&disk);
     disk.limit_segments(Some(PREAMBLE + 2 * RECORD + 50));
     save(&mut spool, "abcde");
-    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (0, vec![]));
+    assert_eq!((spool.tally().dropped_lines, spool.take_events()), (0, vec![]));
     assert_eq!(disk.numbers().len(), 3);
     assert_eq!(drain(&mut spool), "abcde");
     disk.limit_segments(Some(PREAMBLE + 50)); // no chunk fits
@@ -186,7 +186,7 @@ fn on_a_full_disk_the_oldest_segment_is_dropped_even_if_it_is_the_only_one() {
     assert_eq!(disk.numbers(), [1]);
     disk.limit_room(Some(50));
     save(&mut spool, "e");
-    assert_eq!((spool.tally().dropped_lines, spool.take_news()), (40, vec![News::Full]));
+    assert_eq!((spool.tally().dropped_lines, spool.take_events()), (40, vec![SpoolEvent::Full]));
     save(&mut spool, "fgh");
     assert_eq!(drain(&mut spool), "efgh");
 }

@@ -120,7 +120,7 @@ fn lines_in_flight_at_the_end_are_logged_if_they_are_not_kept() {
 fn a_chunk_dropped_as_poison_is_logged_with_its_first_line() {
     logged();
     let mut rig = Rig::new(&carbon(unused_address()));
-    link(&mut rig.sink).dropped.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
+    link(&mut rig.sink).log.log_poison(&Chunk::new(b"a\xff 1 1\nb 1 1\n".to_vec(), 2, 1));
     let (level, line) = logged().remove(0);
     assert_eq!(level, Level::Warn);
     assert!(fields(&line).starts_with("sink=carbon dropped_lines=2 reason="), "{line}");

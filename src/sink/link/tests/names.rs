@@ -69,7 +69,7 @@ fn a_child_that_cannot_be_reaped_stops_further_look_ups_only() {
     let mut rig = Rig::new(&carbon(unused_address()));
     link(&mut rig.sink).resolver.remote.host = "carbon.test".into();
     let query = Query::start(shell("exec sleep 1000"), rig.poll.registry(), Token(0)).unwrap();
-    link(&mut rig.sink).resolver.dying = Some(query.end(rig.now.tick + 3600 * SECOND));
+    link(&mut rig.sink).resolver.unreaped = Some(query.end(rig.now.tick + 3600 * SECOND));
     rig.flush("a 1 1\n");
     rig.turn();
     assert_eq!(situation(&rig).0, "backing_off");

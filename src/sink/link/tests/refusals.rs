@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::config::{Carbon, DestinationKind, Protocol};
-use crate::sink::Figures;
+use crate::sink::SinkFigures;
 use crate::sink::testing::{Client, logged};
 
 /// Turns the loop until a connection has sent something, and closes it. Returns what was sent.
@@ -49,7 +49,7 @@ fn a_peer_that_refuses_the_data_is_detected() {
     rig.flush("a 1 3\n");
     let waits = refuse_often(&mut rig, &listener, 6);
     assert!(waits[5] >= Duration::from_secs(12), "{waits:?}");
-    let Figures { in_doubt, dropped_lines, last_error, last_flush, .. } = rig.sink.figures();
+    let SinkFigures { in_doubt, dropped_lines, last_error, last_flush, .. } = rig.sink.figures();
     assert_eq!((in_doubt, dropped_lines), (3, 0), "each line once, though sent many times");
     let hint = "[carbon] protocol = plaintext is for carbon's port 2003; a port for pickle, such as 2004, takes protocol = pickle";
     assert!(last_error.unwrap().contains(hint));
@@ -139,7 +139,8 @@ fn the_hint_is_of_the_protocol_that_is_sent() {
     let address = unused_address();
     let kind = DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, pickle_batch: 500 });
     let pickle = Destination { name: "carbon.second".into(), kind, ..carbon(address) };
-    let hint = crate::sink::speech::wrong_protocol_hint(&pickle);
+    let advice = crate::sink::advice::Advice::new(&pickle);
+    let hint = advice.wrong_protocol();
     assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
 }

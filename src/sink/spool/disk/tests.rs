@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::encode::chunk::Chunk;
-use crate::sink::spool::{News, Spool};
+use crate::sink::spool::{Spool, SpoolEvent};
 
 fn spool(path: &Path) -> Spool {
     Spool::open(Box::new(Folder::open(path).unwrap()), "plaintext", 1 << 20).unwrap()
@@ -43,8 +43,11 @@ fn a_folder_that_is_removed_is_made_again_and_locked_again() {
         save(&mut spool, 3);
         fs::remove_dir_all(parent.path().join(gone)).unwrap();
         save(&mut spool, 4);
-        let news = spool.take_news();
-        assert!(matches!(news[..], [News::Missing { segments: 1, lines: 3, .. }]), "{news:?}");
+        let events = spool.take_events();
+        assert!(
+            matches!(events[..], [SpoolEvent::Missing { segments: 1, lines: 3, .. }]),
+            "{events:?}"
+        );
         assert!(is_refused(&path));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         spool.sync().unwrap();
@@ -70,7 +73,7 @@ fn files_that_are_removed_one_by_one_are_made_again() {
         assert_eq!(names(&path), ["0000000000000001.chunks", "lock", "released"]);
         assert!(is_refused(&path));
     }
-    assert_eq!((spool.take_news(), spool.tally().dropped_lines), (vec![], 0));
+    assert_eq!((spool.take_events(), spool.tally().dropped_lines), (vec![], 0));
     drop(spool);
     let mut next = self::spool(&path);
     assert_eq!(drain(&mut next), 1, "chunks before the note are not read again");
@@ -120,10 +123,13 @@ fn a_folder_that_became_a_file_costs_only_counted_lines_until_it_is_a_folder_aga
     save(&mut spool, 4);
     save(&mut spool, 5);
     assert_eq!((drain(&mut spool), spool.tally().dropped_lines), (0, 12));
-    let news = spool.take_news();
+    let events = spool.take_events();
     assert!(
-        matches!(news[..], [News::Missing { lines: 3, .. }, News::Failing { what: "write", .. }]),
-        "{news:?}"
+        matches!(
+            events[..],
+            [SpoolEvent::Missing { lines: 3, .. }, SpoolEvent::Failing { what: "write", .. }]
+        ),
+        "{events:?}"
     );
     assert!(spool.sync().is_err());
     fs::remove_file(&path).unwrap();
@@ -142,7 +148,7 @@ fn a_folder_that_another_server_has_made_and_locked_is_its_own() {
     save(&mut theirs, 7);
     let before = fs::read(path.join(NOTE)).unwrap();
     save(&mut ours, 4);
-    assert_eq!((drain(&mut ours), ours.tally().dropped_lines), (0, 7), "{:?}", ours.take_news());
+    assert_eq!((drain(&mut ours), ours.tally().dropped_lines), (0, 7), "{:?}", ours.take_events());
     assert!(ours.sync().is_err());
     drop(ours);
     assert_eq!(fs::read(path.join(NOTE)).unwrap(), before);
@@ -179,7 +185,7 @@ fn a_segment_that_is_a_fifo_does_not_block() {
     let path = dir.join(format!("{:016x}{SUFFIX}", 7));
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut folder = Folder::open(&dir).unwrap();
-    assert_eq!(folder.segments().unwrap(), [(7, 0)]);
+    assert_eq!(folder.segments().unwrap(), [SegmentFile { number: 7, bytes: 0 }]);
     let why = folder.read(7, 0, &mut [0; 8]).unwrap_err().to_string();
     assert!(why.contains("0007.chunks is a FIFO"), "{why}");
 }

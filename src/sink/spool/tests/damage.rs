@@ -19,7 +19,7 @@ fn a_torn_tail_is_cut_off_at_any_byte_with_one_warning() {
         let whole = length.saturating_sub(PREAMBLE) / RECORD;
         assert_eq!(drain(&mut spool), &"abcdef"[..4 + whole], "{torn} bytes torn off");
         let in_a_record = length > PREAMBLE && !(length - PREAMBLE).is_multiple_of(RECORD);
-        assert_eq!(spool.take_news().len(), usize::from(in_a_record), "{torn} bytes torn off");
+        assert_eq!(spool.take_events().len(), usize::from(in_a_record), "{torn} bytes torn off");
         assert_eq!(disk.bytes(), 0);
     }
 }
@@ -31,8 +31,8 @@ fn damage_costs_the_rest_of_its_segment_and_no_other() {
         disk.change(2, |file| file[at] ^= 0x40);
         let mut spool = open(&disk);
         assert_eq!(drain(&mut spool), "abef", "byte {at}");
-        let cut = News::Damaged { segment: 2, at: PREAMBLE as u64, bytes: 2 * RECORD as u64 };
-        assert_eq!(spool.take_news(), [cut]);
+        let cut = SpoolEvent::Damaged { segment: 2, at: PREAMBLE as u64, bytes: 2 * RECORD as u64 };
+        assert_eq!(spool.take_events(), [cut]);
     }
 }
 
@@ -41,7 +41,7 @@ fn a_foreign_file_is_set_aside() {
     let disk = left();
     disk.change(2, |file| file[13] = b'2');
     let mut spool = open(&disk);
-    assert_eq!(spool.take_news(), [News::Foreign { segment: 2 }]);
+    assert_eq!(spool.take_events(), [SpoolEvent::Foreign { segment: 2 }]);
     assert_eq!((disk.set_aside(), drain(&mut spool)), (vec![2], "abef".into()));
     let other = Spool::open(Box::new(left()), "pickle", 1 << 20).unwrap();
     assert_eq!(other.waiting_bytes(), 0);
@@ -75,8 +75,8 @@ fn a_disk_that_cannot_be_read_ends_soon() {
     let mut spool = open(&disk);
     disk.fail_reads(Some(libc::EIO));
     assert!(spool.take_next().is_none());
-    let news = spool.take_news();
-    assert!(matches!(news[0], News::Failing { what: "read", .. }), "{news:?}");
+    let events = spool.take_events();
+    assert!(matches!(events[0], SpoolEvent::Failing { what: "read", .. }), "{events:?}");
     disk.fail_reads(None);
     save(&mut spool, "g");
     assert_eq!(drain(&mut spool), "g");
@@ -92,8 +92,8 @@ fn chunks_that_cannot_be_read_now_are_read_later() {
         spool.wake();
         assert!(!spool.is_resting());
     }
-    let news = spool.take_news();
-    assert!(matches!(news[..], [News::Failing { what: "read", .. }]), "{news:?}");
+    let events = spool.take_events();
+    assert!(matches!(events[..], [SpoolEvent::Failing { what: "read", .. }]), "{events:?}");
     disk.fail_reads(None);
     assert_eq!(drain(&mut spool), "abcdef");
     assert_eq!(spool.tally().dropped_lines, 0);
@@ -122,7 +122,7 @@ fn a_removed_segment_is_damage_and_costs_no_other_segment() {
         disk.lose(lost);
         assert_eq!(drain(&mut spool), left);
         let bytes = (PREAMBLE + 2 * RECORD) as u64;
-        assert_eq!(spool.take_news(), [News::Missing { segments: 1, bytes, lines: 20 }]);
+        assert_eq!(spool.take_events(), [SpoolEvent::Missing { segments: 1, bytes, lines: 20 }]);
         assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (20, 0));
         assert_eq!(disk.numbers(), [0_u64; 0], "nothing is made in its place");
     }

@@ -10,9 +10,9 @@ struct Trial {
     spool: Spool,
     random: Random,
     saved: u64,
-    /// Chunks that are handed out and not released, each with whether it has arrived.
+    /// Chunks that are handed out and not released, each with its number.
     out: Vec<(u64, Record)>,
-    /// The numbers of the newest chunk that arrived and of the newest that was released.
+    /// The number of the newest chunk that was released.
     released: u64,
     arrived_lines: u64,
     accepted_lines: u64,

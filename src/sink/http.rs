@@ -1,5 +1,5 @@
-//! [`Requests`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges it.
-//! Only one request is under way at a time.
+//! [`HttpFraming`]: the HTTP framing. Each chunk is one request, and the answer 204 acknowledges
+//! it. Only one request is under way at a time.
 //!
 //! ```text
 //!   free ──a chunk──▶ under way ──its answer──▶ free, if the connection stays
@@ -25,10 +25,11 @@ use std::time::Duration;
 
 mod messages;
 
-use super::dialer::Socket;
 use super::error::SinkError;
 use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
+use super::platform::Socket;
+use super::state::LastMove;
 use crate::time::Tick;
 use messages::HttpAnswer;
 pub(super) use messages::RequestHead;
@@ -37,12 +38,9 @@ pub(super) use messages::RequestHead;
 const READS_A_TURN: usize = 8;
 const WRITES_A_TURN: usize = 8;
 
-/// A connection counts as moving if bytes were written or received in this time.
-const MOVING: Duration = Duration::from_secs(1);
-
 /// One established connection with HTTP framing.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(super) struct HttpFraming {
     socket: Box<dyn Socket>,
     address: SocketAddr,
     head: Rc<RequestHead>,
@@ -62,14 +60,14 @@ pub(super) struct Requests {
     /// Bytes were received since the last poll. `receive` does not get the time, so the next poll
     /// updates `moved`.
     has_received: bool,
-    moved: Option<Tick>,
+    moved: LastMove,
     /// When the request was begun; after its last byte was written, the time of that. `None`
     /// without a request. Bytes of the answer do not change it.
     waits_since: Option<Tick>,
     last_ack: Option<Tick>,
 }
 
-impl Requests {
+impl HttpFraming {
     pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr, head: Rc<RequestHead>) -> Self {
         Self {
             socket,
@@ -84,7 +82,7 @@ impl Requests {
             writable: true,
             readable: true,
             has_received: false,
-            moved: None,
+            moved: LastMove::default(),
             waits_since: None,
             last_ack: None,
         }
@@ -164,7 +162,7 @@ impl Requests {
     }
 }
 
-impl Framing for Requests {
+impl Framing for HttpFraming {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -181,7 +179,7 @@ impl Framing for Requests {
     }
 
     fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_some_and(|moved| now - moved < MOVING)
+        self.moved.is_recent(now)
     }
 
     fn receive(&mut self) -> Result<(), SinkError> {
@@ -216,7 +214,7 @@ impl Framing for Requests {
             match self.socket.write(&self.request[self.sent..]) {
                 Ok(bytes) => {
                     self.sent += bytes;
-                    self.moved = Some(now);
+                    self.moved.note(now);
                     if self.sent == self.request.len() {
                         self.waits_since = Some(now); // the time for the answer begins
                     }
@@ -237,7 +235,7 @@ impl Framing for Requests {
 
     fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
         if std::mem::take(&mut self.has_received) {
-            self.moved = Some(now);
+            self.moved.note(now);
         }
         if self.has_answer() { self.handle_answer(outbox, now) } else { Ok(false) }
     }

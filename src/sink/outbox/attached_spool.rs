@@ -1,4 +1,4 @@
-//! [`Spooling`]: the spool of an outbox, if it has one.
+//! [`AttachedSpool`]: the spool of an outbox, if it has one. Pure.
 
 use super::window::{ChunkOrigin, Item};
 use crate::encode::chunk::Chunk;
@@ -7,9 +7,9 @@ use crate::sink::spool::{Position, Record, Spool};
 /// Reports to the spool what happens to the chunks that came from there. Without a spool, and for
 /// chunks that were pushed, all these calls do nothing, so the outbox need not test for that.
 #[derive(Debug, Default)]
-pub(super) struct Spooling(Option<Spool>);
+pub(super) struct AttachedSpool(Option<Spool>);
 
-impl Spooling {
+impl AttachedSpool {
     pub(super) fn attach(&mut self, spool: Spool) {
         self.0 = Some(spool);
     }

@@ -1,7 +1,6 @@
-//! The network as a link uses it: a [`Dialer`] opens a [`Socket`]. Here both are real TCP. A
-//! simulation has other implementations.
+//! [`Platform`]: the network and the disks that sinks use. The simulation has another one.
 //!
-//! [`Platform`]: the network and the disk of all sinks, which the simulation replaces together.
+//! A link uses the network through a [`Dialer`], which opens a [`Socket`]. Here both are real TCP.
 
 use std::fmt::Debug;
 use std::io::{self, Read as _, Write as _};

@@ -25,14 +25,14 @@ use std::time::Duration;
 use crate::encode::chunk::Chunk;
 
 mod disk;
-mod news;
+mod events;
 mod record;
 mod segments;
 
 use disk::DiskFailure;
-pub use disk::{Disk, Folder};
-pub use news::News;
-use news::NewsQueue;
+pub use disk::{Disk, Folder, SegmentFile};
+pub use events::SpoolEvent;
+use events::SpoolEvents;
 use record::{HEAD, PREAMBLE, RecordHead, preamble};
 pub use segments::Position;
 use segments::{HandedChunk, HandedOut, LAST_SEGMENT, Segment, Segments};
@@ -75,7 +75,7 @@ pub struct Spool {
     is_note_due: bool,
     tally: SpoolTally,
     reads: Reads,
-    news: NewsQueue,
+    events: SpoolEvents,
 }
 
 /// Counts of the lines that went through a spool, since the start.
@@ -118,14 +118,13 @@ impl Spool {
     /// could not read them. If all segments together have more than `max_bytes`, the oldest are
     /// dropped. Fails if the disk cannot be read.
     pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
-        let there = disk.segments()?;
-        let (there, foreign) =
-            there.into_iter().partition::<Vec<_>, _>(|(number, _)| *number <= LAST_SEGMENT);
+        let is_ours = |file: &SegmentFile| file.number <= LAST_SEGMENT;
+        let (there, foreign) = disk.segments()?.into_iter().partition::<Vec<_>, _>(is_ours);
         let released = Position::from_note(&disk.read_note()?).unwrap_or_default();
         // A number after all segments and after the note. Otherwise a new segment could have a
         // number that the note marks as released.
         let next_number =
-            there.last().map_or(1, |(number, _)| number + 1).max(released.segment + 1);
+            there.last().map_or(1, |newest| newest.number + 1).max(released.segment + 1);
         let mut spool = Self {
             disk,
             format,
@@ -141,15 +140,15 @@ impl Spool {
             is_note_due: false,
             tally: SpoolTally::default(),
             reads: Reads::Well,
-            news: NewsQueue::default(),
+            events: SpoolEvents::default(),
         };
         spool.limit(max_bytes);
-        for (number, _) in foreign {
-            spool.news.push(News::Foreign { segment: number });
+        for SegmentFile { number, .. } in foreign {
+            spool.events.push(SpoolEvent::Foreign { segment: number });
             spool.disk.set_aside(number)?;
         }
-        for (number, bytes) in there {
-            spool.adopt(number, bytes)?;
+        for file in there {
+            spool.adopt(file)?;
         }
         spool.remove_released();
         spool.write_due_note();
@@ -174,7 +173,7 @@ impl Spool {
 
     /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
     /// torn its first line. Sets it aside if it has another format.
-    fn adopt(&mut self, number: u64, bytes: u64) -> io::Result<()> {
+    fn adopt(&mut self, SegmentFile { number, bytes }: SegmentFile) -> io::Result<()> {
         let mut start = [0; PREAMBLE];
         let got = self.disk.read(number, 0, &mut start)?;
         let is_torn = got < PREAMBLE && preamble(self.format).starts_with(&start[..got]);
@@ -182,7 +181,7 @@ impl Spool {
             return self.disk.remove(number);
         }
         if start != preamble(self.format) {
-            self.news.push(News::Foreign { segment: number });
+            self.events.push(SpoolEvent::Foreign { segment: number });
             return self.disk.set_aside(number);
         }
         let read_before = if number == self.released.segment { self.released.at } else { 0 };
@@ -205,7 +204,7 @@ impl Spool {
         {}
         if !self.make_last_room(head) {
             self.tally.dropped_lines += u64::from(head.lines);
-            self.news.note_full();
+            self.events.note_full();
             return;
         }
         let mut written = self.append(head, chunk.bytes());
@@ -225,12 +224,12 @@ impl Spool {
         }
         match written {
             Ok(()) => {
-                self.news.note_success();
+                self.events.note_success();
                 self.tally.saved_lines += u64::from(head.lines);
             }
             Err(error) => {
                 self.tally.dropped_lines += u64::from(head.lines);
-                self.news.note_failure("write", &error);
+                self.events.note_failure("write", &error);
             }
         }
     }
@@ -328,7 +327,7 @@ impl Spool {
         let on_their_way = self.handed_out.lines_on_their_way(oldest.number);
         self.tally.dropped_lines += oldest.waiting_lines - on_their_way;
         self.unlink(oldest.number);
-        self.news.note_full();
+        self.events.note_full();
         true
     }
 
@@ -346,7 +345,7 @@ impl Spool {
             self.count_found(Position { segment: number, at }, head);
         }
         if at < bytes {
-            self.news.push(News::Damaged { segment: number, at, bytes: bytes - at });
+            self.events.push(SpoolEvent::Damaged { segment: number, at, bytes: bytes - at });
         }
     }
 
@@ -408,7 +407,7 @@ impl Spool {
         match DiskFailure::of(error) {
             DiskFailure::Missing if self.find_missing() => {}
             DiskFailure::Damage => {
-                self.news.note_failure("read", error);
+                self.events.note_failure("read", error);
                 self.cut_damage(start);
             }
             _ => self.rest(error),
@@ -438,7 +437,7 @@ impl Spool {
                 if DiskFailure::of(&error) == DiskFailure::Missing {
                     self.find_missing();
                 }
-                self.news.note_failure("restore", &error);
+                self.events.note_failure("restore", &error);
             }
         }
         if self.is_resting() {
@@ -449,7 +448,7 @@ impl Spool {
     /// Reads nothing until [`wake`](Self::wake). The chunks stay on disk.
     fn rest(&mut self, error: &io::Error) {
         if self.reads == Reads::Well {
-            self.news.push(News::Failing { what: "read", reason: error.to_string() });
+            self.events.push(SpoolEvent::Failing { what: "read", reason: error.to_string() });
         }
         self.reads = Reads::Resting;
     }
@@ -528,8 +527,8 @@ impl Spool {
     }
 
     /// Takes the events since the last call, which the log should show.
-    pub fn take_news(&mut self) -> Vec<News> {
-        self.news.take()
+    pub fn take_events(&mut self) -> Vec<SpoolEvent> {
+        self.events.take()
     }
 
     /// Returns the path, for messages.
@@ -567,9 +566,9 @@ impl Spool {
         self.tally.dropped_lines += segment.waiting_lines - on_their_way;
         segment.waiting_lines = on_their_way;
         self.segments.close(start.segment);
-        self.news.push(News::Damaged { segment: start.segment, at: start.at, bytes });
+        self.events.push(SpoolEvent::Damaged { segment: start.segment, at: start.at, bytes });
         if let Err(error) = cut {
-            self.news.note_failure("cut", &error);
+            self.events.note_failure("cut", &error);
         }
         self.remove_released();
     }
@@ -598,7 +597,7 @@ impl Spool {
             let _ = self.disk.remove(number); // so that the disk closes its file, too
         }
         self.tally.dropped_lines += lines;
-        self.news.push(News::Missing { segments: missing.len(), bytes, lines });
+        self.events.push(SpoolEvent::Missing { segments: missing.len(), bytes, lines });
         self.remove_released();
         true
     }
@@ -614,7 +613,7 @@ impl Spool {
                 break;
             }
             self.segments.pop_oldest();
-            self.news.note_room();
+            self.events.note_room();
             self.handed_out.forget_condemned_of(number);
             self.unlink(number);
         }
@@ -639,7 +638,7 @@ impl Spool {
         if std::mem::take(&mut self.is_note_due)
             && let Err(error) = self.disk.write_note(&self.released.to_note())
         {
-            self.news.note_failure("write", &error);
+            self.events.note_failure("write", &error);
         }
     }
 
@@ -648,7 +647,7 @@ impl Spool {
         if let Err(error) = self.disk.remove(segment)
             && DiskFailure::of(&error) != DiskFailure::Missing
         {
-            self.news.note_failure("remove", &error);
+            self.events.note_failure("remove", &error);
         }
     }
 }

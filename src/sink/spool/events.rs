@@ -1,0 +1,106 @@
+//! [`SpoolEvent`]: an event of a spool that the log should show, once while it lasts.
+//! [`SpoolEvents`]: those that were not logged yet. The spool does not log by itself, because it
+//! does not know the name of its sink.
+
+use std::io;
+use std::mem;
+
+/// An event for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpoolEvent {
+    /// The oldest segment was removed to make room.
+    Full,
+    /// A segment was damaged at offset `at`. The `bytes` from there on were cut off.
+    Damaged { segment: u64, at: u64, bytes: u64 },
+    /// Another process has removed `segments` files. They had `bytes`, with `lines` that are lost.
+    Missing { segments: usize, bytes: u64, lines: u64 },
+    /// A segment that is not of this format was set aside.
+    Foreign { segment: u64 },
+    /// A call to the disk failed.
+    Failing { what: &'static str, reason: String },
+}
+
+impl SpoolEvent {
+    /// Logs the event. `sink` is the name of the destination, and `spool` the place of its spool.
+    pub(in crate::sink) fn log(&self, sink: &str, spool: &str) {
+        match self {
+            Self::Full => log::warn!(
+                sink, state = "full", spool, dropping = "oldest",
+                hint = "raise [spool] max_size, or free the disk of [spool] dir";
+                "the spool is full, and its oldest chunks are dropped"
+            ),
+            Self::Damaged { segment, at, bytes } => log::warn!(
+                sink,
+                damaged_at = at,
+                cut_bytes = bytes,
+                spool,
+                file:% = format_args!("{segment:016x}.chunks"),
+                reason = "torn by a crash, or damaged by the disk",
+                hint = "the server skips these bytes and sends the rest; check the disk of [spool] dir";
+                "a file of the spool is damaged"
+            ),
+            Self::Missing { segments, bytes, lines } => log::error!(
+                sink, state = "missing", spool, files = segments, bytes, dropped_lines = lines,
+                reason = "another process removed them",
+                hint = "the server continues with new files; keep other processes out of [spool] dir";
+                "files of the spool are missing"
+            ),
+            Self::Foreign { segment } => log::error!(
+                sink,
+                state = "set_aside",
+                spool,
+                file:% = format_args!("{segment:016x}.chunks"),
+                reason = "not of this version and format",
+                hint = "the server renames the file and does not send it; remove it if it is not needed";
+                "a file of the spool cannot be read"
+            ),
+            Self::Failing { what, reason } => log::error!(
+                sink, state = "failing", doing = what, spool, error = reason,
+                hint = "check the disk of [spool] dir; until it works, chunks that do not fit the queue are dropped";
+                "the disk of the spool has failed"
+            ),
+        }
+    }
+}
+
+/// Collects events until the sink logs them. A disk that is full or fails is reported once, and
+/// again only after it has worked in between.
+#[derive(Debug, Default)]
+pub(super) struct SpoolEvents {
+    events: Vec<SpoolEvent>,
+    is_full: bool,
+    is_failing: bool,
+}
+
+impl SpoolEvents {
+    pub(super) fn push(&mut self, event: SpoolEvent) {
+        self.events.push(event);
+    }
+
+    pub(super) fn note_full(&mut self) {
+        if !mem::replace(&mut self.is_full, true) {
+            self.events.push(SpoolEvent::Full);
+        }
+    }
+
+    /// Notes that a segment was read to its end, so there is room again.
+    pub(super) fn note_room(&mut self) {
+        self.is_full = false;
+    }
+
+    pub(super) fn note_failure(&mut self, what: &'static str, error: &io::Error) {
+        if !mem::replace(&mut self.is_failing, true) {
+            self.events.push(SpoolEvent::Failing { what, reason: error.to_string() });
+        }
+    }
+
+    /// Notes that a chunk was saved, so the disk works again.
+    pub(super) fn note_success(&mut self) {
+        self.is_failing = false;
+    }
+
+    /// Returns the events since the last call.
+    pub(super) fn take(&mut self) -> Vec<SpoolEvent> {
+        mem::take(&mut self.events)
+    }
+}
