@@ -173,8 +173,8 @@ impl LiveSeries {
         true
     }
 
-    /// Closes the series of the shard at `cursor`, and removes those that have expired, until `left`
-    /// is 0. Returns true once all series of the shard are closed.
+    /// Closes the series of the shard at `cursor`, and removes those that have expired, until
+    /// `left` is 0. Returns true once all series of the shard are closed.
     #[inline(always)]
     fn sweep_shard<const RAW: bool>(
         &mut self,
