@@ -297,35 +297,46 @@ fn what_only_root_can_test_is_a_remark() {
     assert!(hidden.stderr.contains("a reload reads it again"), "{hidden:?}");
 }
 
-/// Shows that limits beyond the memory of the process are reported with values that fit, by a check
-/// and by a start.
+/// Shows that a limit beyond the memory of the process is reported with a value that fits, by a
+/// check and by a start, and that limits without a value are derived from that memory.
 #[test]
 fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     let folder = tempfile::tempdir().unwrap();
-    let limited = |conf: &Conf| {
+    let limited = |conf: &Conf, mode: &str| {
         fs::write(folder.path().join("statsd.conf"), conf.text()).unwrap();
         let mut command = Command::new("bash");
-        let script = "ulimit -v 131072; exec \"$0\" --check -c statsd.conf";
-        command.args(["-c", script, env!("CARGO_BIN_EXE_statsd")]).current_dir(folder.path());
+        let script = format!("ulimit -v 131072; exec \"$0\" {mode} -c statsd.conf");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_statsd")]).current_dir(folder.path());
         Process::start(&mut command).finish(DEADLINE)
     };
-    let checked = limited(&clean());
+    assert_eq!(limited(&clean(), "--check").stdout, "statsd.conf: ok\n");
+    let printed = limited(&clean(), "--print-config").stdout;
+    let derived = |key: &str| {
+        let line = printed.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+        assert!(line.ends_with("# derived from [limits] max_memory"), "{line}");
+        let (_, value) = line.split('#').next().unwrap().split_once(" = ").unwrap();
+        let (number, unit) = value.trim().split_at(value.trim().len() - 1);
+        number.parse::<u64>().unwrap() << if unit == "m" { 20 } else { 10 }
+    };
+    let keys = ["series_memory", "timer_memory", "passthrough_memory", "history_memory", "queue"];
+    let sum: u64 = keys.into_iter().map(derived).sum();
+    assert!((28 << 20..=64 << 20).contains(&sum), "{sum}: half of the memory, less 28 MiB");
+    let too_much = clean().set("statsd", "timer_memory", "200m");
+    let checked = limited(&too_much, "--check");
     let warnings = lines_of("warning", &checked);
     assert_eq!((checked.code, warnings.len()), (Some(0), 1), "{checked:?}");
-    let reason = "all limits together are 316 MiB, 144 MiB with [limits] max_series alone, and the \
-                  limit of address space (ulimit -v) has 128 MiB; write [limits] max_series = ";
-    assert!(warnings[0].contains(reason), "{warnings:?}");
-    let (_, values) = warnings[0].split_once("; write ").unwrap();
-    let mut fitting = clean();
-    for value in values.split(", ") {
-        let (section, rest) = value[1..].split_once("] ").unwrap();
-        let (key, value) = rest.split_once(" = ").unwrap();
-        fitting = fitting.set(section, key, value);
-    }
-    assert_eq!(limited(&fitting).stdout, "statsd.conf: ok\n");
-    let daemon = Daemon::start_after(&clean(), "ulimit -v 131072");
-    daemon.until_logged(&["setting=limits.max_series", "(ulimit -v) has 128 MiB"], 1);
+    let reason = "all limits together are 232 MiB, 200 MiB with [statsd] timer_memory alone, and \
+                  the limit of address space (ulimit -v) has 128 MiB; write [statsd] timer_memory = ";
+    let (_, value) = warnings[0].split_once(reason).unwrap_or_else(|| panic!("{warnings:?}"));
+    let fitting = clean().set("statsd", "timer_memory", value);
+    assert_eq!(limited(&fitting, "--check").stdout, "statsd.conf: ok\n");
+    let daemon = Daemon::start_after(&too_much, "ulimit -v 131072");
+    daemon.until_logged(&["setting=statsd.timer_memory", "(ulimit -v) has 128 MiB"], 1);
     daemon.stop();
+    let refused = limited(&too_much.set("limits", "max_memory", "100m"), "--check");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let mistake = "[limits] max_memory: all limits together are 232 MiB";
+    assert!(refused.stderr.contains(mistake), "{refused:?}");
 }
 
 /// Shows that a limit of open files that is too low for all clients is reported.
