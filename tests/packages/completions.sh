@@ -50,7 +50,7 @@ in_zsh() {
         zpty -n -w z $'"'\025echo do\"\"ne\n'"'
         zpty -r z seen "*done*"
         print -r -- "$seen"' - "$files" "$1" | tr -d '\r' | sed 's/\x1b\[[0-9;]*[A-Za-z]//g' |
-        grep -o '<[^>]*>' | tr -d '<>' | sed 's/ *$//'
+        grep -o '<m[^>]*>' | sed 's/^<m//; s/[\x1b>].*//; s/ *$//'
 }
 
 for shell in bash zsh fish; do
