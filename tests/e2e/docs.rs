@@ -217,7 +217,7 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
 }
 
 /// Examples of the pages that no test runs as they are, by their first words, and why.
-const NOT_RUN_OF_PAGES: [(&str, &str); 24] = [
+const NOT_RUN_OF_PAGES: [(&str, &str); 27] = [
     ("make build", "it takes minutes"),
     ("sudo make install", "it writes to /usr/local; `make.rs` installs into a folder"),
     ("make deb", "it takes minutes; `tests/packages/debian.sh` installs the package"),
@@ -229,7 +229,10 @@ const NOT_RUN_OF_PAGES: [(&str, &str); 24] = [
     ("sudo tar", "as the line before it"),
     ("sudo systemd-sysusers", "it makes a user of this machine"),
     ("sudo systemctl", "it needs systemd; `tests/packages/debian.sh` has one"),
-    ("make bench", "it takes half an hour"),
+    ("rustup target add", "it installs into this machine"),
+    ("CARGO_TARGET_AARCH64_", "it takes minutes; `tests/packages/arm.sh` builds and runs it"),
+    ("make install CARGO_TARGET_DIR", "it needs what the line before it makes"),
+    ("make bench", "it takes an hour"),
     ("make counts", "it needs valgrind and takes minutes"),
     ("cargo run", "it builds a release"),
     ("$EDITOR", "it waits for a person"),

@@ -163,7 +163,7 @@ fn the_example_is_valid_and_has_the_defaults() {
     assert_eq!(statsd(&["--print-config=example"], "").stdout, example);
     let defaults = statsd(&["--print-config", "-c", "/dev/null"], "").stdout;
     let printed = statsd(&["--print-config", "-c", "bad.conf"], &example).stdout;
-    assert_eq!(without_places(&printed), defaults);
+    assert_eq!(without_places(&printed), without_places(&defaults));
 }
 
 /// Shows that ./statsd.conf is taken when no file is named, and that the ready line comes at any

@@ -28,8 +28,7 @@ inside dpkg --purge statsd >/dev/null 2>&1 || true
 step "install, and count"
 began=$(date +%s)
 inside dpkg -i /root/statsd.deb >/dev/null
-inside sh -c 'echo "foo:3|c" | nc -u -w1 127.0.0.1 8125'
-until_true has_count 3
+until_true count_arrives
 step "a first counter after $(($(date +%s) - began)) s"
 expect active inside systemctl is-active statsd.service
 
@@ -45,10 +44,8 @@ expect active inside systemctl is-active statsd.service
 inside sed -i '/^bnid/d' /etc/statsd.conf
 
 step "restart and upgrade keep the open interval, the configuration and the sockets"
-inside systemctl restart statsd
-has_count 3
-inside dpkg -i /root/statsd.deb >/dev/null 2>&1
-until_true has_count 3
+survives inside systemctl restart statsd
+survives inside dpkg -i /root/statsd.deb
 inside grep -q '^queue = 2m' /etc/statsd.conf
 expect "NRestarts=0" inside systemctl show statsd -p NRestarts
 

@@ -100,7 +100,27 @@ expect() {
     [ "$found" = "$expected" ] || { echo "$*: expected $expected, not $found" >&2; exit 1; }
 }
 
-has_count() { inside statsd --ask counters | grep -q "\"foo\": $1,"; }
+send_count() { inside sh -c 'echo "foo:3|c" | nc -u -w1 127.0.0.1 8125'; }
+count() { inside statsd --ask counters | grep -o '"foo": [0-9]*' | grep -o '[0-9]*$'; }
+has_count() { [ "$(count)" -gt 0 ]; }
+
+# A flush may end the interval between a count and the look at it. So it is sent until it is seen.
+count_arrives() { send_count && has_count; }
+
+# survives COMMAND…: a count of the open interval is still there after the command. A flush in
+# between spoils an attempt.
+survives() {
+    local attempt before
+    for attempt in $(seq 5); do
+        until_true count_arrives
+        before=$(count)
+        "$@" >/dev/null 2>&1
+        until_true inside statsd --ask stats
+        [ "$(count)" = "$before" ] && return
+    done
+    echo "the count is lost by: $*" >&2
+    exit 1
+}
 
 # The exposure that systemd rates the service at, which must be at most 1.5.
 check_sandbox() {

@@ -28,12 +28,13 @@ for suite in bullseye trixie; do
 
     step "systemd accepts the units in silence"
     units=/usr/local/lib/systemd/system
-    expect "" inside sh -c "systemd-analyze verify $units/statsd.service $units/statsd.socket 2>&1"
+    # The root has no `man`. systemd also writes about the cgroups of this root.
+    expect "" inside sh -c \
+        "systemd-analyze verify --man=no $units/statsd.service $units/statsd.socket 2>&1 | grep statsd"
 
     step "start, and count"
     inside systemctl enable --now statsd.socket statsd.service 2>/dev/null
-    inside sh -c 'echo "foo:3|c" | nc -u -w1 127.0.0.1 8125'
-    until_true has_count 3
+    until_true count_arrives
     expect active inside systemctl is-active statsd.service
 
     step "reload"
@@ -42,8 +43,7 @@ for suite in bullseye trixie; do
     until_true inside sh -c 'statsd --ask config | grep -q "^queue = 2m"'
 
     step "a restart keeps the open interval and the sockets"
-    inside systemctl restart statsd
-    has_count 3
+    survives inside systemctl restart statsd
     expect "NRestarts=0" inside systemctl show statsd -p NRestarts
 
     step "the sandbox"
