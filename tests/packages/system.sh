@@ -66,7 +66,13 @@ boot() {
     until_true has_init
 }
 
-has_init() { init=$(pgrep -P "$outer") && inside systemctl is-system-running --wait; }
+# A unit that has nothing to do with the server may fail in such a root: the system is "degraded".
+has_init() {
+    init=$(pgrep -P "$outer") || return
+    local state
+    state=$(inside systemctl is-system-running --wait || true)
+    [ "$state" = running ] || [ "$state" = degraded ]
+}
 
 halt() {
     kill -KILL "${init:-$outer}" 2>/dev/null || true
