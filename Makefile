@@ -10,6 +10,10 @@ export CARGO_TARGET_DIR
 
 binary = $(CARGO_TARGET_DIR)/release/statsd
 
+# A static binary needs no C library of the target, and looks names up without its plugins.
+static = $(shell uname -m)-unknown-linux-musl
+static_binary = $(CARGO_TARGET_DIR)/$(static)/release/statsd
+
 .DEFAULT_GOAL := help
 
 .PHONY: help build run peers test test-all browser packages arm simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
@@ -174,10 +178,6 @@ uninstall: ## remove what `make install` has installed; /etc/statsd.conf and /va
 	rm -f $(units)/statsd.socket $(units)/statsd.service
 	rm -rf $(share)/doc/statsd
 	@echo "make uninstall: /etc/statsd.conf, /var/lib/statsd and the user statsd are still there"
-
-# A static binary needs no C library of the target, and looks names up without its plugins.
-static = $(shell uname -m)-unknown-linux-musl
-static_binary = $(CARGO_TARGET_DIR)/$(static)/release/statsd
 
 $(static_binary): FORCE
 	@rustc --print target-libdir --target $(static) | xargs test -d || { \

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::sys;
+
 /// A limit of the memory that the process can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimit {
@@ -16,18 +18,17 @@ impl MemoryLimit {
     /// Returns the least limit of the memory of this process. Returns `None` if there is none that
     /// can be read.
     pub fn of_process() -> Option<Self> {
-        memory_limit(Path::new("/"))
+        // Not from /proc/meminfo, which a service with ProcSubset=pid does not see.
+        memory_limit(Path::new("/"), sys::memory_bytes())
     }
 }
 
-/// Returns the least limit. `root` is the folder in which `proc` and `sys` are.
-fn memory_limit(root: &Path) -> Option<MemoryLimit> {
+/// Returns the least limit. `root` is the folder in which `proc` and `sys` are. `machine` is the
+/// memory of the machine.
+fn memory_limit(root: &Path, machine: Option<u64>) -> Option<MemoryLimit> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let mut limits = Vec::new();
-    let meminfo = read("proc/meminfo");
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    limits.extend(kib.map(|kib| MemoryLimit { bytes: kib << 10, of: "this machine" }));
+    limits.extend(machine.map(|bytes| MemoryLimit { bytes, of: "this machine" }));
     let ulimits = read("proc/self/limits");
     for (name, of) in [
         ("Max address space", "the limit of address space (ulimit -v)"),
@@ -86,10 +87,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        memory_limit(root.path()).map(|limit| (limit.bytes, limit.of))
+        memory_limit(root.path(), MACHINE).map(|limit| (limit.bytes, limit.of))
     }
 
-    const MACHINE: (&str, &str) = ("proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n");
+    const MACHINE: Option<u64> = Some(2 << 20);
 
     #[test]
     fn the_least_limit_counts() {
@@ -98,40 +99,23 @@ mod tests {
         let unlimited = ("proc/self/limits", "Max data size   unlimited   unlimited   bytes\n");
         let limited = ("proc/self/limits", "Max address space    1000    unlimited   bytes\n");
         for (files, expected) in [
-            (vec![], None),
-            (vec![MACHINE, unlimited], Some((2 << 20, "this machine"))),
-            (vec![MACHINE, limited], Some((1000, "the limit of address space (ulimit -v)"))),
+            (vec![unlimited], Some((2 << 20, "this machine"))),
+            (vec![limited], Some((1000, "the limit of address space (ulimit -v)"))),
+            (vec![v2, ("sys/fs/cgroup/a/b/memory.max", "max\n")], Some((2 << 20, "this machine"))),
+            (vec![v2, ("sys/fs/cgroup/a/b/memory.max", "4096\n")], Some((4096, "the cgroup"))),
+            (vec![v2, ("sys/fs/cgroup/a/memory.max", "4096\n")], Some((4096, "the cgroup"))),
+            (vec![v2, ("sys/fs/cgroup/a/b/memory.high", "4096\n")], Some((4096, "the cgroup"))),
+            (vec![v2, ("sys/fs/cgroup/memory.max", "4096\n")], Some((4096, "the cgroup"))),
             (
-                vec![MACHINE, v2, ("sys/fs/cgroup/a/b/memory.max", "max\n")],
-                Some((2 << 20, "this machine")),
-            ),
-            (
-                vec![MACHINE, v2, ("sys/fs/cgroup/a/b/memory.max", "4096\n")],
+                vec![v1, ("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "4096\n")],
                 Some((4096, "the cgroup")),
             ),
             (
-                vec![MACHINE, v2, ("sys/fs/cgroup/a/memory.max", "4096\n")],
+                vec![v1, ("sys/fs/cgroup/memory/memory.limit_in_bytes", "4096\n")],
                 Some((4096, "the cgroup")),
             ),
             (
-                vec![MACHINE, v2, ("sys/fs/cgroup/a/b/memory.high", "4096\n")],
-                Some((4096, "the cgroup")),
-            ),
-            (vec![MACHINE, v2, ("sys/fs/cgroup/memory.max", "4096\n")], Some((4096, "the cgroup"))),
-            (
-                vec![MACHINE, v1, ("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "4096\n")],
-                Some((4096, "the cgroup")),
-            ),
-            (
-                vec![MACHINE, v1, ("sys/fs/cgroup/memory/memory.limit_in_bytes", "4096\n")],
-                Some((4096, "the cgroup")),
-            ),
-            (
-                vec![
-                    MACHINE,
-                    v1,
-                    ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n"),
-                ],
+                vec![v1, ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n")],
                 Some((2 << 20, "this machine")),
             ),
         ] {

@@ -22,6 +22,13 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+/// Returns the memory of the machine.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    // SAFETY: it takes a number and returns one.
+    let number = |name| u64::try_from(unsafe { libc::sysconf(name) }).ok();
+    number(libc::_SC_PHYS_PAGES)?.checked_mul(number(libc::_SC_PAGESIZE)?)
+}
+
 /// Returns the bytes written to a TCP socket that its peer has not acknowledged (SIOCOUTQ).
 ///
 /// The number is right also after a reset. Fails if the descriptor is no socket.

@@ -66,7 +66,7 @@ fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
     let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
     write(
         out,
-        format_args!("the table of series is full: {} % of the series are of ", crowd.percent()),
+        format_args!("the table of series is full: {} % of it are series of ", crowd.percent()),
     );
     match &crowd.prefix {
         Some(prefix) => {

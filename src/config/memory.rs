@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  max_memory, else half of the memory of the machine or of the cgroup
-//!    − the limits that have a value, and what has no key of its own
+//!    − the limits that have a value, and the idle process
 //!    = what the derived limits share, in proportion to the largest value of each
 //! ```
 
@@ -68,10 +68,10 @@ impl DerivedLimit {
     }
 }
 
-/// Sets each derived limit that has no value, so that all limits together take at most
-/// `max_memory`, and none of them more than its default. Without `max_memory` they take at most
-/// half of the memory of the machine. The rest is for the allocator, the kernel's buffers and other
-/// programs.
+/// Sets each derived limit that has no value, so that it and the limits of the same kind take at
+/// most `max_memory` together, and none of them more than its default. Without `max_memory` they
+/// take at most half of the memory of the machine. The rest is for connections, receive buffers, the
+/// allocator and other programs.
 ///
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(
@@ -83,27 +83,29 @@ pub(super) fn derive(
     let Some(most) = config.max_memory.map(|bytes| bytes as u64).or(half) else { return Ok(()) };
     let derived = derived_limits(config, given);
     let largest: u64 = derived.iter().map(|limit| limit.most).sum();
-    let takes_packets = config.unix.stream.is_some();
-    let room = most.saturating_sub(total(config, takes_packets).saturating_sub(largest));
+    let room = most.saturating_sub(derivable_bytes(config).saturating_sub(largest));
     let fits = |parts: &u64| derived.iter().map(|limit| limit.share(*parts)).sum::<u64>() <= room;
     let share = (0..=PARTS).rev().find(fits).unwrap_or(0);
     for limit in &derived {
         limit.set(config, limit.share(share));
     }
-    let total = total(config, takes_packets);
+    let total = derivable_bytes(config);
     if config.max_memory.is_none() || total <= most {
         return Ok(());
     }
-    let parts = parts(config, takes_packets);
+    let parts = derivable_parts(config);
     let is_given = |part: &&MemoryPart| given.has_value(&part.header, part.key);
     let largest = parts.iter().filter(is_given).max_by_key(|part| part.bytes);
-    let of = largest.map_or_else(String::new, |MemoryPart { header, key, bytes, .. }| {
-        format!(", {} with [{header}] {key} alone", mib(*bytes))
-    });
-    Err(format!(
-        "all limits together are {}{of}; lower or empty that limit, or raise this",
-        mib(total)
-    ))
+    let reason = match largest {
+        Some(MemoryPart { header, key, bytes, .. }) => format!(
+            "the limits together are {}, {} with [{header}] {key} alone; lower or empty [{header}] \
+             {key}",
+            mib(total),
+            mib(*bytes)
+        ),
+        None => format!("the least values of all limits together are {}", mib(total)),
+    };
+    Err(format!("{reason}, or write at least {}m here", total.div_ceil(1 << 20)))
 }
 
 const SIZE: Size = Size(0..=usize::MAX);
@@ -137,10 +139,8 @@ fn bytes(key: &Key, config: &Config, at: usize) -> u64 {
     SIZE.read(&key.get(config, at)).map_or(0, |bytes| bytes as u64)
 }
 
-/// Returns the keys that limit memory. `takes_packets` is whether there is a unix stream, whose
-/// clients may send the length of each packet before it. Each connection then holds a packet, else
-/// a line.
-pub(super) fn parts(config: &Config, takes_packets: bool) -> Vec<MemoryPart> {
+/// Returns the derived keys in each section, with or without a value.
+fn derivable_parts(config: &Config) -> Vec<MemoryPart> {
     let mut parts = Vec::new();
     for (key, section, _) in all() {
         for (header, at) in indices(section, config) {
@@ -148,6 +148,22 @@ pub(super) fn parts(config: &Config, takes_packets: bool) -> Vec<MemoryPart> {
             parts.push(MemoryPart { header, key: key.name, unit: 1, bytes });
         }
     }
+    parts
+}
+
+/// Returns the bytes of the limits that can be derived, with or without a value, and of the idle
+/// process.
+fn derivable_bytes(config: &Config) -> u64 {
+    let queues = config.destinations.iter().filter(|to| has_fixed_queue(to));
+    let fixed = queues.fold(IDLE_BYTES, |sum, to| sum.saturating_add(to.queue.bytes as u64));
+    derivable_parts(config).iter().fold(fixed, |sum, part| sum.saturating_add(part.bytes))
+}
+
+/// Returns the keys that limit memory. `takes_packets` is whether there is a unix stream, whose
+/// clients may send the length of each packet before it. Each connection then holds a packet, else
+/// a line.
+pub(super) fn parts(config: &Config, takes_packets: bool) -> Vec<MemoryPart> {
+    let mut parts = derivable_parts(config);
     let Config { udp, tcp, unix, .. } = config;
     let connection = if takes_packets { tcp.max_line.max(PACKET_BYTES_MAX) } else { tcp.max_line };
     let sockets = udp.bind.len() + usize::from(unix.datagram.is_some());
@@ -164,9 +180,9 @@ pub(super) fn parts(config: &Config, takes_packets: bool) -> Vec<MemoryPart> {
 
 /// Returns the bytes of all limits together.
 pub(super) fn total(config: &Config, takes_packets: bool) -> u64 {
-    let queues = config.destinations.iter().filter(|to| has_fixed_queue(to));
-    let fixed = queues.fold(IDLE_BYTES, |sum, to| sum.saturating_add(to.queue.bytes as u64));
-    parts(config, takes_packets).iter().fold(fixed, |sum, part| sum.saturating_add(part.bytes))
+    let all: u64 = parts(config, takes_packets).iter().map(|part| part.bytes).sum();
+    let derivable: u64 = derivable_parts(config).iter().map(|part| part.bytes).sum();
+    derivable_bytes(config).saturating_add(all - derivable)
 }
 
 /// Whether a destination is on, and no key sets the size of its queue.
@@ -208,9 +224,9 @@ mod tests {
 
     #[test]
     fn on_a_small_one_they_take_at_most_half_of_the_memory() {
-        for mib in [100, 128, 200, 256, 512, 800] {
+        for mib in [64, 100, 128, 200, 256, 512, 800] {
             let config = derived("", mib).unwrap();
-            let total = total(&config, false);
+            let total = derivable_bytes(&config);
             assert!(
                 total <= (mib << 20) / 2 && total > (mib << 20) / 2 - (6 << 20),
                 "{mib}: {total}"
@@ -218,10 +234,10 @@ mod tests {
         }
         let config = derived("", 256).unwrap();
         let megabytes = |bytes: usize| bytes >> 20;
-        assert_eq!(megabytes(config.bounds.series_memory), 63);
-        assert_eq!(megabytes(config.bounds.sample_memory), 15);
+        assert_eq!(megabytes(config.bounds.series_memory), 79);
+        assert_eq!(megabytes(config.bounds.sample_memory), 19);
         let rendered = render(&config);
-        assert!(rendered.contains("\nseries_memory = 63m\n"), "{rendered}");
+        assert!(rendered.contains("\nseries_memory = 79m\n"), "{rendered}");
     }
 
     #[test]
@@ -231,16 +247,16 @@ mod tests {
         let config = derived(text, 1).unwrap();
         assert_eq!(config.bounds.sample_memory, 40 << 20);
         let queues: Vec<_> = config.active_destinations().map(|to| to.queue.bytes >> 20).collect();
-        assert_eq!(queues, [5, 3]);
-        assert!(total(&config, false) <= 100 << 20);
+        assert_eq!(queues, [9, 3]);
+        assert!(derivable_bytes(&config) <= 100 << 20);
     }
 
     #[test]
     fn limits_with_values_that_exceed_max_memory_are_a_mistake_only_if_it_is_set() {
         let text = "[statsd]\ntimer_memory = 200m\n";
         let mistake = derived(&format!("{text}[limits]\nmax_memory = 128m"), 1).unwrap_err();
-        let expected = "all limits together are 232 MiB, 200 MiB with [statsd] timer_memory alone; \
-                        lower or empty that limit, or raise this";
+        let expected = "the limits together are 208 MiB, 200 MiB with [statsd] timer_memory alone; \
+                        lower or empty [statsd] timer_memory, or write at least 208m here";
         assert_eq!(mistake, expected);
         let config = derived(text, 64).unwrap();
         assert_eq!(config.bounds.sample_memory, 200 << 20);

@@ -10,7 +10,9 @@
 //! of its series, it is the culprit. So one prefix that many senders flood is the culprit, and a
 //! sender that makes up prefixes is the culprit itself.
 //!
-//! All is counted in fixed memory. Prefixes share a counter if 14 bits of their hashes are equal.
+//! If the table is full by the bytes of its series, a series counts by its size. So a few series
+//! with long names can be the largest group. All is counted in fixed memory. Prefixes share a
+//! counter if 14 bits of their hashes are equal.
 
 use std::collections::VecDeque;
 
@@ -24,9 +26,9 @@ pub struct Crowd {
     pub prefix: Option<Vec<u8>>,
     /// The number of the sender of the example. 0 if it is unknown.
     pub sender: u16,
-    /// The number of its series.
+    /// The number of its series, or their size if the table is full by bytes.
     pub series: usize,
-    /// The number of all series.
+    /// The same of all series.
     pub all: usize,
     /// A name of the group that was refused.
     pub example: Vec<u8>,
@@ -39,16 +41,26 @@ impl Crowd {
     }
 }
 
-/// The counts of all groups, and the newest series.
+/// The sizes of all groups: the number of their series, or their bytes.
+#[derive(Debug, Default)]
+struct GroupSizes {
+    /// The size of each group. Empty until the first series is counted. The memory of groups
+    /// without series is never touched.
+    sizes: [Vec<u32>; KINDS],
+    all: usize,
+    /// A largest group of each kind.
+    largest: [u16; KINDS],
+}
+
+/// The sizes of all groups, and the newest series.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    /// The series of each group. Empty until the first series is counted. The memory of groups
-    /// without series is never touched.
-    counts: [Vec<u32>; KINDS],
+    by_number: GroupSizes,
+    by_bytes: GroupSizes,
+    /// Whether the table is full by the bytes of its series, not by their number.
+    counts_bytes: bool,
     /// The groups of the series that was created last in each group.
     last: [Vec<[u16; KINDS]>; KINDS],
-    /// A group with the most series of each kind.
-    largest: [u16; KINDS],
     /// The series that were created last, the newest at the end.
     newest: VecDeque<SeriesPlace>,
     /// A name that was refused, with its groups.
@@ -59,45 +71,91 @@ pub(super) struct Budget {
 pub(super) const NEWEST_MAX: usize = 4096;
 const EXAMPLE_BYTES_MAX: usize = 200;
 
-impl Budget {
-    /// Counts a new series.
-    pub(super) fn add(&mut self, owner: &Owner) {
+impl GroupSizes {
+    /// Adds a series of this size.
+    fn add(&mut self, owner: &Owner, size: u32) {
+        self.all += size as usize;
         for (kind, &id) in owner.groups.iter().enumerate() {
-            let counts = &mut self.counts[kind];
-            if counts.is_empty() {
-                let bits = if kind == SENDER { u16::BITS } else { PREFIX_BITS };
-                *counts = vec![0; 1 << bits];
-                self.last[kind] = vec![[0; KINDS]; 1 << bits];
+            let sizes = &mut self.sizes[kind];
+            if sizes.is_empty() {
+                *sizes = vec![0; groups_of(kind)];
             }
-            self.last[kind][usize::from(id)] = owner.groups;
-            let count = &mut counts[usize::from(id)];
-            *count += 1;
-            let count = *count;
-            if count > counts[usize::from(self.largest[kind])] {
+            sizes[usize::from(id)] += size;
+            if sizes[usize::from(id)] > sizes[usize::from(self.largest[kind])] {
                 self.largest[kind] = id;
             }
         }
     }
 
-    /// Counts that a series is removed.
-    pub(super) fn remove(&mut self, owner: &Owner) {
+    fn remove(&mut self, owner: &Owner, size: u32) {
+        self.all -= size as usize;
         for (kind, &id) in owner.groups.iter().enumerate() {
-            if let Some(count) = self.counts[kind].get_mut(usize::from(id)) {
-                *count -= 1;
+            if let Some(known) = self.sizes[kind].get_mut(usize::from(id)) {
+                *known -= size;
             }
         }
     }
 
     /// Finds the largest groups again, since removals do not.
-    pub(super) fn end_sweep(&mut self) {
-        for (counts, largest) in self.counts.iter().zip(&mut self.largest) {
-            let most = counts.iter().enumerate().max_by_key(|(_, count)| **count);
+    fn find_largest(&mut self) {
+        for (sizes, largest) in self.sizes.iter().zip(&mut self.largest) {
+            let most = sizes.iter().enumerate().max_by_key(|(_, size)| **size);
             *largest = most.and_then(|(id, _)| u16::try_from(id).ok()).unwrap_or_default();
         }
     }
 
+    fn of(&self, group: Group) -> u32 {
+        self.sizes[group.kind].get(usize::from(group.id)).copied().unwrap_or_default()
+    }
+}
+
+/// The number of groups of a kind.
+fn groups_of(kind: usize) -> usize {
+    1 << if kind == SENDER { u16::BITS } else { PREFIX_BITS }
+}
+
+impl Budget {
+    /// Counts a new series.
+    pub(super) fn add(&mut self, owner: &Owner) {
+        self.by_number.add(owner, 1);
+        self.by_bytes.add(owner, u32::from(owner.weight));
+        for (kind, &id) in owner.groups.iter().enumerate() {
+            let last = &mut self.last[kind];
+            if last.is_empty() {
+                *last = vec![[0; KINDS]; groups_of(kind)];
+            }
+            last[usize::from(id)] = owner.groups;
+        }
+    }
+
+    /// Counts that a series is removed.
+    pub(super) fn remove(&mut self, owner: &Owner) {
+        self.by_number.remove(owner, 1);
+        self.by_bytes.remove(owner, u32::from(owner.weight));
+    }
+
+    /// Sets whether groups count by the bytes of their series, or by their number.
+    pub(super) fn count_bytes(&mut self, counts_bytes: bool) {
+        self.counts_bytes = counts_bytes;
+    }
+
+    /// Finds the largest groups again, since removals do not.
+    pub(super) fn end_sweep(&mut self) {
+        self.by_number.find_largest();
+        self.by_bytes.find_largest();
+    }
+
+    fn sizes(&self) -> &GroupSizes {
+        if self.counts_bytes { &self.by_bytes } else { &self.by_number }
+    }
+
+    /// Returns what one series adds to the sizes of its groups.
+    fn size_of(&self, owner: &Owner) -> u32 {
+        if self.counts_bytes { owner.weight.into() } else { 1 }
+    }
+
     fn count(&self, group: Group) -> u32 {
-        self.counts[group.kind].get(usize::from(group.id)).copied().unwrap_or_default()
+        self.sizes().of(group)
     }
 
     /// Whether `group` is a part of a larger group, as far as its last series shows it.
@@ -109,7 +167,11 @@ impl Budget {
     /// Returns the group that gives up a series for a new name. Returns `None` if no two series
     /// have a group in common.
     pub(super) fn culprit(&self) -> Option<Group> {
-        culprit(self.largest, |group| self.count(group), |group, other| self.is_part(group, other))
+        culprit(
+            self.sizes().largest,
+            |group| self.count(group),
+            |group, other| self.is_part(group, other),
+        )
     }
 
     /// Returns how many of its newest series the culprit gives up for those of `newcomer`. The
@@ -152,15 +214,15 @@ impl Budget {
         }
     }
 
-    /// Returns the culprit, if names of it were refused. `all` is the number of all series.
-    pub(super) fn crowd(&self, all: usize) -> Option<Crowd> {
+    /// Returns the culprit, if names of it were refused.
+    pub(super) fn crowd(&self) -> Option<Crowd> {
         let culprit = self.culprit();
         let (example, owner) = self.example.as_ref().filter(|(_, owner)| owner.is_in(culprit))?;
         Some(Crowd {
             prefix: prefixes(example).get(culprit?.kind).map(|prefix| prefix.to_vec()),
             sender: owner.groups[SENDER],
             series: self.count(culprit?) as usize,
-            all,
+            all: self.sizes().all,
             example: example.clone(),
         })
     }
@@ -204,8 +266,8 @@ fn newest_to_evict(
 /// reads in its place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupChanges {
-    added: Vec<[u16; KINDS]>,
-    removed: Vec<[u16; KINDS]>,
+    added: Vec<Owner>,
+    removed: Vec<Owner>,
     /// The largest group of each kind, if it has changed.
     largest: [Option<u16>; KINDS],
 }
@@ -213,7 +275,7 @@ pub(super) struct GroupChanges {
 impl GroupChanges {
     /// Counts a new series, as [`Budget::add`] does.
     pub(super) fn add(&mut self, budget: &Budget, owner: &Owner) {
-        self.added.push(owner.groups);
+        self.added.push(*owner);
         let before = self.largest(budget);
         for (kind, &id) in owner.groups.iter().enumerate() {
             let count = |id| self.count(budget, Group { kind, id });
@@ -225,7 +287,7 @@ impl GroupChanges {
 
     /// Counts that a series is removed.
     pub(super) fn remove(&mut self, owner: &Owner) {
-        self.removed.push(owner.groups);
+        self.removed.push(*owner);
     }
 
     /// See [`Budget::culprit`].
@@ -234,9 +296,9 @@ impl GroupChanges {
             self.largest(budget),
             |group| self.count(budget, group),
             |group, other| {
-                let is_last = |last: &&[u16; KINDS]| last[group.kind] == group.id;
+                let is_last = |last: &&Owner| last.is_in(Some(group));
                 match self.added.iter().rev().find(is_last) {
-                    Some(last) => last[other.kind] == other.id,
+                    Some(last) => last.is_in(Some(other)),
                     None => budget.is_part(group, other),
                 }
             },
@@ -249,12 +311,13 @@ impl GroupChanges {
     }
 
     fn largest(&self, budget: &Budget) -> [u16; KINDS] {
-        std::array::from_fn(|kind| self.largest[kind].unwrap_or(budget.largest[kind]))
+        std::array::from_fn(|kind| self.largest[kind].unwrap_or(budget.sizes().largest[kind]))
     }
 
     fn count(&self, budget: &Budget, group: Group) -> u32 {
-        let of = |all: &[[u16; KINDS]]| {
-            all.iter().map(|groups| u32::from(groups[group.kind] == group.id)).sum::<u32>()
+        let of = |all: &[Owner]| {
+            let of_group = all.iter().filter(|owner| owner.is_in(Some(group)));
+            of_group.map(|owner| budget.size_of(owner)).sum::<u32>()
         };
         budget.count(group) + of(&self.added) - of(&self.removed)
     }

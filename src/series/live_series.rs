@@ -13,6 +13,7 @@ use super::aggregate::Series;
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, SeriesLimits};
 use super::closed::Closed;
+use super::counts::COUNTER_OR_GAUGE;
 use super::eviction::{Evicted, Idleness, LARGE, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
@@ -469,16 +470,9 @@ impl LiveSeries {
         outcome: RuleOutcome<'_>,
     ) -> Result<SeriesPlace, AddError> {
         let owner = self.shards.owner(name, self.sender);
-        for _ in 0..EVICTIONS_MAX {
-            if !self.shards.is_full() {
-                break;
-            }
-            let taken = self.make_room(name, &owner)?;
-            self.evict(taken);
-        }
-        if self.shards.is_full() {
-            self.shards.budget.note_refused(name, owner);
-            return Err(AddError::TooManySeries);
+        let bytes = COUNTER_OR_GAUGE + name.len() + self.pool.records.bytes();
+        if !self.shards.has_room(bytes) {
+            self.make_room_for(name, &owner, bytes)?;
         }
         let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
@@ -494,6 +488,24 @@ impl LiveSeries {
             self.shards.set_original(place, outcome.original);
         }
         Ok(place)
+    }
+
+    /// Evicts series until there is room for a new one of this size. Fails, and evicts none, if a
+    /// few would not be enough.
+    #[cold]
+    fn make_room_for(&mut self, name: &[u8], owner: &Owner, bytes: usize) -> Result<(), AddError> {
+        self.shards.budget.count_bytes(!self.shards.has_most_series());
+        if self.shards.may_have_room(bytes, EVICTIONS_MAX) {
+            for _ in 0..EVICTIONS_MAX {
+                let taken = self.make_room(name, owner)?;
+                self.evict(taken);
+                if self.shards.has_room(bytes) {
+                    return Ok(());
+                }
+            }
+        }
+        self.shards.budget.note_refused(name, *owner);
+        Err(AddError::TooManySeries)
     }
 
     /// Creates a series from its saved values.

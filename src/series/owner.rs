@@ -1,5 +1,7 @@
 //! The groups that a series belongs to: the prefixes of its name, and the sender that created it.
 
+use super::counts::COUNTER_OR_GAUGE;
+
 /// The kinds of groups, the most specific first.
 pub(super) const KINDS: usize = 3;
 pub(super) const SENDER: usize = KINDS - 1;
@@ -10,7 +12,12 @@ pub(super) struct Owner {
     pub(super) groups: [u16; KINDS],
     /// The number of closed intervals with samples, up to 2.
     intervals: u8,
+    /// The bytes of the series in units of [`WEIGHT_BYTES`].
+    pub(super) weight: u8,
 }
+
+/// A series with a short name has this many bytes.
+const WEIGHT_BYTES: usize = 128;
 
 /// A group of series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +34,9 @@ impl Owner {
         let [two, one] = prefixes(name);
         #[allow(clippy::cast_possible_truncation)] // of 64 bits 14 are left
         let id = |prefix| (hash(prefix) >> (u64::BITS - PREFIX_BITS)) as u16;
-        Self { groups: [id(two), id(one), sender], intervals: 0 }
+        let weight = (COUNTER_OR_GAUGE + name.len()).div_ceil(WEIGHT_BYTES);
+        let weight = u8::try_from(weight).unwrap_or(u8::MAX);
+        Self { groups: [id(two), id(one), sender], intervals: 0, weight }
     }
 
     pub(super) fn is_in(&self, group: Option<Group>) -> bool {

@@ -52,6 +52,9 @@ pub(super) struct Shards {
     pub(super) budget: Budget,
 }
 
+/// A table with no room for a series of this size counts as full. Shorter names still fit.
+const LONG_NAME: usize = 4 << 10;
+
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
     pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, limits: SeriesLimits) -> Self {
@@ -98,15 +101,33 @@ impl Shards {
         self.counts.bytes() + self.tags.bytes() + self.aliases.bytes()
     }
 
-    /// Whether a new series needs the place of another one.
+    /// Whether a new series may need the place of another one.
     pub(super) fn is_full(&self) -> bool {
-        self.room() == 0
+        self.room() == 0 || !self.has_room(LONG_NAME)
     }
 
     /// About how many more series there can be. Exact if `max_series` is the limit that is nearer.
     pub(super) fn room(&self) -> usize {
         let bytes = self.limits.bytes.saturating_sub(self.bytes());
-        self.limits.count.saturating_sub(self.len).min(bytes.div_ceil(COUNTER_OR_GAUGE))
+        self.limits.count.saturating_sub(self.len).min(bytes / COUNTER_OR_GAUGE)
+    }
+
+    /// Whether the table holds as many series as it may.
+    pub(super) fn has_most_series(&self) -> bool {
+        self.len >= self.limits.count
+    }
+
+    /// Whether there can be one more series, with this many bytes in all.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.len < self.limits.count && self.bytes().saturating_add(bytes) <= self.limits.bytes
+    }
+
+    /// Whether there can be one more series with this many bytes if `most` others are evicted, and
+    /// those are of the average size.
+    pub(super) fn may_have_room(&self, bytes: usize, most: usize) -> bool {
+        let used = self.bytes();
+        let freed = used / self.len.max(1) * most;
+        used.saturating_sub(freed).saturating_add(bytes) <= self.limits.bytes
     }
 
     /// See [`Table::revision`](super::Table::revision).

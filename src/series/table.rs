@@ -76,7 +76,7 @@ impl Table {
     /// About the bytes of all series, without samples and members. It is kept below
     /// [`Bounds::series_memory`].
     pub fn series_bytes(&self) -> usize {
-        self.live.shards.bytes()
+        self.live.shards.bytes() + self.live.pool.records.bytes()
     }
 
     /// The bytes that samples and members hold.
@@ -481,7 +481,7 @@ impl Table {
 
     /// The sender or prefix with the most series, if the table is full and refuses its names.
     pub fn crowd(&self) -> Option<Crowd> {
-        self.live.shards.budget.crowd(self.len()).filter(|_| self.live.shards.is_full())
+        self.live.shards.budget.crowd().filter(|_| self.live.shards.is_full())
     }
 
     /// The prefixes of names with the most new series.

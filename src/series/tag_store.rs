@@ -38,6 +38,8 @@ struct TagShard {
     /// One more than the place of the first unused entry, or 0. Its `start` has the next one.
     unused: u32,
     chunks: Vec<Vec<u8>>,
+    /// One more than the index of the chunk that is being filled, or 0 if there is none.
+    filling: usize,
     /// The bytes of all tags, and of those that are in use.
     written: usize,
     live: usize,
@@ -58,9 +60,12 @@ const SHARDS: usize = 64;
 /// The bytes of a tag beside its text: the entry, its place in the index, and the slack of both.
 const TAG_BYTES: usize = 28;
 
-/// The bytes of a chunk. A longer tag has a chunk of its own.
+/// The bytes of a chunk.
 const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 13;
+
+/// A longer text has a chunk of its own.
+const LONG: usize = CHUNK / 8;
 
 impl TagStore {
     pub(super) fn new(hasher: RandomState) -> Self {
@@ -175,7 +180,7 @@ impl TagShard {
 
     /// Adds a tag without uses. Returns its place.
     fn add(&mut self, hash: u32, tag: &[u8]) -> u32 {
-        let start = append(&mut self.chunks, tag);
+        let start = append(&mut self.chunks, &mut self.filling, tag);
         let length = u32::try_from(tag.len()).expect("a part of a name");
         self.written += tag.len();
         self.live += tag.len();
@@ -217,28 +222,34 @@ impl TagShard {
     /// Copies the texts in use to new chunks.
     fn compact(&mut self) {
         let mut chunks = Vec::new();
+        let mut filling = 0;
         for at in 0..self.entries.len() {
             let entry = self.entries[at];
             if entry.uses > 0 {
-                self.entries[at].start = append(&mut chunks, self.text(entry));
+                self.entries[at].start = append(&mut chunks, &mut filling, self.text(entry));
             }
         }
         self.chunks = chunks;
+        self.filling = filling;
         self.written = self.live;
     }
 }
 
-/// Appends a text to the last chunk, or to a new one if it has no room. Returns its position.
-fn append(chunks: &mut Vec<Vec<u8>>, text: &[u8]) -> u32 {
-    let has_room =
-        |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= text.len() && chunk.len() < CHUNK;
-    if !chunks.last().is_some_and(has_room) {
-        chunks.push(Vec::with_capacity(text.len().max(CHUNK)));
+/// Appends a text to the chunk that is being filled, or to a new one if that has no room. A long
+/// text gets a chunk of its own, or much of two chunks could stay empty. Returns its position.
+fn append(chunks: &mut Vec<Vec<u8>>, filling: &mut usize, text: &[u8]) -> u32 {
+    let has_room = |chunk: &Vec<u8>| CHUNK - chunk.len() >= text.len();
+    let is_long = text.len() > LONG;
+    if is_long || !filling.checked_sub(1).is_some_and(|at| has_room(&chunks[at])) {
+        chunks.push(Vec::with_capacity(if is_long { text.len() } else { CHUNK }));
+        if !is_long {
+            *filling = chunks.len();
+        }
     }
-    let last = chunks.len() - 1;
-    let start = chunks[last].len();
-    chunks[last].extend_from_slice(text);
-    u32::try_from(last * CHUNK + start).expect("a shard has less than 4 GiB of texts")
+    let at = if is_long { chunks.len() } else { *filling } - 1;
+    let start = chunks[at].len();
+    chunks[at].extend_from_slice(text);
+    u32::try_from(at * CHUNK + start).expect("a shard has less than 4 GiB of texts")
 }
 
 /// Returns the shard and the place of a tag.

@@ -220,6 +220,14 @@ pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> 
         stamp = head.end.as_secs();
         "the state of the run before is restored"
     );
+    if restored.refused > 0 {
+        log::warn!(
+            state = "refused",
+            refused = restored.refused,
+            hint = "raise [limits] max_memory, or the limit that info limits shows as full";
+            "series of the run before were not restored"
+        );
+    }
     if restored.damaged {
         log::error!(
             state = "damaged",

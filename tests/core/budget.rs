@@ -103,6 +103,55 @@ fn a_flood_of_long_names_costs_a_well_behaved_sender_nothing() {
     }
 }
 
+/// Shows that a few series with long names count as much as the many short ones that they keep out:
+/// new names of a sender with many series get in, and none of its series makes room.
+#[test]
+fn a_few_long_names_are_the_culprit_and_not_the_many_short_ones_beside_them() {
+    let mut core = Core::configured("[limits]\nseries_memory = 4m\n");
+    let good = |core: &mut Core, from: u32, to: u32| {
+        for n in from..to {
+            send(core, 1, &format!("app.web.{n}:1|c"));
+        }
+    };
+    good(&mut core, 0, 10_000);
+    core.flush(10);
+    good(&mut core, 0, 10_000);
+    for n in 0..1000 {
+        send(&mut core, 2, &format!("junk.x.{n}{}:1|c", ".yyyyyyyyy".repeat(700)));
+    }
+    core.flush(20);
+    good(&mut core, 10_000, 10_500);
+    let flushed = core.flush(30);
+    let sent = values(&flushed);
+    let arrived =
+        |n: u32| sent.iter().any(|(name, _)| name == &format!("stats_counts.app.web.{n}"));
+    let missing = (0..10_500).filter(|n| !arrived(*n)).count();
+    assert_eq!(missing, 0, "of the good names");
+    let crowd = core.engine.crowd().expect("junk was refused").crowd;
+    assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
+}
+
+/// Shows that a name that cannot fit evicts nothing.
+#[test]
+fn a_name_that_is_too_long_for_the_rest_evicts_nothing() {
+    let text = "[limits]\nseries_memory = 1m\nevict_after = 0\nmax_key_length = 64k\n";
+    let mut core = Core::configured(text);
+    for n in 0..20_000 {
+        send(&mut core, 2, &format!("junk.{n}:1|c"));
+    }
+    core.flush(10);
+    core.flush(20);
+    let before = core.engine.table().counts();
+    send(&mut core, 2, &format!("long{}:1|c", ".yyyyyyyyy".repeat(6000)));
+    let after = core.engine.table().counts();
+    assert_eq!(after.evicted, before.evicted);
+    for n in 0..20 {
+        send(&mut core, 1, &format!("app.web.{n}:1|c"));
+    }
+    let created = core.engine.table().counts().created - after.created;
+    assert_eq!(created, 20, "each good name gets in");
+}
+
 #[test]
 fn the_culprit_is_named_with_its_sender_share_and_example() {
     let mut core = Core::configured("[limits]\nmax_series = 1000\n");

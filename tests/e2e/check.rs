@@ -320,7 +320,7 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     };
     let keys = ["series_memory", "timer_memory", "passthrough_memory", "history_memory", "queue"];
     let sum: u64 = keys.into_iter().map(derived).sum();
-    assert!((28 << 20..=64 << 20).contains(&sum), "{sum}: half of the memory, less 28 MiB");
+    assert!((54 << 20..=60 << 20).contains(&sum), "{sum}: half of the memory, less 4 MiB");
     let too_much = clean().set("statsd", "timer_memory", "200m");
     let checked = limited(&too_much, "--check");
     let warnings = lines_of("warning", &checked);
@@ -335,8 +335,14 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     daemon.stop();
     let refused = limited(&too_much.set("limits", "max_memory", "100m"), "--check");
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    let mistake = "[limits] max_memory: all limits together are 232 MiB";
+    let mistake = "[limits] max_memory: the limits together are 208 MiB, 200 MiB with [statsd] \
+                   timer_memory alone; lower or empty [statsd] timer_memory, or write at least 208m";
     assert!(refused.stderr.contains(mistake), "{refused:?}");
+    let tight = limited(&clean().set("limits", "max_memory", "8m"), "--check");
+    let mistake =
+        "[limits] max_memory: the least values of all limits together are 9 MiB, or write";
+    assert!(tight.stderr.contains(mistake), "{tight:?}");
+    assert_eq!(limited(&clean().set("limits", "max_memory", "9m"), "--check").code, Some(0));
 }
 
 /// Shows that a limit of open files that is too low for all clients is reported.

@@ -31,6 +31,12 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         mib(bytes),
         mib(limit)
     );
+    if given.is_none() && lint.given.has_value("limits", "max_memory") {
+        let half = Size(0..=usize::MAX).show(&usize::try_from(limit >> 21 << 20).unwrap_or(0));
+        let reason = format!("all limits together are {}, and {of} has {}", mib(total), mib(limit));
+        let remedy = format!("write [limits] max_memory = {half}");
+        return lint.warn("limits", "max_memory", reason, remedy);
+    }
     let room = (limit / 100 * USED_PERCENT).saturating_sub(total - bytes) / unit.max(1);
     let remedy = if given.is_none() || room == 0 {
         format!("lower the limits, or give it more memory, such as {}", mib(total + total / 10))

@@ -166,12 +166,11 @@ pub(super) const LIMITS: Chapter = chapter! {
     /// [limits]: how much memory clients may make the server use, and how many series.
     [limits];
 
-    /// Memory in one number, such as 64m. At least 8m. Limits that are empty share what is left of
-    /// it by the limits that have a value: series_memory, [statsd] timer_memory and
-    /// passthrough_memory, [admin] history_memory, and the queue of each destination.
-    /// --print-config shows them. If the values exceed it, the server does not start. Empty means
-    /// half of the memory of the machine or of the cgroup: the other half is for the kernel's
-    /// buffers and other programs.
+    /// Memory in one number, such as 64m. At least 8m. The server subtracts the limits that have a
+    /// value. The empty ones share the rest: series_memory, [statsd] timer_memory and
+    /// passthrough_memory, [admin] history_memory, and the queue of each destination. If the values
+    /// exceed max_memory, the server does not start. Empty means half of the memory of the machine
+    /// or of the cgroup. The other half is for connections, receive buffers and other programs.
     max_memory;
 
     /// Memory for all series, with their names and tags, without the samples of timers. A series
