@@ -70,8 +70,8 @@ impl DerivedLimit {
 
 /// Sets each derived limit that has no value, so that it and the limits of the same kind take at
 /// most `max_memory` together, and none of them more than its default. Without `max_memory` they
-/// take at most half of the memory of the machine. The rest is for connections, receive buffers, the
-/// allocator and other programs.
+/// take at most half of the memory of the machine. The rest is for connections, receive buffers,
+/// the allocator and other programs.
 ///
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(
