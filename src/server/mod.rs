@@ -148,7 +148,8 @@ impl<C: Clock> Server<C> {
             // A reload before a late tick. Otherwise a server whose sweeps take longer than its
             // interval would never reload.
             self.finish_reload();
-            self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
+            let Self { reactor, reception, pipeline, life, .. } = &mut *self;
+            reception.close_retired(life.config(), pipeline, reactor);
             self.tick_if_deferred();
         }
         // The sinks after all that makes chunks, so that these are sent in this turn.
