@@ -338,8 +338,8 @@ impl<C: Clock> Server<C> {
         }
     }
 
-    /// All steps that can fail come first. `rebind` is the only one of them that may already have
-    /// closed a listener.
+    /// All steps that can fail come first. `rebind` is the last of them, and the only one that may
+    /// have closed a listener when it fails. It binds that listener again.
     fn apply(&mut self, config: &Config) -> Result<(), StartError> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let opened = pipeline.open_for(config, &life.config().spool)?;

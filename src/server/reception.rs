@@ -332,8 +332,11 @@ impl Reception {
     }
 
     /// Binds the addresses of `config` that are not bound, and retires the listeners that it no
-    /// longer wants. Fails if an address cannot be bound. A listener that was closed to free its
-    /// port is then bound again, and the log shows if that fails.
+    /// longer wants. Fails if an address cannot be bound or its socket cannot be registered.
+    ///
+    /// Listeners that hold the port of a missing address, as `*:8125` holds that of
+    /// `127.0.0.1:8125`, are closed before it is bound. After a failure they are bound again, and
+    /// the log shows if that fails.
     pub(super) fn rebind<C: Clock>(
         &mut self,
         config: &Config,
@@ -343,15 +346,18 @@ impl Reception {
     ) -> Result<(), StartError> {
         let change = self.listeners.change(config);
         let in_the_way = self.listeners.in_the_way(&change);
-        let bound = match bind_all(&change.missing) {
-            Err(error) if error.is_taken() && !in_the_way.is_empty() => {
-                self.bind_in_place_of(&in_the_way, &change.missing, running, input, reactor)
-            }
-            bound => bound,
-        }?;
-        self.retire(self.listeners.change(config).leaving, reactor);
-        self.listeners.set_modes(config.unix.mode);
-        self.listeners.add(bound, config, reactor.registry()).map_err(StartError::from)?;
+        let mut closed = Vec::new();
+        let mut bound = bind_all(&change.missing);
+        if !in_the_way.is_empty() && bound.as_ref().is_err_and(BindError::is_taken) {
+            closed = self.listeners.wanted_by(&in_the_way);
+            self.close_now(&in_the_way, running, input, reactor);
+            bound = bind_all(&change.missing);
+        }
+        let bound = bound.map_err(StartError::from);
+        if let Err(error) = bound.and_then(|bound| self.adopt(bound, config, reactor)) {
+            self.listen_again(&closed, running, reactor);
+            return Err(error);
+        }
         if config.udp.recv_buffer != running.udp.recv_buffer {
             let sockets = self.listeners.datagrams.iter();
             sockets.for_each(|(_, socket)| set_receive_buffer(socket, config.udp.recv_buffer));
@@ -359,20 +365,18 @@ impl Reception {
         Ok(())
     }
 
-    /// Closes listeners that hold the port of an address in `missing`, as `*:8125` holds that of
-    /// `127.0.0.1:8125`, and binds all of `missing`. If that fails, opens the closed listeners
-    /// again.
-    fn bind_in_place_of<C: Clock>(
+    /// Registers bound sockets. Only then retires the listeners that `config` no longer wants, and
+    /// sets the modes of unix sockets, which cannot fail.
+    fn adopt<C: Clock>(
         &mut self,
-        in_the_way: &[EventSource],
-        missing: &[Endpoint],
-        running: &Config,
-        input: &mut impl InputHandler,
+        bound: Vec<Bound>,
+        config: &Config,
         reactor: &mut Reactor<C>,
-    ) -> Result<Vec<Bound>, BindError> {
-        let before = self.listeners.wanted_by(in_the_way);
-        self.close_now(in_the_way, running, input, reactor);
-        bind_all(missing).inspect_err(|_| self.listen_again(&before, running, reactor))
+    ) -> Result<(), StartError> {
+        self.listeners.add(bound, config, reactor.registry())?;
+        self.retire(self.listeners.change(config).leaving, reactor);
+        self.listeners.set_modes(config.unix.mode);
+        Ok(())
     }
 
     fn listen_again<C: Clock>(
@@ -821,6 +825,23 @@ mod tests {
         let before = input.lines.len();
         reception.close(&[source], &config, &mut input, &mut reactor);
         assert!(reception.batch.is_empty() && input.lines.len() > before);
+    }
+
+    #[test]
+    fn a_reload_whose_sockets_cannot_be_registered_keeps_the_listeners() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let before = listening(&[free()], &[]);
+        let after = listening(&[free()], &[]);
+        let listeners = Listeners::open(&before, Vec::new(), reactor.registry()).unwrap();
+        let mut reception = Reception::new(listeners, MOST);
+        let mut bound = bind_all(&Endpoint::all(&after)).unwrap();
+        bound.push(Bound::of_a_file());
+        assert!(reception.adopt(bound, &after, &mut reactor).is_err());
+        assert!(reception.retired.is_empty(), "the old listener stays");
+        assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
+        let bound = bind_all(&Endpoint::all(&after)).expect("the new one is closed");
+        reception.adopt(bound, &after, &mut reactor).unwrap();
+        assert_eq!(reception.retired, [EventSource::Listener(0)]);
     }
 
     #[test]
