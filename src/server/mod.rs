@@ -334,7 +334,7 @@ impl<C: Clock> Server<C> {
                 self.life.finish_reload(running, &wanted, origin);
                 self.reactor.turn_again(); // for the warnings about it
             }
-            Err(error) => refuse_reload(&origin, &error),
+            Err(error) => refuse_reload(&origin, &error, false),
         }
     }
 
