@@ -212,7 +212,7 @@ mod tests {
     fn a_turn_begins_after_the_client_that_was_first_in_the_one_before() {
         let mut slots = Slots::default();
         for _ in 0..4 {
-            slots.insert(|_| ()).unwrap();
+            slots.insert(|_| Ok(())).unwrap();
         }
         let awake: Vec<Slot> = slots.iter().map(|(slot, ())| slot).collect();
         let from = |first| {
