@@ -182,12 +182,11 @@ impl Engine {
         self.history.limit(settings.bounds.history_memory, history_rows(settings));
     }
 
-    /// Whether [`reconfigure`](Self::reconfigure) may be called with these settings. It must not be
+    /// Whether [`reconfigure`](Self::reconfigure) may be called with these rules. It must not be
     /// called during a sweep. New rules must wait until all series have the policies of the rules
     /// before them.
-    pub fn can_take(&self, settings: &Settings) -> bool {
-        let table = &self.intake.table;
-        !self.is_sweeping() && table.can_reconfigure(&settings.rules, settings.flush_interval)
+    pub fn can_take(&self, rules: &Rules, flush_interval: Duration) -> bool {
+        !self.is_sweeping() && self.intake.table.can_reconfigure(rules, flush_interval)
     }
 
     /// Takes in a datagram of lines.

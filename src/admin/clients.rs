@@ -8,7 +8,6 @@ use socket2::Socket;
 
 use super::client::{Client, Next};
 use super::view::View;
-use crate::few::sort_few;
 use crate::figures::InUse;
 use crate::ingest::listener::ClientTable;
 use crate::sender::Sender;
@@ -110,8 +109,7 @@ impl AdminClients {
     ) -> bool {
         let mut more = false;
         let last = awake.len() - 1;
-        let has_been = |slot: &Slot| slot.index <= self.first;
-        sort_few(&mut awake, |a, b| has_been(a).cmp(&has_been(b)));
+        begin_after(self.first, &mut awake);
         self.first = awake[0].index;
         let mut dumps = self.clients.iter().filter(|(_, client)| client.is_dumping()).count();
         for (position, slot) in awake.into_iter().enumerate() {
@@ -162,6 +160,11 @@ impl AdminClients {
     }
 }
 
+/// Puts the clients after the place `first` to the front. `awake` is in the order of their places.
+fn begin_after(first: u16, awake: &mut [Slot]) {
+    awake.rotate_left(awake.partition_point(|slot| slot.index <= first));
+}
+
 impl ClientTable for AdminClients {
     /// Closes the client that has been idle longest, so that an operator can always get in.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {
@@ -198,5 +201,28 @@ impl ClientTable for AdminClients {
 
     fn source(slot: Slot) -> EventSource {
         EventSource::AdminClient(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_begins_after_the_client_that_was_first_in_the_one_before() {
+        let mut slots = Slots::default();
+        for _ in 0..4 {
+            slots.insert(|_| Ok(())).unwrap();
+        }
+        let awake: Vec<Slot> = slots.iter().map(|(slot, ())| slot).collect();
+        let from = |first| {
+            let mut awake = awake.clone();
+            begin_after(first, &mut awake);
+            awake.iter().map(|slot| slot.index).collect::<Vec<_>>()
+        };
+        assert_eq!(from(0), [1, 2, 3, 0]);
+        assert_eq!(from(2), [3, 0, 1, 2]);
+        assert_eq!(from(3), [0, 1, 2, 3], "the last one was first");
+        assert_eq!(from(9), [0, 1, 2, 3], "that one has closed its connection");
     }
 }

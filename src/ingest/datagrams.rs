@@ -7,7 +7,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{SockAddr, Socket};
 
-use super::{ListenerCounts, ReadOutcome};
+use super::ListenerCounts;
 use crate::sys;
 use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 
@@ -80,31 +80,33 @@ impl DatagramSocket {
     /// in the batch. `each` gets the rest of a datagram and the rest of the share. It returns the
     /// number of bytes it took: all of them, or about the share.
     ///
-    /// If a batch is not full, the socket was empty after it. The poller reports later datagrams.
+    /// If `may_fill` is `false`, only datagrams that wait in the batch are passed on. They must be
+    /// of this socket.
+    ///
+    /// Returns the rest of the share. It is 0 if the socket may hold more. Otherwise the poller
+    /// reports later datagrams: if a batch is not full, the socket was empty after it.
     pub(crate) fn receive(
         &self,
         batch: &mut RecvBatch,
+        mut may_fill: bool,
         mut share: usize,
         mut each: impl FnMut(Datagram<'_>, usize) -> usize,
-    ) -> io::Result<ReadOutcome> {
-        let mut dry = false;
+    ) -> io::Result<usize> {
         loop {
             while let Some(datagram) = batch.next() {
                 let taken = each(datagram, share);
                 share = share.saturating_sub(taken + DATAGRAM_BYTES);
                 batch.consume(taken);
                 if share == 0 {
-                    return Ok(ReadOutcome::More);
+                    return Ok(0);
                 }
             }
-            if dry {
-                return Ok(ReadOutcome::Dry);
+            if !may_fill {
+                return Ok(share);
             }
-            dry = match batch.fill(self.socket.as_fd(), self.room) {
-                Ok(may_hold_more) => !may_hold_more,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(ReadOutcome::Dry);
-                }
+            may_fill = match batch.fill(self.socket.as_fd(), self.room) {
+                Ok(may_hold_more) => may_hold_more,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(share),
                 Err(error) => return Err(error),
             };
         }
@@ -169,12 +171,12 @@ mod tests {
         let mut turns: Vec<Vec<(usize, bool)>> = Vec::new();
         loop {
             let mut turn = Vec::new();
-            let outcome = socket.receive(&mut batch, SHARE_BYTES, |datagram, share| {
+            let rest = socket.receive(&mut batch, true, SHARE_BYTES, |datagram, share| {
                 turn.push((datagram.bytes.len(), datagram.is_rest));
                 datagram.bytes.len().min(share)
             });
             turns.push(turn);
-            if outcome.unwrap() == ReadOutcome::Dry {
+            if rest.unwrap() > 0 {
                 break;
             }
         }

@@ -39,13 +39,17 @@ impl<T: ClientTable> Admission<'_, T> {
         reactor: &mut Reactor<C>,
         mut admitted: impl FnMut(&mut T, Slot),
     ) -> ReadOutcome {
+        let before = listener.deadline();
         let outcome = listener.accept(reactor.now().tick, |stream, sender| {
             if let Some(slot) = self.admit(stream, sender, ledger, reactor) {
                 admitted(self.clients, slot);
             }
         });
         reactor.set(Timer::Listener(index), listener.deadline());
-        if let Some(error) = listener.paused_by() {
+        // An event in the middle of a pause tries nothing, and the pause has been reported.
+        if listener.deadline() != before
+            && let Some(error) = listener.paused_by()
+        {
             ledger.warn(WarningKind::AcceptsPaused(error), b"");
         }
         outcome
@@ -78,5 +82,52 @@ impl<T: ClientTable> Admission<'_, T> {
         let deadline = self.clients.deadline(slot, self.idle_timeout);
         reactor.set(Timer::Idle(T::source(slot)), deadline);
         Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Type};
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::ingest::bind::Purpose;
+    use crate::ingest::connections::Connections;
+    use crate::warnings::{AllowFrom, LimitedBy, Warning};
+
+    #[test]
+    fn a_pause_is_reported_once() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let mut ledger = Ledger::default();
+        let mut admission = Admission {
+            clients: &mut Connections::new(1),
+            allow_from: &[],
+            idle_timeout: None,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
+            makes_room: CloseReason::ConnectionIdle,
+            full: CloseReason::ConnectionRefused(LimitedBy::MaxConnections),
+        };
+        // A socket that does not listen cannot accept.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let mut listener = Listener::new(socket, Purpose::Streams);
+        let mut accept = |reactor: &mut Reactor<SystemClock>| {
+            admission.accept(0, &mut listener, &mut ledger, reactor, |_, _| ());
+            listener.deadline().expect("it pauses")
+        };
+        let pause = accept(&mut reactor);
+        assert_eq!(accept(&mut reactor), pause, "events do not prolong it");
+        assert_eq!(accept(&mut reactor), pause);
+        // The time of the reactor moves on at each poll.
+        while reactor.now().tick < pause {
+            reactor.set(Timer::Flush, Some(pause));
+            reactor.wait().unwrap();
+            while reactor.pop_due().is_some() {}
+        }
+        assert!(accept(&mut reactor) > pause, "it tries again");
+        let times = |warning: &Warning| {
+            matches!(warning.what, WarningKind::AcceptsPaused(_)).then_some(warning.count)
+        };
+        let warnings = ledger.take_last_warnings(reactor.now().tick);
+        assert_eq!(warnings.iter().filter_map(times).sum::<u64>(), 2);
     }
 }

@@ -118,12 +118,13 @@ impl Life {
         }
     }
 
-    /// Reads the configuration again. If it has mistakes they are logged, and nothing changes.
+    /// Reads the configuration again. If it has mistakes they are logged, and nothing changes. A
+    /// reload that is pending stays so.
     pub(super) fn begin_reload(&mut self) {
         notify::reloading();
         match config::reload(&self.origin) {
             Ok((config, origin)) => self.pending = Some(Box::new((config, origin))),
-            Err(failure) => refuse_reload(&self.origin, &failure),
+            Err(failure) => refuse_reload(&self.origin, &failure, self.pending.is_some()),
         }
     }
 
@@ -302,19 +303,29 @@ fn log_dropped_reload() {
 }
 
 /// Ends a reload that changes nothing: logs why, one line for each mistake. The service manager
-/// waits for READY after every reload, so it is notified, too.
-pub(super) fn refuse_reload(origin: &Origin, why: &dyn std::fmt::Display) {
+/// waits for READY after every reload, so it is notified, too. If an earlier reload is pending, the
+/// end of that one notifies it.
+pub(super) fn refuse_reload(origin: &Origin, why: &dyn std::fmt::Display, is_one_pending: bool) {
     let path = origin.to_string();
+    let state = if is_one_pending {
+        "an earlier reload is pending and applies after a flush"
+    } else {
+        "nothing has changed"
+    };
     for line in why.to_string().lines() {
         log::error!(
             reload = "refused",
             config = path,
             reason = line,
-            hint = "nothing has changed; fix the file, test it with statsd --check, and reload again";
+            hint:% = format_args!(
+                "{state}; fix the file, test it with statsd --check, and reload again"
+            );
             "the configuration was not reloaded"
         );
     }
-    notify::ready();
+    if !is_one_pending {
+        notify::ready();
+    }
 }
 
 /// How long a stop waits for the sinks, which deliver what they hold.

@@ -70,6 +70,16 @@ pub(super) struct Bound {
     file: Option<SocketFile>,
 }
 
+#[cfg(test)]
+impl Bound {
+    /// A file in place of a socket, which the poller refuses.
+    pub(super) fn of_a_file() -> Self {
+        let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
+        let wanted = Endpoint::Passed { purpose: Purpose::Streams, is_unix: false };
+        Self { wanted, socket: file.into(), file: None }
+    }
+}
+
 /// The difference between the open sockets and those that a configuration wants.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -262,8 +272,22 @@ impl Listeners {
         }
     }
 
-    /// Registers bound sockets with the poller.
+    /// Registers bound sockets with the poller. If that fails for one of them, all of them are
+    /// closed.
     pub(super) fn add(
+        &mut self,
+        bound: Vec<Bound>,
+        config: &Config,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        let before = self.open.len();
+        self.register(bound, config, registry).inspect_err(|_| {
+            let added: Vec<_> = self.open[before..].iter().map(|open| open.source).collect();
+            self.close(&added);
+        })
+    }
+
+    fn register(
         &mut self,
         bound: Vec<Bound>,
         config: &Config,

@@ -148,7 +148,8 @@ impl<C: Clock> Server<C> {
             // A reload before a late tick. Otherwise a server whose sweeps take longer than its
             // interval would never reload.
             self.finish_reload();
-            self.reception.close_retired(&mut self.pipeline, &mut self.reactor);
+            let Self { reactor, reception, pipeline, life, .. } = &mut *self;
+            reception.close_retired(life.config(), pipeline, reactor);
             self.tick_if_deferred();
         }
         // The sinks after all that makes chunks, so that these are sent in this turn.
@@ -333,12 +334,12 @@ impl<C: Clock> Server<C> {
                 self.life.finish_reload(running, &wanted, origin);
                 self.reactor.turn_again(); // for the warnings about it
             }
-            Err(error) => refuse_reload(&origin, &error),
+            Err(error) => refuse_reload(&origin, &error, false),
         }
     }
 
-    /// All steps that can fail come first. `rebind` is the only one of them that may already have
-    /// closed a listener.
+    /// All steps that can fail come first. `rebind` is the last of them, and the only one that may
+    /// have closed a listener when it fails. It binds that listener again.
     fn apply(&mut self, config: &Config) -> Result<(), StartError> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let opened = pipeline.open_for(config, &life.config().spool)?;

@@ -344,7 +344,7 @@ impl Pipeline {
     /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
     /// must wait until a flush has brought the last ones to every series.
     pub(super) fn can_take(&self, config: &Config) -> bool {
-        self.stages.engine.can_take(&settings(config))
+        self.stages.engine.can_take(&config.rules, config.flush_interval)
     }
 
     /// Opens what a reload needs. `spool` is the folder of the running configuration, which a

@@ -43,6 +43,8 @@ pub(super) struct Reception {
     /// Which limit bounds the number of connections.
     limited_by: LimitedBy,
     batch: RecvBatch,
+    /// The index of the socket that filled `batch` last. What waits in the batch came by it.
+    filled_by: u16,
     backlog: Backlog,
     /// When something last came in.
     last_input: Option<Now>,
@@ -65,6 +67,7 @@ impl Reception {
             connections: Connections::new(limit.clients),
             limited_by: limit.limited_by,
             batch: RecvBatch::new(),
+            filled_by: 0,
             backlog: Backlog::default(),
             last_input: None,
         }
@@ -122,8 +125,7 @@ impl Reception {
             // All datagram sockets before each stream: the kernel drops datagrams if a buffer is
             // full, but the sender of a stream waits.
             for _ in 0..self.backlog.datagrams() {
-                let Some(source) = self.backlog.pop_datagrams() else { break };
-                self.receive_from(source, config, input, reactor);
+                self.receive_datagrams(config, input, reactor.now());
             }
             if let Some(source) = self.backlog.pop_stream() {
                 self.receive_from(source, config, input, reactor);
@@ -134,7 +136,7 @@ impl Reception {
         }
     }
 
-    /// Gives one source its share, and keeps it in the backlog if it has more.
+    /// Gives one stream or listener its share, and keeps it in the backlog if it has more.
     fn receive_from<C: Clock>(
         &mut self,
         source: EventSource,
@@ -143,9 +145,6 @@ impl Reception {
         reactor: &mut Reactor<C>,
     ) {
         let outcome = match source {
-            EventSource::Datagrams(index) => {
-                self.receive_datagrams(index, config, input, reactor.now())
-            }
             EventSource::Listener(index) => self.accept(index, config, input, reactor),
             EventSource::Connection(slot) => self.receive_lines(slot, config, input, reactor),
             _ => ReadOutcome::Dry,
@@ -155,41 +154,53 @@ impl Reception {
         }
     }
 
-    /// Reads one share of datagrams from a socket.
-    fn receive_datagrams(
+    /// Reads one share of datagrams: first what waits in the batch, then from the next socket.
+    ///
+    /// A socket whose datagrams wait in the batch is in the backlog. It does not fill the batch
+    /// again before its next turn, so that the other sockets get theirs.
+    fn receive_datagrams(&mut self, config: &Config, input: &mut impl InputHandler, now: Now) {
+        let mut share = share_of(SHARE_BYTES, config);
+        if !self.batch.is_empty() {
+            share = self.take_datagrams(false, share, config, input, now);
+        }
+        if share == 0 {
+            return;
+        }
+        let Some(source) = self.backlog.pop_datagrams() else { return };
+        if let EventSource::Datagrams(index) = source {
+            self.filled_by = index;
+            if self.take_datagrams(true, share, config, input, now) == 0 {
+                self.backlog.push(source);
+            }
+        }
+    }
+
+    /// Takes in datagrams of the socket `filled_by`, and counts them for it: those in the batch,
+    /// and more from the kernel if `may_fill` is set. Returns the rest of the share, which is 0 if
+    /// there may be more.
+    fn take_datagrams(
         &mut self,
-        index: u16,
+        may_fill: bool,
+        share: usize,
         config: &Config,
         input: &mut impl InputHandler,
         now: Now,
-    ) -> ReadOutcome {
-        let Self { listeners, batch, last_input, .. } = self;
-        let Some(socket) = listeners.datagrams.get_mut(usize::from(index)) else {
-            return ReadOutcome::Dry;
+    ) -> usize {
+        let Self { listeners, batch, filled_by, last_input, .. } = self;
+        let Some(socket) = listeners.datagrams.get_mut(usize::from(*filled_by)) else {
+            return share;
         };
         let before = ReadTotals::of(input.ledger());
         let mut filter = DatagramFilter { input, last_input, config, now, bytes: 0 };
-        let outcome = socket.receive(batch, share_of(SHARE_BYTES, config), |datagram, share| {
-            filter.take(&datagram, share)
-        });
+        let rest =
+            socket.receive(batch, may_fill, share, |datagram, share| filter.take(&datagram, share));
         let bytes = filter.bytes;
         socket.count(before.until(input.ledger(), bytes));
-        outcome.unwrap_or_else(|error| {
+        rest.unwrap_or_else(|error| {
             let number = error.raw_os_error().unwrap_or_default();
             input.ledger().warn(WarningKind::ReadFailed(number), b"");
-            ReadOutcome::Dry
+            share
         })
-    }
-
-    /// Takes in datagrams that were received already and wait in the batch, from whatever socket
-    /// they came. The kernel no longer has them.
-    fn take_received(&mut self, config: &Config, input: &mut impl InputHandler, now: Now) {
-        let Self { batch, last_input, .. } = self;
-        let mut filter = DatagramFilter { input, last_input, config, now, bytes: 0 };
-        while let Some(datagram) = batch.next() {
-            let taken = filter.take(&datagram, usize::MAX);
-            batch.consume(taken);
-        }
     }
 
     /// Reads one share of lines from a connection.
@@ -321,8 +332,11 @@ impl Reception {
     }
 
     /// Binds the addresses of `config` that are not bound, and retires the listeners that it no
-    /// longer wants. Fails if an address cannot be bound. A listener that was closed to free its
-    /// port is then bound again, and the log shows if that fails.
+    /// longer wants. Fails if an address cannot be bound or its socket cannot be registered.
+    ///
+    /// Listeners that hold the port of a missing address, as `*:8125` holds that of
+    /// `127.0.0.1:8125`, are closed before it is bound. After a failure they are bound again, and
+    /// the log shows if that fails.
     pub(super) fn rebind<C: Clock>(
         &mut self,
         config: &Config,
@@ -332,15 +346,18 @@ impl Reception {
     ) -> Result<(), StartError> {
         let change = self.listeners.change(config);
         let in_the_way = self.listeners.in_the_way(&change);
-        let bound = match bind_all(&change.missing) {
-            Err(error) if error.is_taken() && !in_the_way.is_empty() => {
-                self.bind_in_place_of(&in_the_way, &change.missing, running, input, reactor)
-            }
-            bound => bound,
-        }?;
-        self.retire(self.listeners.change(config).leaving, reactor);
-        self.listeners.set_modes(config.unix.mode);
-        self.listeners.add(bound, config, reactor.registry()).map_err(StartError::from)?;
+        let mut closed = Vec::new();
+        let mut bound = bind_all(&change.missing);
+        if !in_the_way.is_empty() && bound.as_ref().is_err_and(BindError::is_taken) {
+            closed = self.listeners.wanted_by(&in_the_way);
+            self.close_now(&in_the_way, running, input, reactor);
+            bound = bind_all(&change.missing);
+        }
+        let bound = bound.map_err(StartError::from);
+        if let Err(error) = bound.and_then(|bound| self.adopt(bound, config, reactor)) {
+            self.listen_again(&closed, running, reactor);
+            return Err(error);
+        }
         if config.udp.recv_buffer != running.udp.recv_buffer {
             let sockets = self.listeners.datagrams.iter();
             sockets.for_each(|(_, socket)| set_receive_buffer(socket, config.udp.recv_buffer));
@@ -348,20 +365,18 @@ impl Reception {
         Ok(())
     }
 
-    /// Closes listeners that hold the port of an address in `missing`, as `*:8125` holds that of
-    /// `127.0.0.1:8125`, and binds all of `missing`. If that fails, opens the closed listeners
-    /// again.
-    fn bind_in_place_of<C: Clock>(
+    /// Registers bound sockets. Only then retires the listeners that `config` no longer wants, and
+    /// sets the modes of unix sockets, which cannot fail.
+    fn adopt<C: Clock>(
         &mut self,
-        in_the_way: &[EventSource],
-        missing: &[Endpoint],
-        running: &Config,
-        input: &mut impl InputHandler,
+        bound: Vec<Bound>,
+        config: &Config,
         reactor: &mut Reactor<C>,
-    ) -> Result<Vec<Bound>, BindError> {
-        let before = self.listeners.wanted_by(in_the_way);
-        self.close_now(in_the_way, running, input, reactor);
-        bind_all(missing).inspect_err(|_| self.listen_again(&before, running, reactor))
+    ) -> Result<(), StartError> {
+        self.listeners.add(bound, config, reactor.registry())?;
+        self.retire(self.listeners.change(config).leaving, reactor);
+        self.listeners.set_modes(config.unix.mode);
+        Ok(())
     }
 
     fn listen_again<C: Clock>(
@@ -394,6 +409,7 @@ impl Reception {
     /// Closes the retired listeners that are empty, and all of them when their time is over.
     pub(super) fn close_retired<C: Clock>(
         &mut self,
+        config: &Config,
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
@@ -404,10 +420,10 @@ impl Reception {
         let backlog = &self.backlog;
         let (unread, dry): (Vec<EventSource>, Vec<EventSource>) =
             self.retired.drain(..).partition(|source| backlog.has(*source));
-        self.close(&dry, input, reactor);
+        self.close(&dry, config, input, reactor);
         if is_over {
             log_unread(unread.len(), LAST_READ);
-            self.close(&unread, input, reactor);
+            self.close(&unread, config, input, reactor);
         } else {
             self.retired = unread;
         }
@@ -426,16 +442,21 @@ impl Reception {
         self.receive(SHORT_READ, config, input, reactor);
         let unread = leaving.iter().filter(|source| self.backlog.has(**source)).count();
         log_unread(unread, SHORT_READ);
-        self.close(leaving, input, reactor);
+        self.close(leaving, config, input, reactor);
     }
 
-    /// Closes listeners, after counting their drops, which would be lost with them.
+    /// Closes listeners, after taking in what was received and counting their drops, which would
+    /// be lost with them.
     fn close<C: Clock>(
         &mut self,
         sources: &[EventSource],
+        config: &Config,
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
+        if sources.contains(&EventSource::Datagrams(self.filled_by)) {
+            self.take_datagrams(false, usize::MAX, config, input, reactor.now());
+        }
         self.count_drops(input);
         // The next listener may get the index of one of these.
         self.retired.retain(|source| !sources.contains(source));
@@ -460,13 +481,14 @@ impl Reception {
         reactor: &mut Reactor<C>,
     ) -> Vec<DropsSeen> {
         self.backlog = Backlog::default();
-        self.take_received(config, input, reactor.now());
+        self.take_datagrams(false, usize::MAX, config, input, reactor.now());
         let ending = self.listeners.ours();
         ending.into_iter().for_each(|source| self.push_for_last_read(source));
         for slot in self.connections.slots() {
             self.backlog.push(EventSource::Connection(slot));
         }
         self.receive(LAST_READ, config, input, reactor);
+        self.take_datagrams(false, usize::MAX, config, input, reactor.now());
         self.count_drops(input);
         // The backlog also holds connections that were accepted just now. They are closed as well.
         log_unread(self.backlog.take_all().len(), LAST_READ);
@@ -720,6 +742,106 @@ mod tests {
             assert_eq!(turn(&config, &mut input, &mut reactor), 0);
             assert!(reactor.now().tick < until, "the client is not refused");
         }
+    }
+
+    /// Opens `sockets` sockets for datagrams, and returns a sender for each. A datagram of it is a
+    /// line of 400 bytes, so that a batch of them is more than a share.
+    fn receiving(
+        sockets: usize,
+        reactor: &Reactor<SystemClock>,
+    ) -> (Reception, Vec<impl Fn() + use<>>) {
+        let mut config = listening(&[], &[]);
+        config.udp.bind = vec![Bind::At("127.0.0.1:0".parse().unwrap()); sockets];
+        let bound = bind_all(&Endpoint::all(&config)).unwrap();
+        let mut listeners = Listeners::default();
+        listeners.add(bound, &config, reactor.registry()).unwrap();
+        let sender = |index: usize| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let to = listeners.datagrams[index].address().unwrap().as_socket().unwrap();
+            let line = format!("{}:1|c", "a".repeat(396));
+            move || _ = socket.send_to(line.as_bytes(), to).unwrap()
+        };
+        let senders = (0..sockets).map(sender).collect();
+        (Reception::new(listeners, MOST), senders)
+    }
+
+    #[test]
+    fn each_datagram_is_counted_for_the_socket_that_it_came_by() {
+        const BUSY: u64 = 100;
+        const QUIET: u64 = 10;
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let (mut reception, send) = receiving(2, &reactor);
+        let config = listening(&[], &[]);
+        let mut input = Collected::default();
+        (0..BUSY).for_each(|_| send[0]());
+        (0..QUIET).for_each(|_| send[1]());
+        let packets = |reception: &Reception| {
+            let sockets = reception.listeners().datagrams.iter();
+            sockets.map(|(_, socket)| socket.counts().packets).collect::<Vec<_>>()
+        };
+        let until = reactor.now().tick + PATIENCE;
+        while packets(&reception).iter().sum::<u64>() < BUSY + QUIET {
+            assert!(reactor.clock().tick() < until, "only {:?} came", packets(&reception));
+            reception.backlog.push(EventSource::Datagrams(0));
+            reception.backlog.push(EventSource::Datagrams(1));
+            reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        }
+        assert_eq!(packets(&reception), [BUSY, QUIET]);
+        let counts = reception.listeners().datagrams[1].counts();
+        assert_eq!(counts.bytes, QUIET * 400);
+    }
+
+    #[test]
+    fn a_busy_socket_leaves_a_quiet_one_its_turns() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let (mut reception, send) = receiving(2, &reactor);
+        let config = listening(&[], &[]);
+        let mut input = Collected::default();
+        let until = reactor.now().tick + PATIENCE;
+        send[1]();
+        while reception.listeners().datagrams[1].counts().packets == 0 {
+            assert!(reactor.clock().tick() < until, "the quiet socket is not read");
+            (0..64).for_each(|_| send[0]()); // it never gets dry
+            reception.backlog.push(EventSource::Datagrams(0));
+            reception.backlog.push(EventSource::Datagrams(1));
+            reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        }
+    }
+
+    #[test]
+    fn what_was_received_from_a_socket_is_taken_in_when_it_is_closed() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let (mut reception, send) = receiving(1, &reactor);
+        let config = listening(&[], &[]);
+        let mut input = Collected::default();
+        let until = reactor.now().tick + PATIENCE;
+        let source = EventSource::Datagrams(0);
+        while reception.batch.is_empty() {
+            assert!(reactor.clock().tick() < until, "no batch is more than a share");
+            (0..64).for_each(|_| send[0]());
+            reception.backlog.push(source);
+            reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        }
+        let before = input.lines.len();
+        reception.close(&[source], &config, &mut input, &mut reactor);
+        assert!(reception.batch.is_empty() && input.lines.len() > before);
+    }
+
+    #[test]
+    fn a_reload_whose_sockets_cannot_be_registered_keeps_the_listeners() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let before = listening(&[free()], &[]);
+        let after = listening(&[free()], &[]);
+        let listeners = Listeners::open(&before, Vec::new(), reactor.registry()).unwrap();
+        let mut reception = Reception::new(listeners, MOST);
+        let mut bound = bind_all(&Endpoint::all(&after)).unwrap();
+        bound.push(Bound::of_a_file());
+        assert!(reception.adopt(bound, &after, &mut reactor).is_err());
+        assert!(reception.retired.is_empty(), "the old listener stays");
+        assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
+        let bound = bind_all(&Endpoint::all(&after)).expect("the new one is closed");
+        reception.adopt(bound, &after, &mut reactor).unwrap();
+        assert_eq!(reception.retired, [EventSource::Listener(0)]);
     }
 
     #[test]

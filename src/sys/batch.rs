@@ -81,7 +81,7 @@ impl RecvBatch {
     /// Descriptors that a sender put into a datagram are closed here, whatever `room` is. The room
     /// decides which control messages the kernel writes first, not what a client may send.
     pub(crate) fn fill(&mut self, fd: BorrowedFd<'_>, room: ControlRoom) -> io::Result<bool> {
-        debug_assert!(self.waiting.is_empty(), "datagrams would be overwritten");
+        debug_assert!(self.is_empty(), "datagrams would be overwritten");
         let asked = self.ask;
         #[allow(clippy::cast_possible_truncation)] // at most SLOTS
         let slots = asked as libc::c_uint;
@@ -125,6 +125,11 @@ impl RecvBatch {
         let bytes: usize = received.iter().map(|header| header.msg_len as usize).sum();
         let mean = (bytes / received.len().max(1)).max(1);
         (BYTES / mean).clamp(1, Self::SLOTS)
+    }
+
+    /// Whether all datagrams of the last [`Self::fill`] are taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Returns the rest of the next datagram of the last [`Self::fill`], or `None` if all are

@@ -129,7 +129,7 @@ fn compare(seed: u64, sanitize: bool) -> usize {
         assert_eq!(flushed[0], flushed[1], "seed {seed}");
         if random.one_in(3) {
             let next = chosen(random.below(60), sanitize);
-            if cores[0].engine.can_take(&next) {
+            if cores[0].engine.can_take(&next.rules, next.flush_interval) {
                 cores[0].engine.reconfigure(&next);
                 cores[1].engine.reconfigure(&read_all(&next));
             }

@@ -112,7 +112,7 @@ fn trial(seed: u64, max_series: usize) {
         }
         check_tags(&mut core);
         let next = chosen(&mut random, max_series);
-        if core.engine.can_take(&next) && random.one_in(2) {
+        if core.engine.can_take(&next.rules, next.flush_interval) && random.one_in(2) {
             core.engine.reconfigure(&next);
             settings = next;
         }

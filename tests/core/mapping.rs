@@ -361,7 +361,7 @@ impl Trial {
 
     fn reload(&mut self, rules: &str) {
         let settings = configured(&format!("{}{rules}", self.base));
-        if self.core.engine.can_take(&settings) {
+        if self.core.engine.can_take(&settings.rules, settings.flush_interval) {
             self.core.engine.reconfigure(&settings);
         }
     }

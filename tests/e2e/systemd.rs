@@ -85,6 +85,41 @@ fn the_service_manager_is_notified() {
     until_true("the notice of the stop", || next() == "STOPPING=1\n");
 }
 
+/// Shows that a reload which is refused while another one is pending is not the end of that one: the
+/// log names it, and READY is not sent.
+#[test]
+fn a_refused_reload_names_the_one_that_is_pending() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let next = || {
+        let mut text = [0; 256];
+        let bytes = uninterrupted(|| manager.recv(&mut text)).unwrap();
+        String::from_utf8(text[..bytes].into()).unwrap()
+    };
+    let conf = Conf::never_flushing();
+    let daemon = Daemon::start_passing(&conf, &[], None, |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    assert_eq!(next(), "READY=1\n");
+    let with_rule =
+        |name: &str| conf.clone().set("rule.a", "match", name).set("rule.a", "drop", "yes");
+    daemon.reload(&with_rule("first.*"));
+    assert!(next().starts_with("RELOADING=1\n"));
+    assert_eq!(next(), "READY=1\n");
+    // These rules wait for a flush that brings the first ones to all series.
+    daemon.reload(&with_rule("second.*"));
+    assert!(next().starts_with("RELOADING=1\n"));
+    assert!(daemon.admin().ask("config").contains("first.*"), "it has read the file by now");
+    daemon.reload(&conf.clone().set("statsd", "percentiles", "101"));
+    assert!(next().starts_with("RELOADING=1\n"));
+    daemon.until_logged(&["reload=refused", "percentiles", "an earlier reload is pending"], 1);
+    daemon.sigterm();
+    assert_eq!(next(), "STOPPING=1\n", "the pending reload is not over");
+    daemon.until_logged(&["reload=dropped"], 1);
+}
+
 /// Shows that a descriptor of no use is an error which names it.
 #[test]
 fn a_descriptor_of_no_use_is_named() {

@@ -65,7 +65,7 @@ pub(crate) fn rules(data: &[u8]) {
         match part {
             [0x1d, ..] => {
                 let settings = settings_of(part);
-                if engine.can_take(&settings) {
+                if engine.can_take(&settings.rules, settings.flush_interval) {
                     engine.reconfigure(&settings);
                 }
             }
