@@ -26,6 +26,7 @@ use super::error::SinkError;
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
+use super::platform::Platform;
 use super::state::{LastMove, SinkState};
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
@@ -83,12 +84,18 @@ enum UdpState {
 }
 
 impl Datagrams {
-    pub(super) fn new(index: u16, to: &Destination, net: &Net, seed: u64) -> Self {
+    pub(super) fn new(
+        index: u16,
+        to: &Destination,
+        net: &Net,
+        platform: &dyn Platform,
+        seed: u64,
+    ) -> Self {
         let is_repeated = matches!(to.kind, DestinationKind::Repeater(_));
         Self {
             name: to.name.clone(),
             index,
-            resolver: Resolver::new(&net.remote),
+            resolver: Resolver::new(&net.remote, platform.look_up()),
             cut: match to.kind {
                 DestinationKind::Ganglia(_) | DestinationKind::Repeater(_) => framed,
                 _ => whole_lines,

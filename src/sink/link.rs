@@ -39,7 +39,7 @@ use super::http::{HttpFraming, RequestHead};
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::platform::{Dialer, Socket};
+use super::platform::{Dialer, Platform, Socket};
 use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, Influxdb, Net, Over};
 use crate::random::RandomNumbers;
@@ -152,18 +152,18 @@ impl Link {
         index: u16,
         to: &Destination,
         net: &Net,
-        dialer: Box<dyn Dialer>,
+        platform: &dyn Platform,
         seed: u64,
     ) -> Self {
         Self {
             index,
-            resolver: Resolver::new(&net.remote),
+            resolver: Resolver::new(&net.remote, platform.look_up()),
             protocol: LinkProtocol::of(to),
             connect_timeout: net.connect_timeout,
             write_timeout: net.write_timeout,
             reconnect_min: net.reconnect_min,
             reconnect_max: net.reconnect_max,
-            dialer,
+            dialer: platform.dialer(&to.name),
             jitter: RandomNumbers::new(seed),
             state: LinkState::Idle,
             generation: Generation::default(),

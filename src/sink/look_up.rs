@@ -81,6 +81,9 @@ fn look_up(host: &str, port: u16) -> io::Result<String> {
     Ok(answer)
 }
 
+/// A function that returns the command to look up a host, with the port for its addresses.
+pub(crate) type LookUpCommand = fn(&str, u16) -> Command;
+
 /// Returns the command that looks a name up. It starts the running binary, even if the file at its
 /// path was replaced by an upgrade.
 pub(super) fn command(host: &str, port: u16) -> Command {
@@ -272,14 +275,13 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) remote: Remote,
-    /// Returns the command that looks a name up. Tests replace it.
-    pub(super) look_up: fn(&str, u16) -> Command,
+    command: LookUpCommand,
     addresses: Vec<SocketAddr>,
     /// The index of the address to try next. It is past the end when the round is over.
     at: usize,
     running: Option<RunningQuery>,
     /// The child of the last look-up, until it is reaped.
-    pub(super) unreaped: Option<UnreapedChild>,
+    unreaped: Option<UnreapedChild>,
     /// When to look the name up again. `None` if that is as soon as an address is needed.
     due: Option<Tick>,
 }
@@ -302,10 +304,10 @@ pub(super) enum LookUp {
 }
 
 impl Resolver {
-    pub(super) fn new(remote: &Remote) -> Self {
+    pub(super) fn new(remote: &Remote, command: LookUpCommand) -> Self {
         Self {
             remote: remote.clone(),
-            look_up: command,
+            command,
             addresses: Vec::new(),
             at: 0,
             running: None,
@@ -395,7 +397,7 @@ impl Resolver {
         if self.unreaped.is_some() {
             return Err(LookUpError::StillRunning);
         }
-        let command = (self.look_up)(&self.remote.host, self.remote.port);
+        let command = (self.command)(&self.remote.host, self.remote.port);
         let query = Query::start(command, registry, token)?;
         self.running = Some(RunningQuery { query, generation, until: now + LOOK_UP });
         Ok(())

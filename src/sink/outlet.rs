@@ -45,9 +45,9 @@ impl Outlet {
         stdout: Option<StandardStream>,
     ) -> Self {
         let net = || to.net.as_ref().expect("a destination on the network has an address");
-        let dialer = || platform.dialer(&to.name);
-        let link = || Self::Link(Box::new(Link::new(index, to, net(), dialer(), seed)));
-        let datagrams = || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), seed)));
+        let link = || Self::Link(Box::new(Link::new(index, to, net(), platform, seed)));
+        let datagrams =
+            || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), platform, seed)));
         match &to.kind {
             DestinationKind::Carbon(_) => link(),
             DestinationKind::Influxdb(influxdb) => match influxdb.protocol {

@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
 use super::error::SinkError;
+use super::look_up::{self, LookUpCommand};
 use super::spool::{Disk, Folder};
 use crate::sys::{self, Signs};
 
@@ -23,6 +24,11 @@ pub(crate) trait Platform: Debug {
 
     /// Opens the folder of a spool, or creates it.
     fn disk(&self, folder: &Path) -> io::Result<Box<dyn Disk>>;
+
+    /// Returns what makes the commands that look host names up.
+    fn look_up(&self) -> LookUpCommand {
+        look_up::command
+    }
 }
 
 /// The network and the disks of the machine.

@@ -1,9 +1,10 @@
 //! Shared by the tests of the sinks: a turn of the loop with a clock that the test sets, and
 //! stand-ins for carbon.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,10 @@ use socket2::{SockFilter, SockRef};
 
 use super::datagrams::Datagrams;
 use super::link::Link;
+use super::look_up::LookUpCommand;
 use super::outlet::Outlet;
-use super::platform::SystemPlatform;
-use super::spool::Spool;
+use super::platform::{Dialer, Platform, SystemPlatform};
+use super::spool::{Disk, Spool};
 use super::{Feed, Sink, outbox, spool};
 use crate::config::{
     ApiVersion, Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote,
@@ -95,6 +97,45 @@ pub(super) fn feed() -> Feed {
     Feed::Flushes(EncoderId::default())
 }
 
+/// Returns `to` with a name for its host, so that it is looked up.
+pub(super) fn with_host(host: &str, mut to: Destination) -> Destination {
+    to.net.as_mut().unwrap().remote.host = host.to_owned();
+    to
+}
+
+thread_local! {
+    /// The shell script that answers the look-ups of this test.
+    static LOOK_UP: Cell<&'static str> = const { Cell::new("echo error: no script") };
+}
+
+/// Sets the shell script that answers the look-ups of this test from now on. It gets the port of
+/// the destination as `$PORT`.
+pub(super) fn answer_look_ups(script: &'static str) {
+    LOOK_UP.set(script);
+}
+
+/// The real network and disks, but with look-ups by the script of the test.
+#[derive(Debug)]
+pub(super) struct ScriptedNames;
+
+impl Platform for ScriptedNames {
+    fn dialer(&self, destination: &str) -> Box<dyn Dialer> {
+        SystemPlatform.dialer(destination)
+    }
+
+    fn disk(&self, folder: &Path) -> io::Result<Box<dyn Disk>> {
+        SystemPlatform.disk(folder)
+    }
+
+    fn look_up(&self) -> LookUpCommand {
+        |_, port| {
+            let mut command = shell(LOOK_UP.get());
+            command.env("PORT", port.to_string());
+            command
+        }
+    }
+}
+
 /// A sink and the loop around it. Events are real, and the test sets the time.
 pub(super) struct Rig {
     pub(super) sink: Sink,
@@ -107,7 +148,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(destination: &Destination) -> Self {
         Self {
-            sink: Sink::new(0, destination, feed(), &SystemPlatform, 7, None),
+            sink: Sink::new(0, destination, feed(), &ScriptedNames, 7, None),
             now: Now { tick: Tick::from_millis(1000), unix: UnixTime::from_secs(1_000_000) },
             poll: Poll::new().unwrap(),
             events: Events::with_capacity(64),

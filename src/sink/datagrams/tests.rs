@@ -5,8 +5,11 @@ use std::net::UdpSocket;
 use super::*;
 use crate::config::{Over, Remote, Repeater, Resend};
 use crate::encode::repeated::{Carriage, Repeated};
+use crate::sink::platform::SystemPlatform;
 use crate::sink::state::MOVING;
-use crate::sink::testing::{Rig, datagrams, influxdb_with, logged, patiently, shell};
+use crate::sink::testing::{
+    Rig, answer_look_ups, datagrams, influxdb_with, logged, patiently, with_host,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -121,23 +124,19 @@ fn each_outage_is_logged_at_once_with_its_end() {
 fn a_name_is_looked_up_again_every_minute_and_followed() {
     let old = receiver();
     let new = receiver();
-    let mut rig = rig(&old);
-    let outlet = datagrams(&mut rig.sink);
-    outlet.resolver.remote =
-        Remote { host: "influx.test".into(), port: old.local_addr().unwrap().port() };
-    outlet.resolver.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
+    let mut rig = Rig::new(&with_host("influx.test", to(old.local_addr().unwrap())));
+    answer_look_ups("echo 127.0.0.1:$PORT");
     rig.flush("a value=1 1\n");
     assert_eq!(rig.packet(&old), "a value=1 1\n");
     assert_eq!(rig.sink.figures().state, "up");
     // A look-up that fails changes nothing.
-    datagrams(&mut rig.sink).resolver.look_up = |_, _| shell("echo error: nobody of that name");
+    answer_look_ups("echo error: no such name");
     rig.advance(MINUTE);
     rig.until_asked_again();
     rig.flush("b value=1 2\n");
     assert_eq!(rig.packet(&old), "b value=1 2\n");
-    let outlet = datagrams(&mut rig.sink);
-    outlet.resolver.remote.port = new.local_addr().unwrap().port();
-    outlet.resolver.look_up = |_, port| shell(&format!("echo 127.0.0.1:{port}"));
+    let moved = format!("echo {}", new.local_addr().unwrap());
+    answer_look_ups(moved.leak());
     rig.advance(MINUTE);
     rig.until_asked_again();
     rig.flush("c value=1 3\n");
@@ -158,15 +157,13 @@ impl Rig {
 #[test]
 fn an_unknown_name_is_looked_up_again_with_growing_waits() {
     let receiver = receiver();
-    let mut rig = rig(&receiver);
-    let outlet = datagrams(&mut rig.sink);
-    outlet.resolver.remote = Remote { host: "influx.test".into(), port: 1 };
-    outlet.resolver.look_up = |_, _| shell("echo error: nobody of that name");
+    let mut rig = Rig::new(&with_host("influx.test", to(receiver.local_addr().unwrap())));
+    answer_look_ups("echo error: no such name");
     rig.flush("a value=1 1\n");
     let mut waits = Vec::new();
     for _ in 0..3 {
         rig.until_state("backing_off");
-        assert_eq!(rig.sink.figures().last_error.unwrap(), "nobody of that name");
+        assert_eq!(rig.sink.figures().last_error.unwrap(), "no such name");
         let at = rests_until(datagrams(&mut rig.sink)).unwrap();
         waits.push(at - rig.now.tick);
         rig.advance(at - rig.now.tick);
@@ -197,7 +194,7 @@ fn packets_repeated_to_no_process_are_counted_by_the_chunk() {
         repeated.packet(b"a:1|c\nb:2|c\n");
     }
     let to = Destination::new("repeater", kind);
-    let datagrams = Datagrams::new(0, &to, &net, 7);
+    let datagrams = Datagrams::new(0, &to, &net, &SystemPlatform, 7);
     let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
     repeated.take().for_each(|(_, chunk)| _ = outbox.push(chunk));
     let begun = framed(outbox.head().unwrap()).length;

@@ -4,8 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use super::*;
-use crate::config::{Remote, Resend};
-use crate::sink::look_up::{Query, UnreapedChild};
+use crate::config::Resend;
 use crate::sink::testing::{
     Rig, carbon, deafen, link, listener, logged, patiently, with_queue, with_resend,
 };
@@ -340,11 +339,12 @@ impl Rig {
 
     fn until_reaped(&mut self) {
         patiently("the child to be reaped", || {
-            let link = link(&mut self.sink);
-            if let Some(due) = link.resolver.unreaped.as_ref().map(UnreapedChild::deadline) {
-                link.resolver.reap(due);
+            let resolver = &mut link(&mut self.sink).resolver;
+            if let Some(due) = resolver.deadline() {
+                resolver.reap(due);
             }
-            link.resolver.unreaped.is_none().then_some(())
+            // The next look-up runs only if the child of the last one is reaped.
+            (resolver.is_running() || resolver.is_due(self.now.tick)).then_some(())
         });
     }
 

@@ -1,18 +1,15 @@
 //! Destinations given by name: resolved at each dial, every address tried in turn.
 
 use super::*;
-use crate::sink::testing::shell;
+use crate::sink::testing::{answer_look_ups, with_host};
 
 #[test]
 fn the_addresses_of_a_name_are_tried_in_turn_and_looked_up_again_each_round() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
-    let mut rig = rig(&listener);
-    link(&mut rig.sink).resolver.remote =
-        Remote { host: "carbon.test".into(), port: address.port() };
+    let mut rig = Rig::new(&with_host("carbon.test", carbon(address)));
     // No process listens at the first two.
-    link(&mut rig.sink).resolver.look_up =
-        |host, port| shell(&format!("for i in 3 2 1; do echo 127.0.0.$i:{port}; done; : {host}"));
+    answer_look_ups("for i in 3 2 1; do echo 127.0.0.$i:$PORT; done");
     for round in 0..2 {
         rig.flush("a 1 1\n");
         if round == 0 {
@@ -46,13 +43,12 @@ fn the_addresses_of_a_name_are_tried_in_turn_and_looked_up_again_each_round() {
 #[test]
 fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
     let listener = listener();
-    let mut rig = rig(&listener);
-    link(&mut rig.sink).resolver.remote.host = "carbon.test".into();
-    link(&mut rig.sink).resolver.look_up = |_, _| shell("echo error: nobody of that name");
+    let mut rig = Rig::new(&with_host("carbon.test", carbon(listener.local_addr().unwrap())));
+    answer_look_ups("echo error: no such name");
     rig.flush("a 1 1\n");
     rig.until_state("backing_off");
-    assert_eq!(situation(&rig).1.unwrap(), "nobody of that name");
-    link(&mut rig.sink).resolver.look_up = |_, _| shell("exec sleep 1000");
+    assert_eq!(situation(&rig).1.unwrap(), "no such name");
+    answer_look_ups("exec sleep 1000");
     rig.until_reaped();
     rig.advance_to_retry();
     rig.turn();
@@ -62,16 +58,4 @@ fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
     assert_eq!(situation(&rig).0, "backing_off");
     assert_eq!(situation(&rig).1.unwrap(), "no answer to the look-up");
     rig.until_reaped();
-}
-
-#[test]
-fn a_child_that_cannot_be_reaped_stops_further_look_ups_only() {
-    let mut rig = Rig::new(&carbon(unused_address()));
-    link(&mut rig.sink).resolver.remote.host = "carbon.test".into();
-    let query = Query::start(shell("exec sleep 1000"), rig.poll.registry(), Token(0)).unwrap();
-    link(&mut rig.sink).resolver.unreaped = Some(query.end(rig.now.tick + 3600 * SECOND));
-    rig.flush("a 1 1\n");
-    rig.turn();
-    assert_eq!(situation(&rig).0, "backing_off");
-    assert_eq!(situation(&rig).1.unwrap(), "the child of the last look-up is still there");
 }
