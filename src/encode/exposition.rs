@@ -12,7 +12,7 @@ mod samples;
 
 use crate::protocol::MetricKind;
 use crate::series::{Table, Values, Visited};
-use families::{FamilyWalk, family_kind};
+use families::{FamilyWalk, family_kind, hash_of};
 use legal::LabelWriter;
 pub use samples::Exposition;
 use samples::{SampleWriter, SeriesSamples};
@@ -41,7 +41,7 @@ impl SeriesExposition {
     pub fn new(exposition: Exposition) -> Self {
         let writer = SampleWriter::new(exposition);
         let lines = SeriesLines { writer, labels: LabelWriter::default(), pairs: Vec::new() };
-        Self { walk: FamilyWalk::new(0), lines }
+        Self { walk: FamilyWalk::default(), lines }
     }
 
     /// Whether the walk holds memory for every series.
@@ -62,7 +62,19 @@ impl SeriesExposition {
     /// Does a part of the work: collects or sorts some series, or appends the lines of some.
     /// Returns `true` after the last one.
     pub fn step(&mut self, table: &mut Table, out: &mut Vec<u8>) -> bool {
-        if !self.walk.prepare(table) {
+        let names = table.name_hasher();
+        self.step_by(|family| hash_of(&names, family), table, out)
+    }
+
+    /// Does a part of the work with this hash of the names of families. It must be the same in all
+    /// steps.
+    fn step_by(
+        &mut self,
+        hash: impl Fn(&[u8]) -> u32,
+        table: &mut Table,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if !self.walk.prepare(table, &hash) {
             return false;
         }
         let Self { walk, lines } = self;
@@ -71,7 +83,8 @@ impl SeriesExposition {
             if out.len() >= full {
                 return false;
             }
-            if !walk.pass_next(table, |family, visited| lines.put(family, visited, out)) {
+            let put = |family: &[u8], visited: &mut Visited<'_>| lines.put(family, visited, out);
+            if !walk.pass_next(table, &hash, put) {
                 return walk.is_over();
             }
         }

@@ -23,8 +23,7 @@ use crate::series::{Audience, Cursor, PackedPlace, Table, Visited};
 /// The series that are still to come.
 #[derive(Debug, Default)]
 pub(super) struct FamilyWalk {
-    /// `None` before the walk.
-    hasher: Option<FamilyHasher>,
+    is_begun: bool,
     /// The place up to which series are collected.
     cursor: Cursor,
     is_collected: bool,
@@ -42,15 +41,6 @@ pub(super) struct FamilyWalk {
     blocks: usize,
     /// The name of the family of the series at hand.
     family: Vec<u8>,
-    /// The bits of hashes that do not count.
-    unused: u32,
-}
-
-/// The hash of the names of families: that of the table.
-#[derive(Debug)]
-struct FamilyHasher {
-    names: RandomState,
-    unused: u32,
 }
 
 /// A series that is still to come.
@@ -103,15 +93,9 @@ const DIVIDE_BLOCKS: usize = 16;
 const AHEAD: usize = 16;
 
 impl FamilyWalk {
-    /// A walk from the first series on. `unused` are the bits of hashes that do not count. With
-    /// fewer bits, more families have equal hashes.
-    pub(super) fn new(unused: u32) -> Self {
-        Self { unused, ..Self::default() }
-    }
-
     /// Whether the walk has begun to collect, and so holds memory.
     pub(super) fn is_begun(&self) -> bool {
-        self.hasher.is_some()
+        self.is_begun
     }
 
     /// Whether all series are passed.
@@ -133,14 +117,15 @@ impl FamilyWalk {
         let has_passed = self.group.hash.is_some();
         let group = FamilyGroup { others: Vec::new(), ..std::mem::take(&mut self.group) };
         let resume = if has_passed { Some(group) } else { self.resume.take() };
-        *self = Self { resume, unused: self.unused, ..Self::default() };
+        *self = Self { resume, ..Self::default() };
     }
 
     /// Does a step of the work before the next series. Returns `true` if there is none to do, so
-    /// that [`pass_next`](Self::pass_next) may be called.
-    pub(super) fn prepare(&mut self, table: &mut Table) -> bool {
+    /// that [`pass_next`](Self::pass_next) may be called. `hash` is the hash of the names of
+    /// families, the same in all calls.
+    pub(super) fn prepare(&mut self, table: &mut Table, hash: &impl Fn(&[u8]) -> u32) -> bool {
         if !self.is_collected {
-            self.collect(table);
+            self.collect(table, hash);
             return false;
         }
         if self.next < self.run.len() {
@@ -185,14 +170,13 @@ impl FamilyWalk {
     }
 
     /// Collects some series.
-    fn collect(&mut self, table: &mut Table) {
-        if self.hasher.is_none() {
-            self.hasher = Some(FamilyHasher { names: table.name_hasher(), unused: self.unused });
+    fn collect(&mut self, table: &mut Table, hash: &impl Fn(&[u8]) -> u32) {
+        if !self.is_begun {
+            self.is_begun = true;
             let bits = (table.len() / PART + 1).ilog2();
             self.parts = FamilyPart::all_of(bits, 1 << bits);
         }
-        let Self { hasher, cursor, parts, resume, blocks, family, .. } = self;
-        let hasher = hasher.as_ref().expect("set above");
+        let Self { cursor, parts, resume, blocks, family, .. } = self;
         let from = resume.as_ref().and_then(|group| group.hash).unwrap_or(0);
         self.is_collected = table.visit(cursor, STEP_PLACES, |visited| {
             // Series that only destinations with clean names get are merged from others.
@@ -201,7 +185,7 @@ impl FamilyWalk {
             }
             family.clear();
             put_family(family_kind(&visited), visited.name(), family);
-            let hash = hasher.hash(family);
+            let hash = hash(family);
             let Some(place) = visited.packed_place().filter(|_| hash >= from) else { return };
             push_to(parts, 0, FamilyPlace { hash, place }, blocks);
         });
@@ -217,6 +201,7 @@ impl FamilyWalk {
     pub(super) fn pass_next(
         &mut self,
         table: &mut Table,
+        hash: &impl Fn(&[u8]) -> u32,
         put: impl FnOnce(&[u8], &mut Visited<'_>),
     ) -> bool {
         let Some(next) = self.run.get(self.next).copied() else { return false };
@@ -242,8 +227,7 @@ impl FamilyWalk {
         };
         self.family.clear();
         put_family(family_kind(&visited), visited.name(), &mut self.family);
-        let hasher = self.hasher.as_ref().expect("set when the walk began");
-        if self.group.takes(next, &self.family, hasher) {
+        if self.group.takes(next, &self.family, hash) {
             put(&self.family, &mut visited);
         }
         true
@@ -314,11 +298,11 @@ impl FamilyGroup {
     }
 
     /// Whether a series is passed now. One of another family with the same hash is kept for later.
-    fn takes(&mut self, next: FamilyPlace, family: &[u8], hasher: &FamilyHasher) -> bool {
+    fn takes(&mut self, next: FamilyPlace, family: &[u8], hash: &impl Fn(&[u8]) -> u32) -> bool {
         if !self.has_family || self.family != family {
             // A reload may have changed the family since the series was collected. Its new family
             // has another hash, and perhaps was passed already.
-            let is_of_group = hasher.hash(family) == next.hash;
+            let is_of_group = hash(family) == next.hash;
             if !is_of_group || self.done.iter().any(|done| **done == *family) {
                 return false;
             }
@@ -338,11 +322,10 @@ impl FamilyGroup {
     }
 }
 
-impl FamilyHasher {
-    #[allow(clippy::cast_possible_truncation)] // half of the hash is enough
-    fn hash(&self, family: &[u8]) -> u32 {
-        self.names.hash_one(family) as u32 & !self.unused
-    }
+/// The hash of the name of a family. `names` is the hash of the table.
+#[allow(clippy::cast_possible_truncation)] // half of the hash is enough
+pub(super) fn hash_of(names: &RandomState, family: &[u8]) -> u32 {
+    names.hash_one(family) as u32
 }
 
 pub(super) fn family_kind(visited: &Visited<'_>) -> FamilyKind {
