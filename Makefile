@@ -58,14 +58,15 @@ remake = $(MAKE) --no-print-directory
 # other features.
 cargo_test = $(CARGO) test --workspace --profile quick
 
-test: peers ## install the peers and run every test at full size
+test: ## install the peers and run every test at full size
 	@$(keep_going); \
+	run $(remake) peers; \
 	run $(cargo_test) --no-fail-fast --lib --bins --test core --test tidy --test bench; \
 	run $(cargo_test) --test e2e -- --test-threads=6 $(patsubst %,--skip %,$(busy_tests)); \
 	run $(cargo_test) --test e2e -- $(busy_tests); \
 	report
 
-test-all: peers ## `make test`, then `make browser`, `packages`, `arm`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
+test-all: ## `make test`, then `make browser`, `packages`, `arm`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(remake) test; \
 	run $(remake) browser; \

@@ -65,7 +65,7 @@ pub enum Action {
     },
 }
 
-/// Where the configuration comes from, as far as the command line says.
+/// Where the configuration comes from, as far as the command line gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigSource {
     /// The file after `-c`. If it is `None`, the server searches the usual places for a file.

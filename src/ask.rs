@@ -25,7 +25,7 @@ pub enum AnswerStatus {
     Good,
     /// The command `health` was answered with `down`.
     Down,
-    /// The server does not know the command, or its arguments.
+    /// The server has no such command, or refuses its arguments.
     Error,
 }
 
@@ -106,7 +106,7 @@ pub fn ask(
     Ok(status(command, &answer))
 }
 
-/// Asks again and again, `every` after the end of each answer. `clears` tells whether the output is
+/// Asks again and again, `every` after the end of each answer. `clears` is true if the output is
 /// a terminal, which is cleared before each answer.
 ///
 /// Returns `Ok` once the reader of `out` has closed it, as `head` does. This is the normal end.

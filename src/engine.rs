@@ -79,7 +79,7 @@ struct Flush {
     num_stats: u64,
 }
 
-/// Figures for the end of a flush that only the server knows.
+/// Figures for the end of a flush that only the server has.
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
     /// The difference in seconds between the flush interval and the time that passed on the wall

@@ -288,7 +288,7 @@ pub enum Own {
 }
 
 impl Own {
-    /// Every own counter and its name. `figures/table.rs` says what each counts.
+    /// Every own counter and its name. `figures/table.rs` describes each.
     pub const ALL: [(Self, &'static str); 16] = [
         (Self::BadLinesSeen, "bad_lines_seen"),
         (Self::PacketsReceived, "packets_received"),

@@ -1,30 +1,11 @@
 //! The log: lines on standard error, one for each change of state, none for each packet.
 //!
 //! A line is a sentence that an operator can search for, followed by fields. The formatter quotes
-//! and escapes them, so call sites never do:
-//!
-//! ```
-//! # let (path, error) = (std::path::Path::new("/etc/statsd.conf"), "unknown key");
-//! # let (lines, wait) = (7_usize, std::time::Duration::from_secs(1));
-//! # let (sender, packet) = (None::<u8>, b"x");
-//! use statsd::logging::Bytes;
-//!
-//! log::warn!(
-//!     reload = "refused",           // text, numbers and truth values are given as they are
-//!     lines,                        // short for `lines = lines`; a number in JSON
-//!     config:% = path.display(),    // `:%` is `Display`: a path, an error, an address
-//!     reason:% = error,
-//!     retry_in:? = wait,            // `:?` is `Debug`: right for a `Duration` only, as `1.5s`
-//!     packet:% = Bytes(packet),     // bytes that may not be UTF-8
-//!     sender,                       // an `Option`: the field is left out for `None`
-//!     "udp.bind" = 1,               // a name that is no identifier
-//!     hint = "fix the file and reload again";
-//!     "the configuration was not reloaded"
-//! );
-//! ```
+//! and escapes them, so call sites never do. The test `a_line_has_each_kind_of_field` shows each
+//! form of a field.
 //!
 //! - The sentence is constant, without `=` and quotes. What varies goes into fields.
-//! - The field that tells what changed comes first, such as `reload=done`: scripts search for it.
+//! - The field that names the change comes first, such as `reload=done`: scripts search for it.
 //! - The name of a field must not be `time`, `level` or `msg`. `:?` would quote text twice.
 //! - A name chosen at run time is written in parentheses: `(kind) = count`.
 //!
@@ -311,10 +292,13 @@ mod tests {
     use std::fs::OpenOptions;
     use std::io::{PipeReader, Read as _};
     use std::os::unix::fs::OpenOptionsExt as _;
+    use std::path::Path;
+    use std::time::Duration;
 
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
     use super::*;
+    use crate::sink::testing::logged;
 
     /// A log on a pipe of one page, and a nonblocking reader of that pipe.
     fn rig() -> (Log, PipeReader) {
@@ -336,6 +320,35 @@ mod tests {
         let mut text = vec![0; 1 << 16];
         let bytes = reader.read(&mut text).unwrap_or(0);
         String::from_utf8(text[..bytes].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_each_kind_of_field() {
+        let config = Path::new("/etc/statsd.conf");
+        let error = "unknown key";
+        let packet = b"x\xff";
+        let lines = 7;
+        let wait = Duration::from_millis(1500);
+        let sender = None::<u8>;
+        logged();
+        log::warn!(
+            reload = "refused",           // text, numbers and truth values are given as they are
+            lines,                        // short for `lines = lines`; a number in JSON
+            config:% = config.display(),  // `:%` is `Display`: a path, an error, an address
+            reason:% = error,
+            retry_in:? = wait,            // `:?` is `Debug`: right for a `Duration` only
+            packet:% = Bytes(packet),     // bytes that may not be UTF-8
+            sender,                       // an `Option`: the field is left out for `None`
+            "udp.bind" = 1,               // a name that is no identifier
+            hint = "fix the file and reload again";
+            "the configuration was not reloaded"
+        );
+        let lines = logged();
+        let [(Level::Warn, line)] = &lines[..] else { panic!("{lines:?}") };
+        let fields = "the configuration was not reloaded reload=refused lines=7 \
+            config=/etc/statsd.conf reason=\"unknown key\" retry_in=1.5s packet=\"x\\xff\" \
+            udp.bind=1 hint=\"fix the file and reload again\"";
+        assert!(line.contains(fields), "{line}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Sender {
         }
     }
 
-    /// Returns the sender of a unix socket, given what the kernel tells about its process. The
+    /// Returns the sender of a unix socket, given what the kernel reports about its process. The
     /// number of a process that this one cannot see is 0.
     pub fn of_process(process: i32, user: u32) -> Self {
         if process > 0 { Self::UnixProcess { process, user } } else { Self::Unix }

@@ -19,6 +19,8 @@
 //! | `FILE.damaged` | a `FILE` or `FILE.old` that failed its checks, kept for the operator |
 //! | `FILE.lock` | the lock. Two servers with one file would overwrite each other's intervals |
 
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -239,10 +241,16 @@ pub fn load(path: &Path, max_bytes: u64) -> Option<SavedState> {
 
 /// Reads one state file. Returns `None` if it is missing, unreadable or damaged.
 fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
-    let bytes = match files::open_ours(path).and_then(|file| read_whole(&file, max_bytes)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
+    let found = files::open_ours(path).map_err(StateError::Io);
+    let found = found.and_then(|file| read_whole(&file, max_bytes));
+    match found.and_then(|bytes| Ok((checked(&bytes)?, bytes))) {
+        Ok((head, mut bytes)) => {
+            let gauges_only = is_old || !head.whole;
+            bytes.truncate(bytes.len() - CHECKSUM);
+            Some(SavedState { head, gauges_only, path: path.to_owned(), bytes })
+        }
+        Err(StateError::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(StateError::Io(error)) => {
             log::error!(
                 state = "unread",
                 state_file:% = path.display(),
@@ -250,21 +258,14 @@ fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
                 hint = "the server starts without it; check the permissions of [statsd] state_file";
                 "a state file cannot be read and is not used"
             );
-            return None;
+            None
         }
-    };
-    match bytes.and_then(|bytes| Ok((checked(&bytes)?, bytes))) {
-        Ok((head, mut bytes)) => {
-            let gauges_only = is_old || !head.whole;
-            bytes.truncate(bytes.len() - CHECKSUM);
-            Some(SavedState { head, gauges_only, path: path.to_owned(), bytes })
-        }
-        Err(reason) => {
+        Err(flaw) => {
             let aside = beside(path, "damaged");
             let moved = fs::rename(path, &aside);
             log::error!(
                 state = "damaged",
-                reason,
+                reason:% = flaw,
                 state_file:% = path.display(),
                 set_aside = moved.is_ok().then(|| aside.display().to_string()),
                 not_set_aside = moved.err().map(|error| error.to_string()),
@@ -288,27 +289,52 @@ fn begins_as_state(file: &File) -> io::Result<bool> {
     Ok(got == start.len() && start == *MAGIC)
 }
 
-/// Reads a whole file. The outer error means that it could not be read, the inner one that it is no
-/// state file. Of such a file only the first bytes are read, since it may be endless.
-fn read_whole(file: &File, max_bytes: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
-    if !begins_as_state(file)? {
-        return Ok(Err("not a state file of this version"));
+/// Reads a whole file. Of a file that is no state file only the first bytes are read, since it may
+/// be endless.
+fn read_whole(file: &File, max_bytes: u64) -> Result<Vec<u8>, StateError> {
+    if !begins_as_state(file).map_err(StateError::Io)? {
+        return Err(StateError::Foreign);
     }
-    if file.metadata()?.len() > max_bytes {
-        return Ok(Err("larger than any state that the limits of the configuration allow"));
+    if file.metadata().map_err(StateError::Io)?.len() > max_bytes {
+        return Err(StateError::TooLarge);
     }
-    files::contents(file, max_bytes).map(Ok)
+    files::contents(file, max_bytes).map_err(StateError::Io)
 }
 
+/// Why a state file is not used.
+#[derive(Debug)]
+pub enum StateError {
+    /// The file could not be read.
+    Io(io::Error),
+    /// The file does not begin as a state file of this version.
+    Foreign,
+    /// The file has more bytes than a state can have.
+    TooLarge,
+    /// The checksum is not that of the other bytes.
+    Checksum,
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Io(error) => return error.fmt(f),
+            Self::Foreign => "not a state file of this version",
+            Self::TooLarge => "larger than any state that the limits of the configuration allow",
+            Self::Checksum => "its checksum is wrong",
+        })
+    }
+}
+
+impl Error for StateError {}
+
 /// Returns the head of a state file's bytes if the checksum is right.
-pub fn checked(bytes: &[u8]) -> Result<StateHead, &'static str> {
-    let (body, checksum) =
-        bytes.split_at_checked(bytes.len().saturating_sub(CHECKSUM)).ok_or("too short")?;
-    let head = StateHead::read(&mut In::new(body)).ok_or("not a state file of this version")?;
+pub fn checked(bytes: &[u8]) -> Result<StateHead, StateError> {
+    let (body, checksum) = bytes.split_at(bytes.len().saturating_sub(CHECKSUM));
+    let head = StateHead::read(&mut In::new(body)).ok_or(StateError::Foreign)?;
     if crc32fast::hash(body).to_le_bytes() == checksum {
         Ok(head)
     } else {
-        Err("its checksum is wrong")
+        Err(StateError::Checksum)
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_reads_does_not_block_and_keeps_its_flags() {
+    fn a_pipe_without_a_reader_does_not_block_and_keeps_its_flags() {
         let (mut reader, writer) = io::pipe().unwrap();
         let stdout = StandardStream::of(writer.try_clone().unwrap().into()).unwrap();
         let filled = fill(&stdout);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_nobody_reads_does_not_block() {
+    fn a_socket_without_a_reader_does_not_block() {
         let (here, there) = UnixStream::pair().unwrap();
         let stdout = StandardStream::of(here.into()).unwrap();
         let filled = fill(&stdout);

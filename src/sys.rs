@@ -9,7 +9,7 @@
 //!
 //! Only the buffers of a [`batch::RecvBatch`] keep state, and nothing blocks.
 
-#![allow(unsafe_code)] // the one module that may: each block says why it is sound
+#![allow(unsafe_code)] // the one module that may: each block has its reason
 
 pub(crate) mod batch;
 #[cfg(without_callers)]
@@ -51,7 +51,7 @@ pub(crate) struct Signs {
     pub(crate) owes_answer: bool,
 }
 
-/// Asks the kernel for the [`Signs`] of the peer of a TCP socket.
+/// Reads from the kernel the [`Signs`] of the peer of a TCP socket.
 pub(crate) fn signs(fd: BorrowedFd<'_>) -> io::Result<Signs> {
     // SAFETY: `tcp_info` is plain integers, for which all zeros is a value.
     let mut info: libc::tcp_info = unsafe { mem::zeroed() };

@@ -24,8 +24,8 @@ pub enum EventSource {
     Sink(u16, Generation),
 }
 
-/// The key of a client: its place among the clients of its kind, and the generation that tells it
-/// from earlier clients in the same place.
+/// The key of a client: its place among the clients of its kind, and the generation that separates
+/// it from earlier clients in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
     pub index: u16,

@@ -84,7 +84,7 @@ pub enum CloseReason {
     /// An admin client sent no command for `[admin] idle_timeout`.
     AdminIdle,
     /// An idle admin client was closed to make room for a new one.
-    AdminMadeWay,
+    AdminEvicted,
     /// An admin client did not read its answer.
     AdminStalled,
 }
@@ -291,7 +291,7 @@ impl CloseReason {
                 "connections were closed, since the admin client sent no command for [admin] idle_timeout",
                 "raise [admin] idle_timeout, or close clients that are not needed",
             ),
-            Self::AdminMadeWay => WarningText::new(
+            Self::AdminEvicted => WarningText::new(
                 "idle_connections_closed",
                 "all [admin] max_connections are in use; a new client replaced the one idle longest",
                 "raise [admin] max_connections, or lower [admin] idle_timeout",

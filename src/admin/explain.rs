@@ -3,7 +3,7 @@
 use super::info::name_and_state;
 use super::text::{put_escaped, write};
 use super::view::View;
-use crate::encode::repeated::Carriage;
+use crate::encode::repeated::PacketTransport;
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::explain::{ExplainedLine, ExplainedSample, Explanation, PreviewDepth, explain};
 use crate::sink::Feed;
@@ -32,7 +32,7 @@ pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
         Explanation::Bad(reject) => write(out, format_args!("verdict: refused: {reject}\n")),
         Explanation::Metrics(line) => metrics(view, line, out),
     }
-    let gets_lines = [Carriage::Datagrams, Carriage::Stream].map(Feed::Packets);
+    let gets_lines = [PacketTransport::Datagrams, PacketTransport::Stream].map(Feed::Packets);
     for sink in view.sinks.iter() {
         if gets_lines.iter().any(|feed| sink.takes(*feed)) && explanation != Explanation::Empty {
             put(out, &format!("repeated: {}", name_and_state(sink)), line);

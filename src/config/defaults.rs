@@ -1,4 +1,4 @@
-//! The defaults: of all settings, and of those that depend on the style. [`Defaults`] tells which
+//! The defaults: of all settings, and of those that depend on the style. [`Defaults`] shows which
 //! settings a file need not have. Pure.
 
 use super::keys::keys_of;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::encode::encoders::Format;
 use crate::encode::ganglia::Labels;
-use crate::encode::repeated::Carriage;
+use crate::encode::repeated::PacketTransport;
 
 /// One destination: of flushes, or of packets as they are received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub enum Protocol {
 /// An InfluxDB server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Influxdb {
-    pub protocol: Over,
+    pub protocol: InfluxTransport,
     pub version: ApiVersion,
     pub database: String,
     /// Empty if requests carry no account.
@@ -125,9 +125,9 @@ impl Secret {
     }
 }
 
-/// How lines are carried to InfluxDB.
+/// The transport of lines to InfluxDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum InfluxTransport {
     Http,
     Udp,
 }
@@ -135,7 +135,7 @@ pub enum Over {
 /// Another StatsD server, which gets a copy of every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeater {
-    pub protocol: Carriage,
+    pub protocol: PacketTransport,
 }
 
 /// Flushes on standard output.
@@ -185,7 +185,7 @@ pub struct Remote {
 pub enum Takes<'a> {
     Flushes(TakenFlushes<'a>),
     /// Every packet received.
-    Packets(Carriage),
+    Packets(PacketTransport),
 }
 
 /// The flushes that a destination gets.
@@ -215,7 +215,7 @@ impl Destination {
         let kinds = [
             DestinationKind::Carbon(Carbon { protocol: Protocol::Plaintext, pickle_batch: 0 }),
             DestinationKind::Influxdb(Influxdb {
-                protocol: Over::Http,
+                protocol: InfluxTransport::Http,
                 version: ApiVersion::V1,
                 database: String::new(),
                 username: String::new(),
@@ -229,7 +229,7 @@ impl Destination {
                 prefix: String::new(),
                 max_name_length: 0,
             }),
-            DestinationKind::Repeater(Repeater { protocol: Carriage::Datagrams }),
+            DestinationKind::Repeater(Repeater { protocol: PacketTransport::Datagrams }),
             DestinationKind::Console(Console { enabled: false, format: Layout::Text }),
             DestinationKind::Exec(Exec {
                 command: String::new(),
@@ -264,7 +264,7 @@ impl Destination {
                 Protocol::Pickle => Format::Pickle { batch: carbon.pickle_batch },
             },
             DestinationKind::Influxdb(influxdb) => {
-                Format::Influx { is_for_udp: influxdb.protocol == Over::Udp }
+                Format::Influx { is_for_udp: influxdb.protocol == InfluxTransport::Udp }
             }
             DestinationKind::Ganglia(labels) => Format::Ganglia(labels.clone()),
             DestinationKind::Repeater(repeater) => return Takes::Packets(repeater.protocol),
@@ -286,8 +286,8 @@ impl Destination {
     pub fn is_udp(&self) -> bool {
         match &self.kind {
             DestinationKind::Ganglia(_) => true,
-            DestinationKind::Influxdb(influxdb) => influxdb.protocol == Over::Udp,
-            DestinationKind::Repeater(repeater) => repeater.protocol == Carriage::Datagrams,
+            DestinationKind::Influxdb(influxdb) => influxdb.protocol == InfluxTransport::Udp,
+            DestinationKind::Repeater(repeater) => repeater.protocol == PacketTransport::Datagrams,
             DestinationKind::Carbon(_) | DestinationKind::Console(_) | DestinationKind::Exec(_) => {
                 false
             }
@@ -327,8 +327,8 @@ impl DestinationKind {
         match self {
             Self::Carbon(Carbon { protocol: Protocol::Plaintext, .. }) => Some(2003),
             Self::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some(2004),
-            Self::Influxdb(Influxdb { protocol: Over::Http, .. }) => Some(8086),
-            Self::Influxdb(Influxdb { protocol: Over::Udp, .. }) => Some(8089),
+            Self::Influxdb(Influxdb { protocol: InfluxTransport::Http, .. }) => Some(8086),
+            Self::Influxdb(Influxdb { protocol: InfluxTransport::Udp, .. }) => Some(8089),
             Self::Ganglia(_) => Some(8649),
             Self::Repeater(_) => Some(8125),
             Self::Console(_) | Self::Exec(_) => None,
@@ -342,8 +342,8 @@ impl DestinationKind {
     /// it arrives, so an old packet would falsify a later interval.
     pub(super) fn queue(&self) -> Queue {
         let bytes = match self {
-            Self::Repeater(Repeater { protocol: Carriage::Datagrams }) => 1 << 20,
-            Self::Repeater(Repeater { protocol: Carriage::Stream }) => 16 << 20,
+            Self::Repeater(Repeater { protocol: PacketTransport::Datagrams }) => 1 << 20,
+            Self::Repeater(Repeater { protocol: PacketTransport::Stream }) => 16 << 20,
             _ => 64 << 20,
         };
         Queue { bytes, resend: Resend::Never, resend_keep: 1 }

@@ -1,7 +1,7 @@
 //! Finds out that a file is the configuration of another program. One message then replaces a
 //! hundred mistakes. Pure.
 //!
-//! `parse` asks for it only if the file has mistakes. So a valid `statsd.conf` is never taken for
+//! `parse` calls it only if the file has mistakes. So a valid `statsd.conf` is never taken for
 //! the file of another program.
 
 use std::path::Path;
@@ -57,7 +57,7 @@ const fn other(name: &'static str) -> Program {
 
 /// Returns the server that a text is a configuration of. Returns `None` if it may be any file.
 ///
-/// The caller knows that the text is not meant for this server. So a section that this server has,
+/// The text was found not to be meant for this server. So a section that this server has,
 /// too, shows nothing. A line that any program may have counts only if no other line is clearer.
 pub(crate) fn foreign_server(text: &str) -> Option<ForeignServer> {
     let found = find_object(text).map(|(_, program)| program).or_else(|| {
@@ -273,7 +273,7 @@ mod tests {
         is_of("[cache]\nLINE_RECEIVER_PORT = 2003\n", 1, "carbon");
     }
 
-    /// Shows that `--import` knows a file by a section that could be a mistake in one of ours.
+    /// Shows that `--import` recognises a file by a section that could be a mistake in one of ours.
     #[test]
     fn a_file_with_sections_alone_can_be_imported() {
         let text = "[graphite]\n\taddress = \"g:2003\"\n\tglobal-prefix = \"\"\n";

@@ -10,7 +10,7 @@
 //! command = a # b | "c"                   # in [exec] the value is the rest of the line
 //! key = "a value # with \"anything\" \\"   # in double quotes nothing is a comment
 //! ```
-//! This file does not know which sections and keys exist; `parse` does. A flawed line never hides
+//! This file accepts any section and key; `parse` checks that they exist. A flawed line never hides
 //! the flaws of later lines.
 
 use std::fmt;

@@ -11,7 +11,8 @@ use log::LevelFilter;
 
 use super::address::{Account, FileMode, HostPattern, IpNetwork, Listen, Printable, Spoof};
 use super::destination::{
-    ApiVersion, BinaryStream, Destination, DestinationKind, Layout, Over, Protocol, Resend,
+    ApiVersion, BinaryStream, Destination, DestinationKind, InfluxTransport, Layout, Protocol,
+    Resend,
 };
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX, TAGS_MAX};
@@ -22,7 +23,7 @@ use super::value::{
     SpanOrNever, ValueKind, WholePercent, Word, YES_NO,
 };
 use crate::encode::namespace::{Namespace, Style};
-use crate::encode::repeated::Carriage;
+use crate::encode::repeated::PacketTransport;
 use crate::logging::LogFormat;
 use crate::policy::{PERCENTILES_MAX, TIMER_METRICS, TimerMetric};
 use crate::protocol::{Dialect, Dialects, PackedValues};
@@ -206,13 +207,14 @@ const PROTOCOLS: Word<Protocol> = Word(&[
 ]);
 const API_VERSIONS: Word<ApiVersion> =
     Word(&[("1", ApiVersion::V1), ("2", ApiVersion::V2), ("3", ApiVersion::V2)]);
-const OVER: Word<Over> = Word(&[("http", Over::Http), ("udp", Over::Udp)]);
+const INFLUX_TRANSPORTS: Word<InfluxTransport> =
+    Word(&[("http", InfluxTransport::Http), ("udp", InfluxTransport::Udp)]);
 // `udp4` and `udp6` are Node's words.
-const CARRIAGES: Word<Carriage> = Word(&[
-    ("udp", Carriage::Datagrams),
-    ("tcp", Carriage::Stream),
-    ("udp4", Carriage::Datagrams),
-    ("udp6", Carriage::Datagrams),
+const PACKET_TRANSPORTS: Word<PacketTransport> = Word(&[
+    ("udp", PacketTransport::Datagrams),
+    ("tcp", PacketTransport::Stream),
+    ("udp4", PacketTransport::Datagrams),
+    ("udp6", PacketTransport::Datagrams),
 ]);
 /// The words of [`YES_NO`], and one more.
 const BINARY_STREAM: Word<BinaryStream> = Word(&[
@@ -319,7 +321,7 @@ keys! {
 
     [carbon] protocol = "plaintext", only!(Carbon.protocol: PROTOCOLS), restart;
 
-    [influxdb] protocol = "http", only!(Influxdb.protocol: OVER), restart;
+    [influxdb] protocol = "http", only!(Influxdb.protocol: INFLUX_TRANSPORTS), restart;
     [influxdb] database = "statsd", only!(Influxdb.database: Printable(1..=128, ""));
     [influxdb] username = "", only!(Influxdb.username: Printable(0..=128, ":"));
     [influxdb] password = "", only!(Influxdb.password.given: Printable(0..=128, ""));
@@ -334,7 +336,7 @@ keys! {
     [ganglia] prefix = "", only!(Ganglia.prefix: AFFIX);
     [ganglia] max_name_length = "100", only!(Ganglia.max_name_length: Count(1..=300));
 
-    [repeater] protocol = "udp", only!(Repeater.protocol: CARRIAGES), restart;
+    [repeater] protocol = "udp", only!(Repeater.protocol: PACKET_TRANSPORTS), restart;
 
     [console] enabled = "no", only!(Console.enabled: YES_NO);
     [console] format = "text", only!(Console.format: LAYOUTS);

@@ -39,8 +39,8 @@ pub use change::{applicable, difference};
 pub(crate) use defaults::Defaults;
 pub use destination::{
     ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationKind, Exec,
-    Influxdb, Layout, Net, Over, Protocol, Queue, Remote, Repeater, Resend, Secret, TakenFlushes,
-    Takes,
+    InfluxTransport, Influxdb, Layout, Net, Protocol, Queue, Remote, Repeater, Resend, Secret,
+    TakenFlushes, Takes,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
 pub use ini::{Given, Mistake, SettingPlace};

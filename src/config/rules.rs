@@ -283,7 +283,7 @@ mod tests {
         assert!(found[0].ends_with("quotes, not \"b c\""), "{found:?}");
     }
 
-    /// Shows that the warnings know every key. Otherwise a rule with a new key alone would look as
+    /// Shows that the warnings cover every key. Otherwise a rule with a new key alone would look as
     /// if it had no effect.
     #[test]
     fn a_rule_with_any_key_but_patterns_has_an_effect_for_the_warnings() {

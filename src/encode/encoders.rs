@@ -92,7 +92,7 @@ pub struct EncoderId(usize);
 
 impl Encoders {
     /// Makes one encoder for each combination of format, name space and own figures in `wanted`,
-    /// however often it occurs. The third value tells whether the server's own figures are encoded.
+    /// however often it occurs. The third value is true if the server's own figures are encoded.
     pub fn new<'a>(
         wanted: impl IntoIterator<Item = (Format, &'a Namespace, bool)>,
         figures: &FigureNames,

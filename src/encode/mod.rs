@@ -7,7 +7,7 @@
 //!                └─ one for each pair of format and name space                        ▼
 //!  packets of the repeaters ──▶ Repeated ──────────────────────────────────────▶ Rc<Chunk>
 //! ```
-//! `exposition` is no destination: Prometheus asks for it, and gets the present values.
+//! `exposition` is no destination: Prometheus requests it, and gets the present values.
 
 pub mod encoder;
 pub mod encoders;

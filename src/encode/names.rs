@@ -81,7 +81,7 @@ impl PointNames {
         }
     }
 
-    /// Returns `None` if this name space does not send the figure. `timed` tells whether the value
+    /// Returns `None` if this name space does not send the figure. `timed` is true if the value
     /// has a timestamp of its own.
     pub(super) fn affixes(
         &self,

@@ -60,7 +60,7 @@ enum TimingRecord {
 }
 
 impl Records {
-    /// `is_prefixed` tells whether the keys have the prefixes of the name space, as with statsite's
+    /// `is_prefixed` is true if the keys have the prefixes of the name space, as with statsite's
     /// `prefix_binary_stream`.
     pub(super) fn new(namespace: &Namespace, figures: &FigureNames, is_prefixed: bool) -> Self {
         let prefix = |prefix: &String| if is_prefixed { prefix.clone() } else { String::new() };

@@ -15,9 +15,9 @@ use crate::protocol::{MAGIC, Reach, first_piece, is_binary, reach};
 /// The bytes of a refused line that are kept as an example.
 const EXAMPLE_BYTES: usize = 200;
 
-/// The transport to the other server.
+/// The transport of packets to another StatsD server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carriage {
+pub enum PacketTransport {
     Datagrams,
     Stream,
 }
@@ -48,9 +48,9 @@ struct CarriedChunks {
 
 impl Repeated {
     /// Sets the transports that packets are kept for.
-    pub fn want(&mut self, is_wanted: impl Fn(Carriage) -> bool) {
-        self.datagrams.is_wanted = is_wanted(Carriage::Datagrams);
-        self.stream.is_wanted = is_wanted(Carriage::Stream);
+    pub fn want(&mut self, is_wanted: impl Fn(PacketTransport) -> bool) {
+        self.datagrams.is_wanted = is_wanted(PacketTransport::Datagrams);
+        self.stream.is_wanted = is_wanted(PacketTransport::Stream);
     }
 
     /// Forwards a datagram.
@@ -141,12 +141,14 @@ impl Repeated {
     }
 
     /// Takes all chunks.
-    pub fn take(&mut self) -> impl Iterator<Item = (Carriage, Rc<Chunk>)> {
-        let all =
-            [(Carriage::Datagrams, &mut self.datagrams), (Carriage::Stream, &mut self.stream)];
-        all.into_iter().flat_map(|(carriage, carried)| {
+    pub fn take(&mut self) -> impl Iterator<Item = (PacketTransport, Rc<Chunk>)> {
+        let all = [
+            (PacketTransport::Datagrams, &mut self.datagrams),
+            (PacketTransport::Stream, &mut self.stream),
+        ];
+        all.into_iter().flat_map(|(transport, carried)| {
             carried.chunks.end();
-            carried.chunks.take().map(move |chunk| (carriage, chunk))
+            carried.chunks.take().map(move |chunk| (transport, chunk))
         })
     }
 }
@@ -207,9 +209,9 @@ mod tests {
     use super::super::chunk::framed;
     use super::*;
 
-    fn repeated(wanted: &[Carriage]) -> Repeated {
+    fn repeated(wanted: &[PacketTransport]) -> Repeated {
         let mut repeated = Repeated::default();
-        repeated.want(|carriage| wanted.contains(&carriage));
+        repeated.want(|transport| wanted.contains(&transport));
         repeated
     }
 
@@ -230,10 +232,10 @@ mod tests {
 
     #[test]
     fn what_came_in_a_datagram_goes_on_as_it_was() {
-        let mut repeated = repeated(&[Carriage::Datagrams]);
+        let mut repeated = repeated(&[PacketTransport::Datagrams]);
         PACKETS.iter().for_each(|packet| repeated.packet(packet));
         let taken: Vec<_> = repeated.take().collect();
-        let [(Carriage::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
+        let [(PacketTransport::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
         assert_eq!(datagrams(chunk.bytes()), [PACKETS[0], PACKETS[1], BINARY, CUT]);
         assert_eq!(chunk.lines(), 5);
         assert_eq!(repeated.take().count(), 0, "they are taken once");
@@ -241,11 +243,11 @@ mod tests {
 
     #[test]
     fn a_line_of_a_connection_ends_with_a_newline_as_a_packet() {
-        let mut repeated = repeated(&[Carriage::Datagrams]);
+        let mut repeated = repeated(&[PacketTransport::Datagrams]);
         repeated.lines(b"a:1|c\nb:2|c\n");
         repeated.lines(b"c:3|c");
         let taken: Vec<_> = repeated.take().collect();
-        let [(Carriage::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
+        let [(PacketTransport::Datagrams, chunk)] = &taken[..] else { panic!("{taken:?}") };
         assert_eq!(datagrams(chunk.bytes()), [&b"a:1|c\nb:2|c\n"[..], b"c:3|c\n"]);
         assert_eq!(chunk.lines(), 3);
     }
@@ -262,7 +264,7 @@ mod tests {
             [b"\xaa\x02", &length[..], &[0; 8], &vec![b'k'; key], b"\0"].concat()
         };
         let many = "a:1|c\n".repeat(10_920) + "b:2|c"; // 65,525 bytes
-        let mut repeated = repeated(&[Carriage::Datagrams, Carriage::Stream]);
+        let mut repeated = repeated(&[PacketTransport::Datagrams, PacketTransport::Stream]);
         let mut refused = Vec::new();
         let mut note = |repeated: &mut Repeated| refused.push(repeated.take_refused());
         repeated.packet(line(DATAGRAM_BYTES_MAX).as_bytes());
@@ -286,9 +288,10 @@ mod tests {
             [None, None, Some((1, b'n')), Some((2, b'n')), Some((1, 0xaa)), Some((1, 0xaa))];
         assert_eq!(refused, expected);
         let taken: Vec<_> = repeated.take().collect();
-        let of = |wanted| taken.iter().filter(move |(carriage, _)| *carriage == wanted);
-        let packets: Vec<_> =
-            of(Carriage::Datagrams).flat_map(|(_, chunk)| datagrams(chunk.bytes())).collect();
+        let of = |wanted| taken.iter().filter(move |(transport, _)| *transport == wanted);
+        let packets: Vec<_> = of(PacketTransport::Datagrams)
+            .flat_map(|(_, chunk)| datagrams(chunk.bytes()))
+            .collect();
         let lines: usize = packets
             .iter()
             .map(|packet| {
@@ -297,13 +300,13 @@ mod tests {
             .sum();
         assert!(packets.iter().all(|packet| packet.len() <= DATAGRAM_BYTES_MAX));
         assert_eq!(lines, 1 + 10_921 + 2 + 2 + 1 + 1);
-        let streamed: usize = of(Carriage::Stream).map(|(_, chunk)| chunk.len()).sum();
+        let streamed: usize = of(PacketTransport::Stream).map(|(_, chunk)| chunk.len()).sum();
         assert!(streamed > 580_000, "{streamed}");
     }
 
     #[test]
     fn over_a_connection_each_ends_where_it_should() {
-        let mut repeated = repeated(&[Carriage::Stream]);
+        let mut repeated = repeated(&[PacketTransport::Stream]);
         PACKETS.iter().for_each(|packet| repeated.packet(packet));
         repeated.packet(&[b"x:1|c\n", BINARY, b"y:1|c\n", CUT, b"\nz:1|c"].concat());
         repeated.lines(b"c:4|c\nd:5|c");
@@ -324,13 +327,13 @@ mod tests {
 
     #[test]
     fn lines_of_a_connection_become_packets_of_whole_lines() {
-        let mut repeated = repeated(&[Carriage::Datagrams, Carriage::Stream]);
+        let mut repeated = repeated(&[PacketTransport::Datagrams, PacketTransport::Stream]);
         let text: String = (0..20_000).map(|nth| format!("name.{nth}:1|c\n")).collect();
         repeated.lines(text.as_bytes());
         let taken: Vec<_> = repeated.take().collect();
-        let of = |wanted| taken.iter().filter(move |(carriage, _)| *carriage == wanted);
+        let of = |wanted| taken.iter().filter(move |(transport, _)| *transport == wanted);
         let mut all = Vec::new();
-        for (_, chunk) in of(Carriage::Datagrams) {
+        for (_, chunk) in of(PacketTransport::Datagrams) {
             for packet in datagrams(chunk.bytes()) {
                 assert!(packet.len() <= 1432 && packet.ends_with(b"\n"));
                 all.extend_from_slice(packet);
@@ -338,7 +341,7 @@ mod tests {
         }
         assert!(all == text.as_bytes());
         let stream: Vec<u8> =
-            of(Carriage::Stream).flat_map(|(_, chunk)| chunk.bytes().to_vec()).collect();
+            of(PacketTransport::Stream).flat_map(|(_, chunk)| chunk.bytes().to_vec()).collect();
         assert!(stream == text.as_bytes());
         assert_eq!(taken.iter().map(|(_, chunk)| chunk.lines()).sum::<u32>(), 40_000);
     }

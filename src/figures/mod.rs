@@ -1,4 +1,4 @@
-//! What the server can tell about itself: one table of figures, and everything that shows it.
+//! What the server reports about itself: one table of figures, and everything that shows it.
 //!
 //! ```text
 //!                   table.rs: a row for each figure: name, unit, kind, doc, and how it is read

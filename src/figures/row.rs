@@ -202,7 +202,7 @@ impl FigureRow {
         Self { loss, ..self }
     }
 
-    /// Returns the name of the label that tells its values apart. `None` if it has one value.
+    /// Returns the name of the label that distinguishes its values. `None` if it has one value.
     pub fn label(&self) -> Option<&'static str> {
         match self.reader {
             FigureReader::One(_)

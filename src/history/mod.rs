@@ -117,7 +117,7 @@ impl History {
         true
     }
 
-    /// Notes an own figure at the end of the last flush. `label` tells its values apart, and is
+    /// Notes an own figure at the end of the last flush. `label` distinguishes its values, and is
     /// empty if it has one value.
     pub fn note_own(&mut self, name: &str, label: &str, value: f64) {
         self.push_own(name, label, value, None);

@@ -37,7 +37,7 @@ pub struct SocketFile {
 impl SocketFile {
     /// Finds the file that `socket` has just been bound to.
     fn of(socket: &Socket, path: &Path, lock: Lock) -> io::Result<Self> {
-        // The kernel tells root which file it is. Otherwise the file at the path must look like the
+        // The kernel shows root which file it is. Otherwise the file at the path must look like the
         // new one.
         let inode = sys::socket_file(socket.as_fd()).map(File::from);
         let inode = inode.or_else(|_| {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_socket_that_nobody_listens_on_is_replaced() {
+    fn only_a_socket_without_a_listener_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         for wanted in [Type::STREAM, Type::DGRAM] {

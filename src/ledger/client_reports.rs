@@ -9,7 +9,7 @@
 //!  the client:  ── packets ── report 1 ── packets ── report 2 ── …
 //!  compared:                  └──── sent ≙ received ────┘
 //! ```
-//! The first report of a client is not compared. It tells of packets that the server may not have
+//! The first report of a client is not compared. It counts packets that the server may not have
 //! been there for.
 //!
 //! A report can be lost, too. Then the packets of its interval arrive without a number to compare
@@ -128,7 +128,7 @@ pub(super) struct ClientReports {
 /// One socket of a client that reports.
 #[derive(Clone, Debug)]
 struct ReportingClient {
-    /// It tells the sockets of one sender apart. Those of a process with a unix socket have 0.
+    /// It distinguishes the sockets of one sender. Those of a process with a unix socket have 0.
     port: u16,
     /// The packets that have arrived from it since the report before, with that report.
     packets: u64,
@@ -153,7 +153,7 @@ impl ClientReports {
         }
     }
 
-    /// Adds a report that was in the last packet of a port. `may_lose` tells whether packets of the
+    /// Adds a report that was in the last packet of a port. `may_lose` is true if packets of the
     /// sender can be lost on their way. Streams and unix sockets lose none.
     pub(super) fn add(&mut self, field: ReportField, value: u64, port: u16, may_lose: bool) {
         let with_reports = match field {
@@ -286,7 +286,7 @@ mod tests {
     fn a_client_that_loses_nothing_has_lost_nothing_and_others_have() {
         for field in [PY, NODE] {
             let mut reports = ClientReports::default();
-            // The first report tells of packets that may be from before.
+            // The first report counts packets that may be from before.
             interval(&mut reports, field, 1, 5000, 4000);
             assert_eq!(reports.sum(), None);
             (0..10).for_each(|_| interval(&mut reports, field, 1, 100, 0));

@@ -31,8 +31,8 @@ const LONG_AGO_MILLIS: u64 = 10 * 60 * 1000;
 /// records, so a flood of forged addresses must not cause it for every packet.
 const VICTIMS: usize = 64;
 
-/// The number of bits of a sender's number that are the index of its record. The other bits tell it
-/// from earlier senders that had the same record.
+/// The number of bits of a sender's number that are the index of its record. The other bits differ
+/// from those of earlier senders that had the same record.
 const SLOT_BITS: u32 = SENDERS_MAX.trailing_zeros();
 const GENERATIONS: u16 = u16::MAX >> SLOT_BITS;
 

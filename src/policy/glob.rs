@@ -234,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    /// Matches as the definition of a pattern says, byte by byte. It is slow, and the matcher must
+    /// Matches by the definition of a pattern, byte by byte. It is slow, and the matcher must
     /// agree with it. Returns what the wildcards stand for.
     fn naive<'a>(pattern: &[u8], name: &'a [u8]) -> Option<Vec<&'a [u8]>> {
         let run = pattern.iter().take_while(|byte| **byte == b'*').count();

@@ -356,8 +356,8 @@ fn slot(hash: u64) -> usize {
 /// The policies in use and, after a reload, the policies before them.
 ///
 /// A series gets its new policy when it is closed next. So one flush has one configuration, and a
-/// reload does not walk over the series. The highest bit of a policy's number says which of the two
-/// sets the policy is in.
+/// reload does not walk over the series. The highest bit of a policy's number is the
+/// index of its set.
 #[derive(Debug)]
 pub struct Generations {
     sets: [Policies; 2],
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_name_is_remembered_and_another_in_its_place_is_matched_anew() {
+    fn a_dropped_name_is_remembered_and_another_in_its_place_is_matched_again() {
         let mut policies = policies(vec![
             Rule { drop: Some(false), ..rule("junk.but.not.this") },
             Rule { drop: Some(true), ..rule("junk.*") },

@@ -85,7 +85,7 @@ pub fn is_plain_for(grammar: &Grammar, name: &[u8]) -> bool {
 
 /// Whether a dot is at the start or the end of a bare name, or another dot follows it.
 ///
-/// An encoder asks this for every series, so eight bytes are compared at a time.
+/// An encoder checks this for every series, so eight bytes are compared at a time.
 pub fn has_empty_elements(name: &[u8]) -> bool {
     let is_dot = |byte: Option<&u8>| byte == Some(&b'.');
     if is_dot(name.first()) || is_dot(name.last()) {
@@ -193,7 +193,7 @@ const KEY: Place = Place { equals: None, semicolon: Some(b'_') };
 /// The first `=` of a tag ends its key, so a value may contain others.
 const VALUE: Place = Place { equals: Some(b'='), semicolon: Some(b'_') };
 
-/// Appends `text` cleaned. `in_blank` tells whether the text before ended with white space, and is
+/// Appends `text` cleaned. `in_blank` is true if the text before ended with white space, and is
 /// set for the text after.
 fn clean_into(text: &[u8], place: Place, out: &mut Vec<u8>, in_blank: &mut bool) {
     let mut rest = text;

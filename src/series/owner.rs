@@ -51,7 +51,7 @@ impl Owner {
         }
     }
 
-    /// Whether the series had samples in one interval alone. `is_active` tells whether the open
+    /// Whether the series had samples in one interval alone. `is_active` is true if the open
     /// interval is one of them.
     pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
         self.intervals + u8::from(is_active) <= 1

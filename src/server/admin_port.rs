@@ -165,7 +165,7 @@ impl AdminPort {
             allow_from: &config.admin.allow_from,
             idle_timeout: config.admin.idle_timeout,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
-            makes_room: CloseReason::AdminMadeWay,
+            makes_room: CloseReason::AdminEvicted,
             full: CloseReason::AdminRefused(self.limited_by),
         };
         let outcome = admission.accept(index, listener, ledger, reactor, |_, _| {});

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::encode::chunk::Chunk;
 use crate::encode::encoder::RefusalReason;
 use crate::encode::encoders::{EncoderId, Encoders};
-use crate::encode::repeated::{Carriage, Repeated};
+use crate::encode::repeated::{PacketTransport, Repeated};
 use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
 use crate::flush::{Schedule, Subject};
@@ -256,7 +256,7 @@ impl Flushing {
     }
 
     /// Ends the flush whose series are all closed: sends the server's own figures, seals the last
-    /// chunks, and tells the sinks that the flush is complete.
+    /// chunks, and notifies the sinks that the flush is complete.
     fn finish_flush(&mut self, now: Now, stages: &mut Stages) {
         let Stages { engine, encoders, sinks } = &mut *stages;
         let took = self.ticked.map_or(Duration::ZERO, |tick| tick.tick.until(now.tick));
@@ -315,7 +315,7 @@ impl Stages {
     #[inline]
     pub(super) fn note_refused_lines(&mut self, repeated: &mut Repeated) {
         let Some(refused) = repeated.take_refused() else { return };
-        let to_datagrams = Feed::Packets(Carriage::Datagrams);
+        let to_datagrams = Feed::Packets(PacketTransport::Datagrams);
         for sink in self.sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
             sink.note_refused_points(refused.lines);
         }

@@ -3,7 +3,7 @@
 //! ```text
 //!             ┌──────────────────────── Server ────────────────────────┐
 //!  sockets ──▶│ Reception ──lines──▶ Pipeline ──chunks──▶ its sinks ──▶│──▶ carbon, …
-//!  operator ─▶│ AdminPort ──reads──▶ Pipeline                          │
+//!  operator ─▶│ AdminPort ──reads, deletes──▶ Pipeline                 │
 //!  signals ──▶│ Signals ──▶ Life: configuration, reload, stop, state   │
 //!             │ Reactor: poller, timers, clocks, passed to each part   │
 //!             └────────────────────────────────────────────────────────┘

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_manager_that_does_not_read_keeps_nobody_waiting() {
+    fn a_service_manager_that_does_not_read_does_not_delay_the_server() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();

@@ -128,7 +128,7 @@ pub(super) fn add_sinks(
 /// Returns the chunks that the sink of a destination takes.
 pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     match destination.takes() {
-        Takes::Packets(carriage) => Feed::Packets(carriage),
+        Takes::Packets(transport) => Feed::Packets(transport),
         Takes::Flushes(TakenFlushes { format, namespace, own_figures }) => {
             let found = encoders.id(&format, namespace, own_figures);
             Feed::Flushes(found.expect("there is one for each destination of flushes"))

@@ -126,8 +126,8 @@ impl Pipeline {
     }
 
     fn want_repeated(&mut self, config: &Config) {
-        self.repeated.want(|carriage| {
-            let takes = |to: &Destination| to.takes() == Takes::Packets(carriage);
+        self.repeated.want(|transport| {
+            let takes = |to: &Destination| to.takes() == Takes::Packets(transport);
             config.active_destinations().any(takes)
         });
     }
@@ -178,8 +178,8 @@ impl Pipeline {
 
     /// Queues the packets and lines of this turn for the repeaters.
     fn push_repeated(&mut self) {
-        for (carriage, chunk) in self.repeated.take() {
-            self.stages.sinks.push(Feed::Packets(carriage), &chunk);
+        for (transport, chunk) in self.repeated.take() {
+            self.stages.sinks.push(Feed::Packets(transport), &chunk);
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`StartError`]: its text says what is wrong, where, and what the operator can do.
+//! [`StartError`]: its text shows what is wrong, where, and what the operator can do.
 
 use std::fmt;
 use std::io;

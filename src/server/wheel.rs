@@ -1,7 +1,7 @@
 //! The timer wheel: one deadline for each key, with the earliest one always known. It holds no
 //! clock.
 //!
-//! A key says what a deadline is for. So no caller keeps a handle: setting a deadline again
+//! A key shows what a deadline is for. So no caller keeps a handle: setting a deadline again
 //! replaces it. If the object of a key was closed, its deadline has no effect.
 //!
 //! The wheel has one slot for each millisecond, and turns once in about four seconds. A slot holds

@@ -41,7 +41,7 @@ use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_d
 use super::outbox::Outbox;
 use super::platform::{Dialer, Platform, Socket};
 use super::state::SinkState;
-use crate::config::{Destination, DestinationKind, Influxdb, Net, Over};
+use crate::config::{Destination, DestinationKind, InfluxTransport, Influxdb, Net};
 use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Generation};
@@ -92,7 +92,9 @@ impl LinkProtocol {
     fn of(to: &Destination) -> Self {
         match (&to.kind, &to.net) {
             (
-                DestinationKind::Influxdb(influxdb @ Influxdb { protocol: Over::Http, .. }),
+                DestinationKind::Influxdb(
+                    influxdb @ Influxdb { protocol: InfluxTransport::Http, .. },
+                ),
                 Some(net),
             ) => Self::Http(Rc::new(RequestHead::new(&net.remote, influxdb))),
             _ => Self::Plain,

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Query::start ──▶ child: --resolve HOST PORT ══pipe══▶ Query::read … true ──▶ Query::addresses
-//!   Query::end   ──▶ killed, if it still runs   ──▶ UnreapedChild::is_gone … true
+//!   Query::end   ──▶ killed, if it still runs   ──▶ UnreapedChild::is_reaped … true
 //! ```
 //! The child is started by posix_spawn, with every other descriptor closed. std uses it only as
 //! long as `command` sets no user, group or `pre_exec`; with these it would fork. No call waits
@@ -226,7 +226,7 @@ impl UnreapedChild {
 
     /// Returns true if the child has ended, and reaps it. Before the time for the next poll it
     /// returns false without a system call.
-    pub(super) fn is_gone(&mut self, now: Tick) -> bool {
+    pub(super) fn is_reaped(&mut self, now: Tick) -> bool {
         if now < self.retry {
             return false;
         }
@@ -433,7 +433,7 @@ impl Resolver {
 
     /// Reaps the child of the last look-up if it has ended.
     pub(super) fn reap(&mut self, now: Tick) {
-        if self.unreaped.as_mut().is_some_and(|child| child.is_gone(now)) {
+        if self.unreaped.as_mut().is_some_and(|child| child.is_reaped(now)) {
             self.unreaped = None;
         }
     }

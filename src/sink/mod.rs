@@ -57,7 +57,7 @@ pub mod outbox;
 mod outlet;
 mod overflow;
 pub(crate) mod platform;
-#[allow(clippy::module_inception)] // the file is named after its type, as all others are
+#[allow(clippy::module_inception)] // the file is named after its type
 mod sink;
 pub mod spool;
 mod state;

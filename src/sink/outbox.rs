@@ -16,7 +16,7 @@
 //!                   │◀ acked ──▶│◀── in_flight ───▶│
 //! ```
 //!
-//! A break moves `cursor` and `delivered` back; [`Resend`] sets how far. The outbox still knows
+//! A break moves `cursor` and `delivered` back; [`Resend`] sets how far. The outbox still stores
 //! whether a chunk has *arrived*, or was *begun*, on an earlier connection.
 //!
 //! When room is short, chunks are removed in this order:
@@ -91,7 +91,7 @@ pub struct Outbox {
     is_distrusted: bool,
     /// Lines that arrived on this connection and were removed since. They become in doubt if the
     /// peer closes it early.
-    gone_lines: u64,
+    removed_lines: u64,
     tally: OutboxTally,
 }
 
@@ -120,7 +120,7 @@ impl Outbox {
             is_shuffled: false,
             has_aged: false,
             is_distrusted: false,
-            gone_lines: 0,
+            removed_lines: 0,
             tally: OutboxTally::default(),
         }
     }
@@ -314,7 +314,7 @@ impl Outbox {
         self.has_aged |= mem::take(&mut self.is_distrusted);
         // A new number, so that `revoke_arrivals` no longer finds the earlier arrivals.
         self.connection += 1;
-        self.gone_lines = 0;
+        self.removed_lines = 0;
     }
 
     /// Handles the end of a connection: chunks that are to be sent again become unsent. Returns a
@@ -374,7 +374,7 @@ impl Outbox {
                 self.is_shuffled = true;
             }
         }
-        self.tally.doubt_lines(mem::take(&mut self.gone_lines));
+        self.tally.doubt_lines(mem::take(&mut self.removed_lines));
     }
 
     /// Returns the first chunk that was written at least in part and not acknowledged whole: the
@@ -404,7 +404,7 @@ impl Outbox {
         self.connection += 1;
         self.has_progressed = false;
         self.is_distrusted = false;
-        self.gone_lines = 0;
+        self.removed_lines = 0;
         self.recall_from(0);
     }
 
@@ -646,7 +646,7 @@ impl Outbox {
     fn finish(&mut self, at: usize) -> Item {
         let item = self.window.remove(at);
         if item.arrived && item.arrived_on == self.connection {
-            self.gone_lines += u64::from(item.chunk.lines());
+            self.removed_lines += u64::from(item.chunk.lines());
         }
         self.spool.release(&item);
         item

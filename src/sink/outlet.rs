@@ -12,8 +12,8 @@ use super::outage::OutageReport;
 use super::outbox::Outbox;
 use super::platform::Platform;
 use super::state::SinkState;
-use crate::config::{Destination, DestinationKind, Over};
-use crate::encode::repeated::Carriage;
+use crate::config::{Destination, DestinationKind, InfluxTransport};
+use crate::encode::repeated::PacketTransport;
 use crate::privileges::Login;
 use crate::stdio::StandardStream;
 use crate::time::{Now, Tick};
@@ -51,13 +51,13 @@ impl Outlet {
         match &to.kind {
             DestinationKind::Carbon(_) => link(),
             DestinationKind::Influxdb(influxdb) => match influxdb.protocol {
-                Over::Http => link(),
-                Over::Udp => datagrams(),
+                InfluxTransport::Http => link(),
+                InfluxTransport::Udp => datagrams(),
             },
             DestinationKind::Ganglia(_) => datagrams(),
             DestinationKind::Repeater(repeater) => match repeater.protocol {
-                Carriage::Datagrams => datagrams(),
-                Carriage::Stream => link(),
+                PacketTransport::Datagrams => datagrams(),
+                PacketTransport::Stream => link(),
             },
             DestinationKind::Console(_) => {
                 let stdout = stdout.expect("it was opened for the console");

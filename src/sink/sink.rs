@@ -1,6 +1,6 @@
 //! [`Sink`]: one destination, with its queue of chunks and its outlet. [`Sinks`]: all of them.
 //!
-//! The parts know nothing of each other: the outlet gets the outbox as an argument. `Sink` connects
+//! No part refers to another: the outlet gets the outbox as an argument. `Sink` connects
 //! them. It also keeps the figures of each flush and logs overflows.
 
 use std::ops::AddAssign;
@@ -20,7 +20,7 @@ use super::state::{SinkState, StateSince};
 use crate::config::{CONSOLE, Destination, Queue};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
-use crate::encode::repeated::Carriage;
+use crate::encode::repeated::PacketTransport;
 use crate::privileges::Login;
 use crate::stdio::StandardStream;
 use crate::time::{Now, Tick, UnixTime};
@@ -57,7 +57,7 @@ pub enum Feed {
     /// The flushes of one encoder.
     Flushes(EncoderId),
     /// Packets as they are received.
-    Packets(Carriage),
+    Packets(PacketTransport),
 }
 
 /// The figures of a sink. Totals are since the start.

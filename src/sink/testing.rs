@@ -19,8 +19,8 @@ use super::platform::{Dialer, Platform, SystemPlatform};
 use super::spool::{Disk, Spool};
 use super::{Feed, Sink, outbox, spool};
 use crate::config::{
-    ApiVersion, Carbon, Destination, DestinationKind, Influxdb, Net, Over, Protocol, Queue, Remote,
-    Resend, Secret,
+    ApiVersion, Carbon, Destination, DestinationKind, InfluxTransport, Influxdb, Net, Protocol,
+    Queue, Remote, Resend, Secret,
 };
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
@@ -60,7 +60,7 @@ pub(super) fn influxdb_with(
     change: impl FnOnce(&mut Influxdb),
 ) -> Destination {
     let mut influxdb = Influxdb {
-        protocol: Over::Http,
+        protocol: InfluxTransport::Http,
         version: ApiVersion::V1,
         database: "statsd".into(),
         username: String::new(),

@@ -43,7 +43,7 @@ fn each_kind_is_deleted_by_its_own_key_or_by_delete_idle() {
 }
 
 #[test]
-fn what_is_deleted_is_forgotten_and_begins_anew() {
+fn a_deleted_series_is_forgotten_and_begins_again() {
     let mut core = Core::configured("[statsd]\ndelete_idle = yes");
     core.packet(OF_EACH_KIND);
     core.flush(10);
@@ -55,7 +55,7 @@ fn what_is_deleted_is_forgotten_and_begins_anew() {
 }
 
 #[test]
-fn a_cumulative_counter_that_was_deleted_is_primed_anew_whoever_comes_first() {
+fn a_cumulative_counter_that_was_deleted_is_primed_again_by_any_sender() {
     for sweep_first in [true, false] {
         let mut core = Core::configured("[statsd]\ndelete_idle = yes");
         core.packet("up:100|C\nup:130|C");

@@ -12,9 +12,14 @@ const PAIRED: &[&str] = &[];
 /// Names that still are metaphors.
 const METAPHORS: &[&str] = &[];
 
-/// Words that tell nothing to someone who searches the source. `docs` and logs use the terms of the
+/// Words that mean nothing in a search of the source. `docs` and logs use the terms of the
 /// field: drain, remove, spill, close, resolve, warning.
-const BANNED_WORDS: [&str; 13] = [
+const BANNED_WORDS: [&str; 18] = [
+    "anew",
+    "carriage",
+    "gone",
+    "nobody",
+    "somebody",
     "hurry",
     "hurried",
     "park",
@@ -29,7 +34,7 @@ const BANNED_WORDS: [&str; 13] = [
     "judge",
     "judgement",
 ];
-/// Words that are good in a longer name, such as `leave_out` or `look_up`, but alone tell nothing.
+/// Words that are good in a longer name, such as `leave_out` or `look_up`, but alone mean nothing.
 const BANNED_ALONE: [&str; 4] = ["leave", "part", "look", "let_go"];
 
 /// `let (a, b) = (x, y);` saves a line and hides that the values have nothing to do with each
@@ -47,22 +52,69 @@ fn unrelated_values_are_bound_by_lets_of_their_own() {
     compare("a tuple bound to a tuple", &found, PAIRED);
 }
 
-/// A function or a type is named for what it does or is.
+/// A function, a type, a variant, a field or a constant is named for what it does or is.
 #[test]
 fn no_name_is_a_metaphor() {
     let mut found = BTreeSet::new();
     for source in products() {
-        for definition in production(&source.text).windows(2) {
-            let keywords = ["fn", "struct", "enum", "trait", "type", "mod"];
-            let name = definition[1].text;
-            let is_banned = BANNED_ALONE.contains(&name)
-                || words(name).iter().any(|word| BANNED_WORDS.contains(&word.as_str()));
-            if keywords.contains(&definition[0].text) && is_banned {
-                found.insert(format!("{}: {name}", source.path));
-            }
+        let tokens = production(&source.text);
+        for name in defined(&tokens).into_iter().filter(|name| is_metaphor(name)) {
+            found.insert(format!("{}: {name}", source.path));
         }
     }
     compare("metaphors as names", &found, METAPHORS);
+}
+
+fn is_metaphor(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    // A constant has capital letters only, so each of them would begin a word.
+    let name = if name.chars().any(char::is_lowercase) { name } else { &lower };
+    BANNED_ALONE.contains(&name)
+        || words(name).iter().any(|word| BANNED_WORDS.contains(&word.as_str()))
+}
+
+/// Returns the names that these tokens define: functions, types, modules, constants, the variants
+/// of enums, and fields.
+fn defined<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
+    const KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "mod", "const", "static"];
+    let mut names = Vec::new();
+    for at in 1..tokens.len() {
+        let keyword = tokens[at - 1].text;
+        if KEYWORDS.contains(&keyword) && tokens[at].is_name() {
+            names.push(tokens[at].text);
+        }
+        if ["struct", "enum"].contains(&keyword) {
+            let has_body = |token: &Token<'_>| ["{", "(", ";"].contains(&token.text);
+            let body = tokens[at..].iter().position(has_body).unwrap_or(0);
+            names.extend(members(&tokens[at + body..]));
+        }
+    }
+    names
+}
+
+/// Returns the names of the fields or variants in a body in braces, with the fields of the
+/// variants.
+fn members<'a>(body: &[Token<'a>]) -> Vec<&'a str> {
+    if !starts_with(body, &["{"]) {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for mut member in at_commas(&body[1..group(body) - 1]) {
+        while starts_with(member, &["#"]) {
+            member = &member[1 + group(&member[1..])..];
+        }
+        if starts_with(member, &["pub"]) {
+            member = &member[1..];
+            if starts_with(member, &["("]) {
+                member = &member[group(member)..];
+            }
+        }
+        // After the comma in `HashMap<K, V>` there is no name, but the rest of a type.
+        let is_name = member.get(1).is_none_or(|next| [":", "{", "(", "="].contains(&next.text));
+        names.extend(member.first().filter(|_| is_name).map(|name| name.text));
+        names.extend(members(member.get(1..).unwrap_or_default()));
+    }
+    names
 }
 
 /// The sources of the server and of the bench, without files that are for tests alone.
@@ -115,6 +167,13 @@ fn the_rules_see_what_they_are_about() {
     assert!(binds("let (a, mut b) = (f(c, d), e);") && binds("let (a, b): (u8, u8) = (1, 2);"));
     assert!(!binds("let (a, b) = f(c, d);") && !binds("let (a, b) = (c, d).e();"));
     assert!(!binds("let (a, b) = (f(c, d));") && !binds("let Some((a, b)) = c else { return };"));
+    let text =
+        "pub enum A { #[b(c)] D, E(F), G { h: I, } } struct J<K> { pub(super) l: M<K, O>, n: O }
+        struct P(Q); const R: S = T; fn u(v: W) { let x = Y { z: 1 }; }";
+    let found = ["A", "D", "E", "G", "h", "J", "l", "n", "P", "R", "u"];
+    assert_eq!(defined(&production(text)), found);
+    assert!(is_metaphor("PARKED_MAX") && is_metaphor("HurryUp") && is_metaphor("gone_lines"));
+    assert!(is_metaphor("part") && !is_metaphor("part_of") && !is_metaphor("HEARTBEAT"));
     assert_eq!(words("let_go"), ["let", "go"]);
     assert_eq!(words("LetGo"), ["", "let", "go"]);
 }

@@ -46,7 +46,7 @@ pub(super) struct Reply {
     pub(super) status: HttpStatus,
     pub(super) content_type: &'static str,
     pub(super) body: ReplyBody,
-    /// Whether it is a file of the page. A client may keep it, if it asks each time whether it is
+    /// Whether it is a file of the page. A client may keep it, if it checks each time whether it is
     /// still valid.
     pub(super) is_file: bool,
     /// Whether the body is in the format of gzip.
@@ -74,7 +74,7 @@ pub(super) enum BodyEnd {
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 
-/// The fields that every answer has. They tell a browser not to guess the type of an answer, and
+/// The fields that every answer has. They forbid a browser to guess the type of an answer, and
 /// not to give it to foreign pages.
 const FIELDS: &str = "X-Content-Type-Options: nosniff\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n\

@@ -1,7 +1,7 @@
 //! The page at `/`: its files, as they are sent to a browser.
 //!
 //! They are written by hand. `page.js` begins with a map of the scripts. The page gets all that it
-//! shows from `/api/*`. It asks no other host for anything.
+//! shows from `/api/*`. It requests nothing from any other host.
 //!
 //! ```text
 //!  page.js ──▶ shrink.rs ──▶ gzip ──▶ PageFile ─┬──────────────▶ browsers

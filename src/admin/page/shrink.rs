@@ -1,7 +1,7 @@
 //! Removes from a file of the page what browsers skip: indentation, empty lines, and lines that are
 //! comments. `build.rs` does that before it compresses the file. Pure.
 //!
-//! It knows lines, not languages. So a script of the page has no comment in `/* */`, and no
+//! It reads lines, not languages. So a script of the page has no comment in `/* */`, and no
 //! template literal over several lines. A test holds both.
 
 /// Returns the text that a browser gets for the file `name`.

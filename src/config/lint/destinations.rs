@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::context::Lint;
 use super::listeners::listening;
 use crate::config::destination::{
-    ApiVersion, Carbon, Destination, DestinationKind, Influxdb, Over, Protocol, Remote, Resend,
-    TakenFlushes, Takes,
+    ApiVersion, Carbon, Destination, DestinationKind, InfluxTransport, Influxdb, Protocol, Remote,
+    Resend, TakenFlushes, Takes,
 };
 use crate::config::model::Bind;
 use crate::config::value::{Size, ValueKind as _};
@@ -103,8 +103,12 @@ fn sends(to: &Destination) -> Option<Sends> {
             Some(Sends::Plaintext)
         }
         DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, .. }) => Some(Sends::Pickle),
-        DestinationKind::Influxdb(Influxdb { protocol: Over::Http, .. }) => Some(Sends::InfluxHttp),
-        DestinationKind::Influxdb(Influxdb { protocol: Over::Udp, .. }) => Some(Sends::InfluxUdp),
+        DestinationKind::Influxdb(Influxdb { protocol: InfluxTransport::Http, .. }) => {
+            Some(Sends::InfluxHttp)
+        }
+        DestinationKind::Influxdb(Influxdb { protocol: InfluxTransport::Udp, .. }) => {
+            Some(Sends::InfluxUdp)
+        }
         DestinationKind::Ganglia(_) => Some(Sends::Ganglia),
         DestinationKind::Repeater(_) => Some(Sends::Lines),
         DestinationKind::Console(_) | DestinationKind::Exec(_) => None,
@@ -159,12 +163,12 @@ fn is_twin(one: &Destination, other: &Destination) -> bool {
 
 /// Returns what decides where an InfluxDB stores points. Keys that the protocol and the version do
 /// not use are left out.
-fn store(influxdb: &Influxdb) -> (Over, &str, &str) {
+fn store(influxdb: &Influxdb) -> (InfluxTransport, &str, &str) {
     let Influxdb { protocol, database, org, bucket, .. } = influxdb;
     match (protocol, influxdb.version) {
-        (Over::Udp, _) => (*protocol, "", ""),
-        (Over::Http, ApiVersion::V1) => (*protocol, database, ""),
-        (Over::Http, ApiVersion::V2) => (*protocol, org, bucket),
+        (InfluxTransport::Udp, _) => (*protocol, "", ""),
+        (InfluxTransport::Http, ApiVersion::V1) => (*protocol, database, ""),
+        (InfluxTransport::Http, ApiVersion::V2) => (*protocol, org, bucket),
     }
 }
 

@@ -83,9 +83,9 @@ const STEP_PLACES: usize = 128;
 /// The series of a block.
 const BLOCK: usize = 128;
 /// A part gets about as many series, if all families have few.
-const PART: usize = 1024;
+const PART_LENGTH: usize = 1024;
 /// The most series that are sorted in one step, which takes less than a tenth of a millisecond.
-const SORT_MOST: usize = 4 * PART;
+const SORT_MOST: usize = 4 * PART_LENGTH;
 /// The bits by which a larger part is divided, and the blocks of it that one step moves.
 const DIVIDE_BITS: u32 = 4;
 const DIVIDE_BLOCKS: usize = 16;
@@ -173,7 +173,7 @@ impl FamilyWalk {
     fn collect(&mut self, table: &mut Table, hash: &impl Fn(&[u8]) -> u32) {
         if !self.is_begun {
             self.is_begun = true;
-            let bits = (table.len() / PART + 1).ilog2();
+            let bits = (table.len() / PART_LENGTH + 1).ilog2();
             self.parts = FamilyPart::all_of(bits, 1 << bits);
         }
         let Self { cursor, parts, resume, blocks, family, .. } = self;

@@ -24,7 +24,7 @@ pub(super) struct Sizes {
 const TIMER_SLACK: usize = 16 << 10;
 
 impl Sizes {
-    /// Checks the sizes after a turn. `is_limited` says whether the limits of series and memory are
+    /// Checks the sizes after a turn. `is_limited` is true if the limits of series and memory are
     /// small.
     pub(super) fn check(
         &mut self,

@@ -1,4 +1,4 @@
-//! The configuration file of a trial: what it says, and how a reload changes it.
+//! The configuration file of a trial: its text, and how a reload changes it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(super) struct Listens {
     pub(super) admin: bool,
 }
 
-/// What the file says that no reload changes.
+/// The part of the file that no reload changes.
 #[derive(Debug)]
 pub(super) struct Fixed {
     pub(super) folder: std::path::PathBuf,
@@ -108,7 +108,7 @@ const HISTORIES: [&str; 2] = ["4k", "60k"];
 const QUEUES: [&str; 3] = ["64m", "64m", "1m"];
 
 /// Returns the rules of a configuration, as the file has them. A stop begins with the same ones
-/// again: others could make one gauge of two saved ones, and no record tells which one is older.
+/// again: others could make one gauge of two saved ones, and no record shows which one is older.
 pub(super) fn rules_of(config: &Config) -> &'static str {
     let rules =
         |text: &str| config::parse(Path::new("statsd.conf"), text.as_bytes()).unwrap().rules.rules;

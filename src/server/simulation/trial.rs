@@ -17,7 +17,7 @@ use super::network::{Behaviour, Dialling};
 use super::world::World;
 use crate::clock::Clock as _;
 
-/// The number of trials, unless the environment says otherwise.
+/// The number of trials, unless the environment sets another.
 const TRIALS: u64 = if cfg!(optimised) { 1000 } else { 60 };
 /// Trials run on this many threads.
 const THREADS: usize = 2;
@@ -25,7 +25,7 @@ const THREADS: usize = 2;
 const ROUNDS: usize = 30;
 /// The tags of a counter.
 const TAGS: [&str; 5] = ["", "", "|#env:prod,pod:x7", "|#pod:k2", "|#env:dev,pod:q,zone:a"];
-/// A line tells how far the trials are after this many of them.
+/// A line shows how far the trials are after this many of them.
 const PROGRESS: u64 = 1000;
 
 struct ServerTrial {

@@ -44,7 +44,7 @@ pub(super) struct World {
     pub(super) clients: Clients,
     pub(super) admin: AdminClients,
     ports: Ports,
-    /// What the file says, and the settings of the last file without a mistake.
+    /// The text of the file, and the settings of the last file without a mistake.
     pub(super) choices: Choices,
     wanted: Config,
     /// Queues that are shorter than a file could say. They last until a reload.
@@ -146,7 +146,7 @@ impl World {
         self.server().pipeline.sinks()
     }
 
-    /// Starts a server, as after a stop or a kill. `is_new` says that no saved interval goes on.
+    /// Starts a server, as after a stop or a kill. `is_new` is true if no saved interval goes on.
     fn begin(&mut self, is_new: bool) {
         drop(self.server.take());
         self.clients.begin_run();

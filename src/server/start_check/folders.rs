@@ -94,7 +94,7 @@ impl PathSetting {
     }
 }
 
-/// Tests the state file, the spools and the log of names. `is_certain` tells whether this process
+/// Tests the state file, the spools and the log of names. `is_certain` is true if this process
 /// is the user that the server would be.
 pub(super) fn check(config: &Config, is_certain: bool, findings: &mut Findings<'_>) {
     if let Some(path) = &config.state.file {

@@ -3,8 +3,8 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::config::{Over, Remote, Repeater, Resend};
-use crate::encode::repeated::{Carriage, Repeated};
+use crate::config::{InfluxTransport, Remote, Repeater, Resend};
+use crate::encode::repeated::{PacketTransport, Repeated};
 use crate::sink::platform::SystemPlatform;
 use crate::sink::state::MOVING;
 use crate::sink::testing::{
@@ -20,7 +20,7 @@ fn receiver() -> UdpSocket {
 }
 
 fn to(address: SocketAddr) -> Destination {
-    influxdb_with(address, |influxdb| influxdb.protocol = Over::Udp)
+    influxdb_with(address, |influxdb| influxdb.protocol = InfluxTransport::Udp)
 }
 
 fn rig(receiver: &UdpSocket) -> Rig {
@@ -185,11 +185,11 @@ fn an_unknown_name_is_looked_up_again_with_growing_waits() {
 fn packets_repeated_to_no_process_are_counted_by_the_chunk() {
     let receiver = receiver();
     let address = receiver.local_addr().unwrap();
-    let kind = DestinationKind::Repeater(Repeater { protocol: Carriage::Datagrams });
+    let kind = DestinationKind::Repeater(Repeater { protocol: PacketTransport::Datagrams });
     let remote = Remote { host: address.ip().to_string(), port: address.port() };
     let net = Net { remote, ..Net::default() };
     let mut repeated = Repeated::default();
-    repeated.want(|carriage| carriage == Carriage::Datagrams);
+    repeated.want(|transport| transport == PacketTransport::Datagrams);
     for _ in 0..40_000 {
         repeated.packet(b"a:1|c\nb:2|c\n");
     }

@@ -65,7 +65,7 @@ fn a_child_that_hangs_is_killed_and_reaped_without_waiting() {
     let mut unreaped = query.end(now);
     patiently("the child's end", || {
         now = now.max(unreaped.deadline());
-        unreaped.is_gone(now).then_some(())
+        unreaped.is_reaped(now).then_some(())
     });
     assert!(!std::path::Path::new(&format!("/proc/{id}")).exists(), "not even a zombie is left");
 }
@@ -78,8 +78,8 @@ fn an_unreaped_child_is_polled_less_and_less_often() {
     let mut waits = Vec::new();
     for _ in 0..12 {
         let now = unreaped.deadline();
-        assert!(!unreaped.is_gone(now));
-        assert!(!unreaped.is_gone(now), "too early to ask again, and harmless");
+        assert!(!unreaped.is_reaped(now));
+        assert!(!unreaped.is_reaped(now), "too early to ask again, and harmless");
         waits.push((unreaped.deadline() - now).as_millis());
     }
     assert_eq!(waits[..3], [10, 20, 40]);

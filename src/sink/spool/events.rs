@@ -1,6 +1,6 @@
 //! [`SpoolEvent`]: an event of a spool that the log should show, once while it lasts.
 //! [`SpoolEvents`]: those that were not logged yet. The spool does not log by itself, because it
-//! does not know the name of its sink.
+//! does not have the name of its sink.
 
 use std::io;
 use std::mem;

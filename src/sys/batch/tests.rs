@@ -97,7 +97,7 @@ fn descriptors_never_get_in_beside_credentials() {
         let kinds: Vec<_> = batch.messages(0).map(|message| message.kind).collect();
         assert_eq!(kinds, [libc::SCM_CREDENTIALS], "{count} descriptors");
         let cut = batch.headers[0].msg_hdr.msg_flags & libc::MSG_CTRUNC != 0;
-        assert_eq!(cut, count > 0, "the kernel tells that it has closed them");
+        assert_eq!(cut, count > 0, "the kernel reports that it has closed them");
         assert_eq!(batch.next().unwrap().sender, Sender::UnixProcess { process, user });
         batch.consume(5);
         assert!(ends(reader), "{count} descriptors");
