@@ -65,19 +65,10 @@ pub(super) enum Endpoint {
 /// A socket that is bound, but not registered with the poller yet.
 #[derive(Debug)]
 pub(super) struct Bound {
-    wanted: Endpoint,
-    socket: Socket,
-    file: Option<SocketFile>,
-}
-
-#[cfg(test)]
-impl Bound {
-    /// A file in place of a socket, which the poller refuses.
-    pub(super) fn of_a_file() -> Self {
-        let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
-        let wanted = Endpoint::Passed { purpose: Purpose::Streams, is_unix: false };
-        Self { wanted, socket: file.into(), file: None }
-    }
+    pub(super) wanted: Endpoint,
+    pub(super) socket: Socket,
+    /// The file of a unix socket.
+    pub(super) file: Option<SocketFile>,
 }
 
 /// The difference between the open sockets and those that a configuration wants.

@@ -43,7 +43,7 @@ pub(super) struct Reception {
     /// Which limit bounds the number of connections.
     limited_by: LimitedBy,
     batch: RecvBatch,
-    /// The index of the socket that filled `batch` last. What waits in the batch came by it.
+    /// The index of the socket that filled `batch` last. The datagrams in the batch came by it.
     filled_by: u16,
     backlog: Backlog,
     /// When something last came in.
@@ -154,7 +154,7 @@ impl Reception {
         }
     }
 
-    /// Reads one share of datagrams: first what waits in the batch, then from the next socket.
+    /// Reads one share of datagrams: first those in the batch, then from the next socket.
     ///
     /// A socket whose datagrams wait in the batch is in the backlog. It does not fill the batch
     /// again before its next turn, so that the other sockets get theirs.
@@ -835,7 +835,9 @@ mod tests {
         let listeners = Listeners::open(&before, Vec::new(), reactor.registry()).unwrap();
         let mut reception = Reception::new(listeners, MOST);
         let mut bound = bind_all(&Endpoint::all(&after)).unwrap();
-        bound.push(Bound::of_a_file());
+        // The poller refuses a file.
+        let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
+        bound.push(Bound { wanted: bound[0].wanted.clone(), socket: file.into(), file: None });
         assert!(reception.adopt(bound, &after, &mut reactor).is_err());
         assert!(reception.retired.is_empty(), "the old listener stays");
         assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);

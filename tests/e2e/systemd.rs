@@ -85,8 +85,8 @@ fn the_service_manager_is_notified() {
     until_true("the notice of the stop", || next() == "STOPPING=1\n");
 }
 
-/// Shows that a reload which is refused while another one is pending is not the end of that one: the
-/// log names it, and READY is not sent.
+/// Shows that a reload which is refused while another one is pending is not the end of that one:
+/// the log names it, and READY is not sent.
 #[test]
 fn a_refused_reload_names_the_one_that_is_pending() {
     let folder = tempfile::tempdir().unwrap();
