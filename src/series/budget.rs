@@ -311,7 +311,9 @@ impl GroupChanges {
     }
 
     fn largest(&self, budget: &Budget) -> [u16; KINDS] {
-        std::array::from_fn(|kind| self.largest[kind].unwrap_or(budget.sizes().largest[kind]))
+        std::array::from_fn(|kind| {
+            self.largest[kind].unwrap_or_else(|| budget.sizes().largest[kind])
+        })
     }
 
     fn count(&self, budget: &Budget, group: Group) -> u32 {
