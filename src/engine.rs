@@ -189,12 +189,6 @@ impl Engine {
         !self.is_sweeping() && self.intake.table.can_reconfigure(rules, flush_interval)
     }
 
-    /// Takes in a datagram of lines.
-    pub fn packet(&mut self, packet: &[u8]) {
-        self.intake.ledger.count(Own::PacketsReceived, 1);
-        self.lines(packet);
-    }
-
     /// Takes in lines separated by newlines, and binary messages between them. The last newline may
     /// be missing.
     pub fn lines(&mut self, text: &[u8]) {

@@ -18,7 +18,7 @@ const STEPS: [usize; 4] = [1_000, 10_000, 100_000, SERIES];
 fn main() -> Result<(), String> {
     let mut engine = routines::engine("[limits]\nmax_series = 2000000");
     let lines = (0..SERIES).map(|number| format!("bench.web.api.c.{number:07}:1|c"));
-    let ours = longest(lines.clone(), |line| engine.packet(line.as_bytes()));
+    let ours = longest(lines.clone(), |line| routines::receive(&mut engine, line.as_bytes()));
     assert_eq!(engine.table().len(), SERIES, "each line makes a series");
     let mut map = HashMap::new();
     let plain = longest(lines, |line| {

@@ -1,7 +1,6 @@
 //! `explain LINE`: what a line would do.
 
-use super::info::name_and_state;
-use super::text::{put_escaped, write};
+use super::text::{name_and_state, put_escaped, write};
 use super::view::View;
 use crate::encode::repeated::PacketTransport;
 use crate::encode::sent_names::{NameEncoders, SentNames};

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::text::{number, put_escaped, shown_seconds, write};
 use super::view::View;
 use crate::figures::{FigureSection, FigureValue, destinations, read};
-use crate::sink::Sink;
 
 /// The answer to `info`, or to `info` with the name of one section.
 #[derive(Default)]
@@ -166,9 +165,4 @@ pub(super) fn put_sinks(view: &View<'_>, out: &mut Vec<u8>) {
         let error = figures.last_error.as_deref().unwrap_or("none");
         write(out, format_args!(" last_error={error:?}\n"));
     }
-}
-
-/// Returns the name of a destination, and whether it is down, so that points wait in its queue.
-pub(super) fn name_and_state(sink: &Sink) -> String {
-    format!("{}{}", sink.name(), if sink.state().is_down() { " (down, queued)" } else { "" })
 }

@@ -1,10 +1,7 @@
 //! `senders`: what each sender has sent, and what its clients report about themselves. `bad`: the
 //! last bad lines, with their senders.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-
-use super::text::{put_escaped, put_quoted, shown_millis, shown_seconds, write};
+use super::text::{put_address, put_escaped, shown_millis, shown_seconds, write};
 use super::view::View;
 use crate::engine::Engine;
 use crate::engine::explain::dropping_rule;
@@ -40,7 +37,7 @@ pub(super) fn put_senders(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
 }
 
 fn put_sender(record: &SenderRecord, engine: &Engine, out: &mut Vec<u8>) {
-    put_name(record.sender, out);
+    put_address(record.sender, out);
     let SenderRecord { packets, lines, bytes, bad_lines, .. } = record;
     write(
         out,
@@ -71,32 +68,6 @@ pub(super) fn refusal_of(record: &SenderRecord, engine: &Engine) -> Option<Strin
     Some(rule.map_or_else(|| error.to_string(), |rule| format!("dropped by [rule.{rule}]")))
 }
 
-/// Appends the address of a sender, or a process with its user and its name.
-pub(super) fn put_name(sender: Sender, out: &mut Vec<u8>) {
-    match sender {
-        Sender::Internet(address) => write(out, format_args!("{}", address.ip())),
-        Sender::UnixProcess { process, user } => {
-            write(out, format_args!("{sender} user={user}"));
-            if let Some(name) = process_name(process, user) {
-                out.extend_from_slice(b" process=");
-                put_quoted(name.trim_ascii_end(), out);
-            }
-        }
-        _ => write(out, format_args!("{sender}")),
-    }
-}
-
-/// Returns the name of a process, or `None` if it has ended. Another process may have its number by
-/// then; one of another user is recognized by that.
-///
-/// The kernel has the name in memory, so this reads no disk.
-fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
-    let folder = format!("/proc/{process}");
-    let owner = fs::metadata(&folder).ok()?.uid();
-    // The files of a process that must not be inspected, as one with other rights, belong to root.
-    (owner == user || owner == 0).then(|| fs::read(format!("{folder}/comm")).ok())?
-}
-
 /// Appends the `most` senders with the largest figure, as lines of the figure and the sender.
 /// Returns how many more there are.
 pub(super) fn put_largest(
@@ -109,7 +80,7 @@ pub(super) fn put_largest(
     largest.retain(|record| figure(record) > 0);
     for record in largest.iter().take(most) {
         write(out, format_args!("{} ", figure(record)));
-        put_name(record.sender, out);
+        put_address(record.sender, out);
         out.push(b'\n');
     }
     largest.len().saturating_sub(most)

@@ -1,12 +1,16 @@
 //! Writes text, numbers and times into answers. Text from clients is made safe for the terminal of
 //! an operator.
 
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use humantime::Rfc3339Timestamp;
 
 use crate::encode::number::Number;
+use crate::sender::Sender;
+use crate::sink::Sink;
 use crate::time::UnixTime;
 
 pub(super) fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
@@ -70,4 +74,35 @@ pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
+}
+
+/// Appends the address of a sender, or a process with its user and its name.
+pub(super) fn put_address(sender: Sender, out: &mut Vec<u8>) {
+    match sender {
+        Sender::Internet(address) => write(out, format_args!("{}", address.ip())),
+        Sender::UnixProcess { process, user } => {
+            write(out, format_args!("{sender} user={user}"));
+            if let Some(name) = process_name(process, user) {
+                out.extend_from_slice(b" process=");
+                put_quoted(name.trim_ascii_end(), out);
+            }
+        }
+        _ => write(out, format_args!("{sender}")),
+    }
+}
+
+/// Returns the name of a process, or `None` if it has ended. Another process may have its number by
+/// then; one of another user is recognized by that.
+///
+/// The kernel has the name in memory, so this reads no disk.
+fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
+    let folder = format!("/proc/{process}");
+    let owner = fs::metadata(&folder).ok()?.uid();
+    // The files of a process that must not be inspected, as one with other rights, belong to root.
+    (owner == user || owner == 0).then(|| fs::read(format!("{folder}/comm")).ok())?
+}
+
+/// Returns the name of a destination, and whether it is down, so that points wait in its queue.
+pub(super) fn name_and_state(sink: &Sink) -> String {
+    format!("{}{}", sink.name(), if sink.state().is_down() { " (down, queued)" } else { "" })
 }

@@ -18,6 +18,7 @@ mod page;
 mod rates;
 mod read;
 mod row;
+mod section;
 mod sources;
 mod table;
 
@@ -25,6 +26,7 @@ pub use metrics::write_metrics;
 pub use page::{help, page};
 pub use rates::Rates;
 pub use read::{FigureValue, of_flush, read, read_value, sample};
-pub use row::{FigureKind, FigureRow, FigureSection, FigureUnit, GraphiteName, LossCount};
+pub use row::{FigureKind, FigureRow, FigureUnit, GraphiteName, LossCount};
+pub use section::FigureSection;
 pub use sources::{DestinationReport, FigureSources, FlushFigures, InUse, destinations};
 pub use table::TABLE;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::row::{FigureKind, FigureRow, FigureSection, GraphiteName, LossCount};
+use super::row::{FigureKind, FigureRow, GraphiteName, LossCount};
+use super::section::FigureSection;
 use super::table::TABLE;
 use crate::protocol::Reject;
 

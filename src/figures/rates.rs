@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::row::FigureSection;
+use super::section::FigureSection;
 use crate::time::Tick;
 
 /// Samples of all totals, taken every few seconds.

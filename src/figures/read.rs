@@ -1,7 +1,8 @@
 //! Reads the figures: calls a function with the values of each row of the table.
 
 use super::rates::TotalsSample;
-use super::row::{FigureKind, FigureReader, FigureRow, FigureSection, GraphiteName, LossCount};
+use super::row::{FigureKind, FigureReader, FigureRow, GraphiteName, LossCount};
+use super::section::FigureSection;
 use super::sources::{FigureSources, FlushFigures};
 use super::table::TABLE;
 use crate::protocol::MetricKind;

@@ -1,5 +1,6 @@
 //! [`FigureRow`]: one row of the table of figures.
 
+use super::section::FigureSection;
 use super::sources::{FigureSources, FlushFigures, ListenerFigures};
 use crate::ledger::Own;
 use crate::sink::SinkFigures;
@@ -21,19 +22,6 @@ pub struct FigureRow {
     /// What it means, as a phrase.
     pub doc: &'static str,
     pub(super) reader: FigureReader,
-}
-
-/// A section of `info`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FigureSection {
-    Server,
-    Input,
-    Series,
-    Flush,
-    Destinations,
-    Loss,
-    Memory,
-    Limits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

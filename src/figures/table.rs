@@ -1,15 +1,17 @@
 //! The table of all figures, in the order in which `info` shows them.
 
 use super::row::FigureKind::{Level, Total};
-use super::row::FigureSection::{Destinations, Flush, Input, Limits, Loss, Memory, Series, Server};
 use super::row::FigureUnit::{
     Bytes, Clients, Connections, Figures, Files, Flushes, Lines, Milliseconds, Packets, Plain,
     Points, Samples, Seconds, Series as SeriesUnit, Values,
 };
 use super::row::GraphiteName::{Carbon, Figure, Gauge, NumStats, Sink};
 use super::row::{
-    FigureKind, FigureReader as Reader, FigureRow, FigureSection, FigureUnit, GraphiteName,
-    LossCount,
+    FigureKind, FigureReader as Reader, FigureRow, FigureUnit, GraphiteName, LossCount,
+};
+use super::section::FigureSection;
+use super::section::FigureSection::{
+    Destinations, Flush, Input, Limits, Loss, Memory, Series, Server,
 };
 use super::sources::{FigureSources, FlushFigures, tenths};
 use crate::ledger::Own;

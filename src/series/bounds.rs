@@ -104,6 +104,9 @@ impl fmt::Display for AddError {
     }
 }
 
+/// Series that hold fewer bytes stay exact, since a sketch is hardly smaller than so few samples.
+pub(super) const LARGE: usize = 2048;
+
 /// What is kept exactly, and the precision of what is not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Exactness {

@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::aggregate::Series;
+use super::bounds::LARGE;
 use super::budget::Budget;
 use super::owner::{Group, Owner};
 use super::shard::{SeriesPlace, TakenSeries};
@@ -162,9 +163,6 @@ pub(super) struct Largest {
     /// The bytes that all holders can have together. It bounds the number of notes.
     limit: usize,
 }
-
-/// Series that hold fewer bytes stay exact, since a sketch is hardly smaller than so few samples.
-pub(super) const LARGE: usize = 2048;
 
 impl Largest {
     pub(super) fn new(limit: usize) -> Self {

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::aggregate::Series;
 use super::batch::PendingSample;
-use super::bounds::{AddError, Bounds, Exactness, SeriesLimits};
+use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::closed::Closed;
 use super::counts::COUNTER_OR_GAUGE;
-use super::eviction::{Evicted, Idleness, LARGE, Largest, LongIdle};
+use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
 use super::owner::Owner;

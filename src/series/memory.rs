@@ -1,7 +1,6 @@
 //! The budget of bytes that all timing samples and set members share, and the spare buffers.
 
-use super::bounds::{Bounds, Exactness};
-use super::eviction::LARGE;
+use super::bounds::{Bounds, Exactness, LARGE};
 use super::records::SideRecords;
 
 /// Grants memory up to a limit, and keeps emptied sample buffers for the next series that needs

@@ -101,6 +101,20 @@ impl Shards {
         self.counts.bytes() + self.tags.bytes() + self.aliases.bytes()
     }
 
+    /// Adds an alias of the series at a place, unless the memory of all series is used up. Its
+    /// lines are read without the alias, at a higher cost.
+    pub(super) fn add_alias(
+        &mut self,
+        key: RawKey,
+        kind: MetricKind,
+        place: SeriesPlace,
+        tick: u32,
+    ) {
+        if self.bytes() < self.limits.bytes {
+            self.aliases.add(key, kind, (place.shard(), place.slot().at), tick);
+        }
+    }
+
     /// Whether a new series may need the place of another one.
     pub(super) fn is_full(&self) -> bool {
         self.room() == 0 || !self.has_room(LONG_NAME)

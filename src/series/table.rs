@@ -178,12 +178,7 @@ impl Table {
         place: SeriesPlace,
     ) {
         for key in keys {
-            self.live.shards.aliases.add(
-                key,
-                kind,
-                (place.shard(), place.slot().at),
-                self.live.tick,
-            );
+            self.live.shards.add_alias(key, kind, place, self.live.tick);
         }
     }
 

@@ -271,7 +271,7 @@ mod tests {
         logged();
         // One name in each interval of ten seconds.
         let mut flush = || {
-            engine.packet(b"a:1|c");
+            engine.lines(b"a:1|c");
             key_flush.begin(now, &mut engine, &config.key_flush);
             while key_flush.step(now.tick, &config.key_flush) {}
             let second = now.tick.as_micros() / 1_000_000;

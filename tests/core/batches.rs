@@ -1,7 +1,7 @@
 //! Samples that are looked up in batches have the same effect as samples that are looked up one by
 //! one. Random lines are sent both ways and compared. A failure prints its seed.
 
-use crate::rig::{Core, settings};
+use crate::rig::{Core, receive, settings};
 use std::time::Duration;
 
 use statsd::encode::namespace::Namespace;
@@ -51,7 +51,7 @@ fn batches_come_to_the_same_as_lines() {
             for _ in 0..6 {
                 let count = 1 + random.below(60);
                 let lines: Vec<String> = (0..count).map(|_| line(&mut random)).collect();
-                packed.engine.packet(lines.join("\n").as_bytes());
+                receive(&mut packed.engine, lines.join("\n").as_bytes());
                 lines.iter().for_each(|line| single.engine.lines(line.as_bytes()));
             }
             assert_eq!(packed.flush(stamp), single.flush(stamp), "seed {seed}");

@@ -2,7 +2,7 @@
 //! lines.
 
 use crate::reading::{member, message, read_binary};
-use crate::rig::{Core, settings};
+use crate::rig::{Core, receive, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::ingest::lines::{Piece, StreamSplitter};
 use statsd::ledger::Own;
@@ -106,7 +106,7 @@ fn in_a_datagram_messages_and_lines_stand_in_any_order() {
         &message(1, b"v\0", 5.0),
         b"b:1|c\n\xaa\x02\xff\xff gone\nb:2|c\r\n\xaa\x02",
     ];
-    core.engine.packet(&packet.concat());
+    receive(&mut core.engine, &packet.concat());
     let own = |own| core.engine.own().total(own);
     assert_eq!((own(Own::MetricsReceived), own(Own::BadLinesSeen)), (15, 4));
     assert_eq!(own(Own::PacketsReceived), 1);

@@ -152,6 +152,19 @@ fn a_name_that_is_too_long_for_the_rest_evicts_nothing() {
     assert_eq!(created, 20, "each good name gets in");
 }
 
+/// Shows that a full table remembers no more lines.
+#[test]
+fn the_keys_of_known_lines_are_within_the_memory_of_series() {
+    let text = "[limits]\nseries_memory = 64k\n";
+    let mut core = Core::configured(text);
+    for tags in ["env:prod,pod:x", "pod:x,env:prod"] {
+        (0..1000).for_each(|n| core.packet(&format!("app.web.{n}:1|c|#{tags}")));
+    }
+    assert!(core.engine.own().total(Own::SeriesRejected) > 0, "the table is full");
+    let bytes = core.engine.table().series_bytes();
+    assert!(bytes <= configured(text).bounds.series_memory + LONGEST, "{bytes}");
+}
+
 #[test]
 fn the_culprit_is_named_with_its_sender_share_and_example() {
     let mut core = Core::configured("[limits]\nmax_series = 1000\n");

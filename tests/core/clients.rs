@@ -2,7 +2,7 @@
 //! them.
 
 use crate::reading::{member, message};
-use crate::rig::{Core, settings};
+use crate::rig::{Core, receive, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::ledger::Own;
 use statsd::protocol::{Dialect, Dialects};
@@ -142,7 +142,7 @@ fn statsites_own_clients_are_understood() {
         message(1, b"tab\0", 3.0),
         member(b"users\0", b"ann\0"),
     ];
-    core.engine.packet(&stream.concat());
+    receive(&mut core.engine, &stream.concat());
     let expected = [
         "stats.gauges.load -1",
         "stats.kv.tab 3",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use slab::Slab;
 
-use crate::rig::settings;
+use crate::rig::{receive, settings};
 use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
@@ -79,7 +79,7 @@ impl Parts {
 fn what_is_lost_is_summed_once() {
     let mut parts = Parts::new();
     assert_eq!(parts.loss("lost_lines"), 0.0);
-    parts.engine.packet(b"a:1|c\nbad\nb:1:x|ms\nc:1|c\n_e{1,1}:a|b");
+    receive(&mut parts.engine, b"a:1|c\nbad\nb:1:x|ms\nc:1|c\n_e{1,1}:a|b");
     parts.engine.ledger().lose_packet(PacketLoss::Datagram);
     parts.engine.ledger().refuse_packet();
     for (name, count) in [
@@ -120,7 +120,7 @@ fn only_totals_have_rates() {
 #[test]
 fn families_are_whole_and_legal() {
     let mut parts = Parts::new();
-    parts.engine.packet(b"a:1|c\nbad");
+    receive(&mut parts.engine, b"a:1|c\nbad");
     let text = parts.metrics(Exposition::OpenMetrics);
     let mut seen = BTreeSet::new();
     let mut samples = BTreeSet::new();

@@ -2,7 +2,7 @@
 //! panic, and must not cost the lines beside it.
 
 use crate::reading::message;
-use crate::rig::{Core, settings};
+use crate::rig::{Core, receive, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::ingest::lines::{Piece, StreamSplitter};
 use statsd::ledger::Own;
@@ -65,7 +65,7 @@ const JUNK: &[(&str, &[u8], u64)] = &[
 fn junk_costs_no_good_neighbour() {
     for (what, junk, bad) in JUNK {
         let mut core = core();
-        core.engine.packet(&[&b"good:1|c\n"[..], junk, b"\ngood:2|c"].concat());
+        receive(&mut core.engine, &[&b"good:1|c\n"[..], junk, b"\ngood:2|c"].concat());
         let seen = core.engine.own().total(Own::BadLinesSeen);
         assert_eq!(seen, *bad, "{what}: {}", junk.escape_ascii());
         let lines = core.flush(10);
@@ -148,6 +148,6 @@ fn no_bytes_in_any_chunking_make_it_panic() {
 /// The same bytes as a datagram.
 fn core_of(bytes: &[u8]) {
     let mut core = core();
-    core.engine.packet(bytes);
+    receive(&mut core.engine, bytes);
     core.flush(10);
 }

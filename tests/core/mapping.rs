@@ -5,7 +5,7 @@ mod exporter;
 use std::collections::BTreeMap;
 
 use self::exporter::{EXPORTER, EXPORTER_ELSEWHERE, EXPORTER_MISTAKES, Exporter};
-use crate::rig::{Core, configured, values};
+use crate::rig::{Core, configured, receive, values};
 use statsd::engine::Engine;
 use statsd::ledger::Own;
 use statsd::protocol::MetricKind;
@@ -147,7 +147,7 @@ fn values_that_belong_to_no_series_get_the_names_of_rules_too() {
         core.flush(10),
         ["stats.gauges.x;t=c 3 1000", "stats.kv.x;t=b 1 10", "stats_counts.x;t=b 2 1000"]
     );
-    core.engine.packet(b"\xaa\x02\x04\x00\x00\x00\x00\x00\x00\x00\x08\x40a.d\x00");
+    receive(&mut core.engine, b"\xaa\x02\x04\x00\x00\x00\x00\x00\x00\x00\x08\x40a.d\x00");
     assert_eq!(names(&mut core.engine), ["x;t=d"]);
 }
 
@@ -443,7 +443,7 @@ fn the_cases_of_the_mapper_of_statsd_exporter() {
         let mut core = Core::configured(rules);
         for (sent, expected) in *lines {
             let engine = &mut core.engine;
-            engine.packet(format!("{sent}:1|c").as_bytes());
+            receive(engine, format!("{sent}:1|c").as_bytes());
             let found = names(engine);
             if expected.is_empty() {
                 assert_eq!(found, [""; 0], "{name}: {sent} is dropped");

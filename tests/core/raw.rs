@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::rig::{SEEDS, configured};
+use crate::rig::{SEEDS, configured, receive};
 use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine};
@@ -42,7 +42,7 @@ impl Server {
     }
 
     fn packet(&mut self, packet: &[u8]) {
-        self.engine.packet(packet);
+        receive(&mut self.engine, packet);
     }
 
     fn tick(&mut self, stamp: u64) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
+use statsd::ledger::Own;
 use statsd::policy::FigureNames;
 use statsd::policy::Rules;
 use statsd::protocol::{Grammar, MetricKind};
@@ -59,6 +60,12 @@ pub(crate) fn values(lines: &[String]) -> BTreeMap<&str, &str> {
     values
 }
 
+/// Takes in a datagram of lines, and counts it as the server does.
+pub(crate) fn receive(engine: &mut Engine, packet: &[u8]) {
+    engine.ledger().count(Own::PacketsReceived, 1);
+    engine.lines(packet);
+}
+
 impl Core {
     /// A server with this text for a configuration file.
     pub(crate) fn configured(text: &str) -> Self {
@@ -76,7 +83,7 @@ impl Core {
     }
 
     pub(crate) fn packet(&mut self, packet: &str) {
-        self.engine.packet(packet.as_bytes());
+        receive(&mut self.engine, packet.as_bytes());
     }
 
     /// A whole flush at once; its lines, sorted.

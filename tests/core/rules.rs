@@ -1,6 +1,6 @@
 //! Rules: which settings a rule can give to a name, and which rule applies if several match.
 
-use crate::rig::{Core, values};
+use crate::rig::{Core, receive, values};
 use statsd::ledger::Own;
 
 #[test]
@@ -18,7 +18,7 @@ fn a_dropped_name_is_no_series_and_its_samples_are_counted() {
 fn a_dropped_name_is_no_key_value_and_no_binary_message_either() {
     let mut core = Core::configured("[rule.junk]\nmatch = junk.*\ndrop = yes");
     core.packet("junk.a:1|kv\njunk.a:1|C\nok:1|kv");
-    core.engine.packet(b"\xaa\x02\x07\x00\x00\x00\x00\x00\x00\x00\x08\x40junk.a\x00");
+    receive(&mut core.engine, b"\xaa\x02\x07\x00\x00\x00\x00\x00\x00\x00\x08\x40junk.a\x00");
     assert_eq!(core.engine.own().total(Own::SamplesDropped), 3);
     assert_eq!(core.flush(10), ["stats.kv.ok 1 10"]);
 }

@@ -69,7 +69,7 @@ pub(crate) fn rules(data: &[u8]) {
                     engine.reconfigure(&settings);
                 }
             }
-            packet => engine.packet(packet),
+            packet => engine.lines(packet),
         }
         engine.table_mut().visit(&mut Cursor::default(), usize::MAX, |visited| {
             let name = visited.name();

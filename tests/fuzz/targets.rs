@@ -133,10 +133,10 @@ pub(crate) fn flush(data: &[u8]) {
     let mut encoders = Encoders::new([(Format::Plaintext, &namespace, true)], &figures);
     let mut packets = data.split(|byte| *byte == 0x1e);
     for stamp in [10, 20] {
-        packets.by_ref().take(4).for_each(|packet| engine.packet(packet));
+        packets.by_ref().take(4).for_each(|packet| engine.lines(packet));
         encoders.begin(engine.tick(), UnixTime::from_secs(stamp));
         while !engine.sweep(1, &mut |summary| encoders.encode(summary)) {
-            packets.by_ref().take(1).for_each(|packet| engine.packet(packet));
+            packets.by_ref().take(1).for_each(|packet| engine.lines(packet));
         }
         engine.finish(&Closing::default(), &mut |summary| encoders.encode(summary));
         encoders.end();
@@ -161,7 +161,7 @@ pub(crate) fn state(data: &[u8]) {
     // An engine with little room, which refuses much, reading gauges alone.
     let mut small = engine();
     small.restore(records.clone(), head.interval, false);
-    small.packet(b"a:1|c\na:1|ms\na:x|s\na:+1|g\na:1|C\na:1|kv");
+    small.lines(b"a:1|c\na:1|ms\na:x|s\na:+1|g\na:1|C\na:1|kv");
     closed(small);
     engine().restore(records.clone(), head.interval, true);
     let mut first = roomy();
@@ -226,7 +226,7 @@ pub(crate) fn small_spool(chunks: u32, released: usize, steps: &[u8]) -> Vec<u8>
 /// Returns the state that a server would save after these packets, without its checksum.
 pub(crate) fn small_state(whole: bool, packets: &[&str]) -> Vec<u8> {
     let mut engine = roomy();
-    packets.iter().for_each(|packet| engine.packet(packet.as_bytes()));
+    packets.iter().for_each(|packet| engine.lines(packet.as_bytes()));
     let (start, end) = (UnixTime::from_secs(10), UnixTime::from_secs(20));
     let interval = settings().flush_interval;
     let mut bytes = Vec::new();

@@ -6,7 +6,7 @@ use statsd::flush::{Subject, Summary};
 use statsd::policy::FigureId;
 
 use super::corpus::Corpus;
-use super::{Routine, Row, Scale, engine, row};
+use super::{Routine, Row, Scale, engine, receive, row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |name: &str, make: fn(Scale) -> Apply| row("apply", name, "line", make);
@@ -45,7 +45,7 @@ impl Apply {
     }
 
     fn apply(&mut self) {
-        self.corpus.packets().for_each(|packet| self.engine.packet(packet));
+        self.corpus.packets().for_each(|packet| receive(&mut self.engine, packet));
     }
 
     /// Closes all that has come; the sum of all counters.

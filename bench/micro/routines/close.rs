@@ -6,7 +6,7 @@ use std::hint::black_box;
 use statsd::engine::{Closing, Engine};
 
 use super::corpus::Corpus;
-use super::{Routine, Row, Scale, engine, row};
+use super::{Routine, Row, Scale, engine, receive, row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let timings = |scale: Scale, configuration: &str| {
@@ -56,7 +56,7 @@ impl Routine for Close {
         if self.engine.is_sweeping() {
             self.engine.finish(&Closing::default(), &mut |_| {});
         }
-        self.corpus.packets().for_each(|packet| self.engine.packet(packet));
+        self.corpus.packets().for_each(|packet| receive(&mut self.engine, packet));
     }
 
     fn run(&mut self) {

@@ -16,6 +16,7 @@ use std::fmt;
 use std::hint::black_box;
 
 use statsd::engine::{Engine, Settings};
+use statsd::ledger::Own;
 use statsd::series::Seeds;
 
 /// A row: its group and its name, what its figures are divided by, how it is made.
@@ -101,6 +102,12 @@ impl fmt::Display for Row {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}", self.group, self.name)
     }
+}
+
+/// Takes in a datagram of lines, and counts it as the server does.
+pub(crate) fn receive(engine: &mut Engine, packet: &[u8]) {
+    engine.ledger().count(Own::PacketsReceived, 1);
+    engine.lines(packet);
 }
 
 /// An engine as a configuration file with this text makes it, with seeds that are always the same.

@@ -7,7 +7,7 @@ use statsd::policy::Figure;
 use statsd::series::Audience;
 
 use super::corpus::Corpus;
-use super::engine;
+use super::{engine, receive};
 
 #[derive(Debug)]
 pub(crate) struct Summaries(Vec<Kept>);
@@ -25,7 +25,7 @@ impl Summaries {
     pub(crate) fn of(corpus: &Corpus, style: Style) -> Self {
         let style = if style == Style::Statsite { "[namespace]\nstyle = statsite" } else { "" };
         let (mut engine, mut all) = (engine(style), Vec::new());
-        corpus.packets().for_each(|packet| engine.packet(packet));
+        corpus.packets().for_each(|packet| receive(&mut engine, packet));
         engine.tick();
         let mut keep = |summary: &Summary<'_>| {
             let Summary { subject, name, has_plain_name, figures, .. } = *summary;

@@ -22,8 +22,9 @@ mod sender_list;
 mod series_list;
 mod server_info;
 mod session;
+mod status;
 
 pub use host::Authority;
-pub use reply::HttpStatus;
 pub use request::{HEAD_BYTES, Method, ReadHead, WebRequest};
 pub(super) use session::{HttpSession, HttpStep};
+pub use status::HttpStatus;

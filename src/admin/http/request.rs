@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 
 use super::accept::takes_gzip;
 use super::host::Authority;
-use super::reply::HttpStatus;
+use super::status::HttpStatus;
 
 /// The most bytes of a head.
 pub const HEAD_BYTES: usize = 16 << 10;

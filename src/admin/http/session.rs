@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::reply::{AnswerStream, BodyEnd, HttpStatus, Reply, ReplyBody};
+use super::reply::{AnswerStream, BodyEnd, Reply, ReplyBody};
 use super::request::{Method, ReadHead, WebRequest};
 use super::routes;
+use super::status::HttpStatus;
 use crate::admin::view::View;
 use crate::time::Tick;
 

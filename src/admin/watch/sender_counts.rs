@@ -8,8 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::filter::{PreviewedLine, is_about};
-use crate::admin::senders::put_name;
-use crate::admin::text::{number, shown_millis, write};
+use crate::admin::text::{number, put_address, shown_millis, write};
 use crate::few::sort_few;
 use crate::policy::Glob;
 use crate::protocol::{Reject, Sample};
@@ -362,10 +361,10 @@ impl SentValues {
                 write(out, format_args!("{}", self.sender));
             }
             Sender::Internet(_) => {
-                put_name(self.sender, out);
+                put_address(self.sender, out);
                 write(out, format_args!(" sockets={}+", SOCKETS_MAX + 1));
             }
-            _ => put_name(self.sender, out),
+            _ => put_address(self.sender, out),
         }
         let Self { sent, lines, values, adds, min, max, last, .. } = *self;
         write(out, format_args!(" type={} lines={lines} values={values}", sent.name()));

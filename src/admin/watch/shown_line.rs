@@ -1,8 +1,7 @@
 //! [`ShownLine`]: a line that was taken in, and the text that is shown of it. The verdict is what
 //! the engine counted for the line.
 
-use crate::admin::info::name_and_state;
-use crate::admin::text::{put_quoted, shown_millis, write};
+use crate::admin::text::{name_and_state, put_quoted, shown_millis, write};
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::Engine;
 use crate::engine::explain::{Explanation, PreviewDepth, SampleEffect, SampleVerdict, explain};

@@ -9,7 +9,7 @@ use statsd::policy::{FigureId, FigureNames};
 use statsd::protocol::Sample;
 use statsd::series::{Audience, Cursor, Table, Values};
 
-use crate::rig::SEEDS;
+use crate::rig::{SEEDS, receive};
 
 /// The result of a packet: its series and points, and the numbers of bad values and of events.
 #[derive(Default)]
@@ -64,7 +64,7 @@ fn interval(
     packet: &[u8],
     members: &Members,
 ) -> Outcome {
-    engine.packet(packet);
+    receive(engine, packet);
     let mut outcome = Outcome::default();
     for (own, count) in engine.own().open() {
         match own {
