@@ -171,7 +171,11 @@ impl Rig {
 
     /// One turn of the loop, with events if there are any now.
     pub(super) fn turn(&mut self) {
-        self.poll.poll(&mut self.events, Some(Duration::from_millis(1))).unwrap();
+        // A signal about a child of another test may interrupt it.
+        match self.poll.poll(&mut self.events, Some(Duration::from_millis(1))) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return,
+            polled => polled.unwrap(),
+        }
         let registry = self.poll.registry();
         for event in &self.events {
             let Ok(EventSource::Sink(0, generation)) = EventSource::try_from(event.token()) else {
