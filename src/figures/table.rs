@@ -219,7 +219,7 @@ pub static TABLE: &[FigureRow] = rows! {
         Reader::One(|_| sys::resident_bytes().unwrap_or(0) as f64),
         "memory of the process that is resident");
     figure(Memory, "series_bytes", BYTES, Reader::One(|from| from.series_bytes() as f64),
-        "series and their names, estimated");
+        "series with their names, tags and running totals of timers, estimated");
     figure(Memory, "tag_bytes", BYTES,
         Reader::One(|from| from.engine.table().tags().1 as f64),
         "the tags of all series, as part of series_bytes");
