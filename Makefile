@@ -66,12 +66,11 @@ test: ## install the peers and run every test at full size
 	run $(cargo_test) --test e2e -- $(busy_tests); \
 	report
 
-test-all: ## `make test`, then `make browser`, `packages`, `arm`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
+test-all: ## `make test`, then `make browser`, `packages`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(remake) test; \
 	run $(remake) browser; \
 	run $(remake) packages; \
-	run $(remake) arm; \
 	run $(remake) sanitize; \
 	run $(remake) fuzz; \
 	report

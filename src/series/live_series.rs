@@ -78,8 +78,8 @@ impl LiveSeries {
     }
 
     /// Adds a sample to the series that the table holds under this name. If there is none, creates
-    /// it. `outcome` is what rules have made of the name, if it is known. Returns the
-    /// place of the series.
+    /// it. `outcome` is what rules have made of the name, if it is known. Returns the place of the
+    /// series.
     #[inline]
     pub(super) fn add_by_name(
         &mut self,

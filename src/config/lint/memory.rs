@@ -2,7 +2,7 @@
 //! cgroup. The kernel then kills the server, long before a limit refuses anything. Pure.
 //!
 //! Limits that the file leaves empty are derived so that they fit. So only limits with a value can
-//! cause it.
+//! exceed the memory.
 
 use super::context::Lint;
 use crate::config::memory::{MemoryPart, mib, parts, total};
