@@ -61,6 +61,7 @@ impl SeriesExposition {
 
     /// Does a part of the work: collects or sorts some series, or appends the lines of some.
     /// Returns `true` after the last one.
+    #[inline(never)] // the admin port, which calls it, is optimised for size
     pub fn step(&mut self, table: &mut Table, out: &mut Vec<u8>) -> bool {
         let names = table.name_hasher();
         self.step_by(|family| hash_of(&names, family), table, out)

@@ -167,7 +167,11 @@ impl LabelWriter {
         keys.clear();
         starts.clear();
         text.clear();
-        let is_name_changed = is_ambiguous(kind, bare_name(name), family);
+        let bare = bare_name(name);
+        let is_name_changed = is_ambiguous(kind, bare, family);
+        if bare.len() == name.len() && !is_name_changed {
+            return text; // such a name is text, so the tests below find nothing
+        }
         let mut are_tags_changed = false;
         for (key, value) in tags_of(name) {
             let start = keys.len();
@@ -186,7 +190,7 @@ impl LabelWriter {
             put_label(&keys[start..], value, text);
         }
         if are_tags_changed || is_name_changed {
-            let shown = if are_tags_changed { name } else { bare_name(name) };
+            let shown = if are_tags_changed { name } else { bare };
             put_label(b"statsd_name", shown, text);
         }
         if !is_text(name) {
