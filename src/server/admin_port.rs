@@ -236,9 +236,9 @@ mod tests {
     use crate::ingest::bind::{Purpose, Transport, bind};
     use crate::ledger::Own;
     use crate::series::Seeds;
-    use crate::server::flushing::Stages;
     use crate::server::outputs::encoders;
     use crate::server::pipeline::settings;
+    use crate::server::stages::Stages;
     use crate::sink::Sinks;
     use crate::time::UnixTime;
 

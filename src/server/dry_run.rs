@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use super::outputs::{self, SinkResources};
-use super::pipeline::{Pipeline, random_seeds};
+use super::pipeline::Pipeline;
 use super::start_error::StartError;
 use super::stdin::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
 use crate::clock::{Clock as _, SystemClock};
@@ -18,6 +18,7 @@ use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::ganglia;
 use crate::flush::Schedule;
 use crate::ledger::Own;
+use crate::random;
 use crate::sink::Feed;
 
 /// Own counters that explain why a valid line has no points.
@@ -34,7 +35,7 @@ pub fn dry_run(
     let clock = SystemClock::start();
     let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
     let mut pipeline =
-        Pipeline::without_sinks(&config, schedule, random_seeds(), SinkResources::default());
+        Pipeline::without_sinks(&config, schedule, random::seeds(), SinkResources::default());
     read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
     let sections = sections(&config, pipeline.encoders());

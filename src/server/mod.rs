@@ -29,11 +29,14 @@ mod reception;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod sink_round;
+mod stages;
 mod start_check;
 mod start_error;
 mod state_saver;
 mod stdin;
 mod surroundings;
+mod warning_log;
 pub mod wheel;
 
 use std::io;
@@ -46,7 +49,7 @@ pub use self::dry_run::dry_run;
 use self::life::{Life, Request, refuse_reload};
 use self::listeners::Listeners;
 use self::outputs::SinkResources;
-use self::pipeline::{Pipeline, random_seeds};
+use self::pipeline::Pipeline;
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
 use self::signals::{Received, Signals};
@@ -61,6 +64,7 @@ use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
 use crate::privileges;
+use crate::random;
 use crate::series::Seeds;
 use crate::state::{SavedState, StateHead};
 use crate::time::Now;
@@ -111,7 +115,7 @@ impl Server {
         let mut sinks = SinkResources::open(&config)?;
         sinks.account = identity.account().map(Rc::new);
         identity.assume()?; // the state and the spools belong to the new user
-        let seeds = random_seeds();
+        let seeds = random::seeds();
         let resources = Resources { reactor, signals, listeners, sinks, descriptors, seeds };
         Self::assemble(config, origin, resources)
     }
