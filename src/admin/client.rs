@@ -200,7 +200,7 @@ impl Client {
     ) -> io::Result<Next> {
         self.awake = false;
         // Write first: a client whose output is full gets no further step.
-        self.write(view.now.tick)?;
+        self.write(view.server.now.tick)?;
         // One step is made even if the lines of a watch have used up the time. Otherwise a slow
         // host would explain lines and never write them.
         let mut next = Next::GoOn;
@@ -212,12 +212,12 @@ impl Client {
         if next == Next::Close {
             return Ok(next);
         }
-        self.write(view.now.tick)?;
+        self.write(view.server.now.tick)?;
         if self.is_over() {
             return Ok(Next::Close);
         }
         if self.unsent() == 0 && self.lingers_since.is_none() && self.is_http_over() {
-            self.lingers_since = Some(view.now.tick);
+            self.lingers_since = Some(view.server.now.tick);
             self.stream.shutdown(Shutdown::Write)?;
             next = Next::GoOn; // reads what is there
         }
@@ -253,7 +253,7 @@ impl Client {
         if http.is_over() && self.lingers_since.is_none() {
             return Ok(Next::Wait); // the answer must be sent first
         }
-        self.read(view.now.tick)
+        self.read(view.server.now.tick)
     }
 
     /// Does one step of the job, or the next command if there is no job.
@@ -262,13 +262,13 @@ impl Client {
             return self.http_step(view, may_dump);
         }
         if let Some(Job::Watch(watching)) = &mut self.job {
-            if watching.step(view.now.tick, &mut self.output) {
+            if watching.step(view.server.now.tick, &mut self.output) {
                 return Ok(Next::GoOn);
             }
-            return self.end_watch_or_read(view.now.tick);
+            return self.end_watch_or_read(view.server.now.tick);
         }
         if let Some(Job::Senders(counting)) = &self.job
-            && view.now.tick < counting.end()
+            && view.server.now.tick < counting.end()
         {
             return Ok(Next::Wait);
         }
@@ -289,7 +289,7 @@ impl Client {
             return Ok(self.command(without_end(&line), view));
         }
         if !self.has_input_ended {
-            return self.read(view.now.tick);
+            return self.read(view.server.now.tick);
         }
         if self.input.is_empty() {
             return Ok(Next::Wait);
@@ -303,7 +303,7 @@ impl Client {
     /// HTTP. A web page may make a browser post commands here. No command has run yet, and none
     /// will.
     fn begin_http(&mut self, view: &View<'_>) -> Next {
-        if !view.config.admin.http {
+        if !view.server.config.admin.http {
             return Next::Close;
         }
         self.http = Some(Box::default());

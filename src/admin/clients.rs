@@ -84,12 +84,14 @@ impl AdminClients {
     /// Serves the clients that have something to do, one after the other as long as there is time.
     /// Returns `true` if one of them could go on at once.
     pub fn turn(&mut self, view: &mut View<'_>, has_time: impl Fn() -> bool) -> bool {
-        view.watch.begin_turn(view.now);
+        view.watch.begin_turn(view.server.now);
         let mut more = false;
         if view.watch.is_on() {
-            more = view.watch.explain(view.engine, view.encoders, view.sinks);
-            let watching =
-                self.clients.iter_mut().filter(|(_, client)| client.has_watched(view.now.tick));
+            more = view.watch.explain(view.server.engine, view.encoders, view.server.sinks);
+            let watching = self
+                .clients
+                .iter_mut()
+                .filter(|(_, client)| client.has_watched(view.server.now.tick));
             watching.for_each(|(_, client)| client.wake());
         }
         let awake: Vec<Slot> = self.awake();

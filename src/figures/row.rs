@@ -1,7 +1,7 @@
 //! [`FigureRow`]: one row of the table of figures.
 
 use super::section::FigureSection;
-use super::sources::{FigureSources, FlushFigures, ListenerFigures};
+use super::server_parts::{FlushFigures, ListenerFigures, ServerParts};
 use crate::ledger::Own;
 use crate::sink::SinkFigures;
 
@@ -85,7 +85,7 @@ pub enum LossCount {
 #[derive(Debug)]
 pub(super) enum FigureReader {
     /// One value.
-    One(fn(&FigureSources<'_>) -> f64),
+    One(fn(&ServerParts<'_>) -> f64),
     /// An own counter of the server.
     Own(Own),
     /// A figure of the last flush.
@@ -103,7 +103,7 @@ pub(super) enum FigureReader {
     /// The sum of all figures that count in this way.
     Lost(&'static [LossCount]),
     /// The used part of a limit, and the limit.
-    Limit(fn(&FigureSources<'_>) -> (f64, f64)),
+    Limit(fn(&ServerParts<'_>) -> (f64, f64)),
     /// The same for each destination that has the limit.
     DestinationLimit(fn(&SinkFigures) -> Option<(f64, f64)>),
 }

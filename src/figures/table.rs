@@ -13,7 +13,7 @@ use super::section::FigureSection;
 use super::section::FigureSection::{
     Destinations, Flush, Input, Limits, Loss, Memory, Series, Server,
 };
-use super::sources::{FigureSources, FlushFigures, tenths};
+use super::server_parts::{FlushFigures, ServerParts, tenths};
 use crate::ledger::Own;
 use crate::sink::SinkFigures;
 use crate::sys;
@@ -232,7 +232,7 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Memory, "queues_bytes", BYTES,
         Reader::One(|from| sum(from, |sink| sink.held_bytes as u64)),
         "queued and retained bytes of all destinations");
-    figure(Memory, "history_bytes", BYTES, Reader::One(|from| from.history_bytes as f64),
+    figure(Memory, "history_bytes", BYTES, Reader::One(|from| from.engine.history().bytes() as f64),
         "remembered history");
     figure(Memory, "admin_bytes", BYTES, Reader::One(|from| from.admin_bytes as f64),
         "clients of the admin port: unsent answers, and the places of series for dumps and scrapes");
@@ -299,7 +299,7 @@ const fn own(section: FigureSection, own: Own, unit: FigureUnit, doc: &'static s
     row.sent(&[GraphiteName::Own])
 }
 
-fn dropped_by_limit(from: &FigureSources<'_>) -> f64 {
+fn dropped_by_limit(from: &ServerParts<'_>) -> f64 {
     let by_rule = from.engine.read_ledger().dropped_by_rule();
     from.own(Own::SamplesDropped).saturating_sub(by_rule) as f64
 }
@@ -314,11 +314,11 @@ fn spool(sink: &SinkFigures) -> Option<(f64, f64)> {
 }
 
 /// Returns the sum of a figure over all destinations.
-fn sum(from: &FigureSources<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
+fn sum(from: &ServerParts<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
     from.sinks.iter().map(|sink| figure(&sink.figures()) as f64).sum()
 }
 
-fn last_input(from: &FigureSources<'_>) -> f64 {
+fn last_input(from: &ServerParts<'_>) -> f64 {
     let last = from.last_input.unwrap_or(from.started);
     last.tick.until(from.now.tick).as_secs_f64().floor()
 }
@@ -327,7 +327,7 @@ fn of(used: usize, limit: usize) -> (f64, f64) {
     (used as f64, limit as f64)
 }
 
-fn open_files(_: &FigureSources<'_>) -> (f64, f64) {
+fn open_files(_: &ServerParts<'_>) -> (f64, f64) {
     (sys::open_files().unwrap_or(0) as f64, sys::open_files_limit().unwrap_or(0) as f64)
 }
 

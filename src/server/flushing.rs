@@ -169,8 +169,8 @@ impl Flushing {
     }
 
     /// Returns the figures of the last flush.
-    pub(super) fn figures(&self) -> &FlushFigures {
-        &self.figures
+    pub(super) fn figures(&self) -> FlushFigures {
+        self.figures
     }
 
     /// Ends the open interval. This is O(1), however many series there are to close.

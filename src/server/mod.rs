@@ -43,7 +43,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use self::admin_port::{AdminPort, Shown};
+use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
 pub use self::dry_run::dry_run;
 use self::life::{Life, Request, refuse_reload};
@@ -216,17 +216,7 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        let shown = Shown {
-            pipeline: pipeline.view(),
-            datagrams: &reception.listeners().datagrams,
-            streams: &reception.listeners().streams,
-            connections: reception.connections_in_use(),
-            last_input: reception.last_input(),
-            is_stopping: !life.is_running(),
-            config: life.config(),
-            origin: life.origin(),
-        };
-        admin.serve(shown, reactor);
+        admin.serve(pipeline, reception, life, reactor);
         // New clients come last. Only after the connected ones had their turn is it known which of
         // those are idle, and may be closed for a new one.
         for index in admin.take_waiting() {

@@ -35,7 +35,7 @@ use crate::logging;
 use crate::series::Seeds;
 use crate::sink::{Feed, Sink, Sinks};
 use crate::state::SavedState;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Tick};
 use crate::token::Generation;
 use crate::warnings::PacketLoss;
 
@@ -56,16 +56,6 @@ pub(super) struct Pipeline {
     /// For the jitter between attempts to connect.
     seed: u64,
     resources: SinkResources,
-}
-
-/// What the admin port reads of a pipeline, and may change.
-#[derive(Debug)]
-pub(super) struct PipelineView<'a> {
-    pub(super) stages: &'a mut Stages,
-    pub(super) flush: &'a FlushFigures,
-    pub(super) watch: &'a mut Watch,
-    /// When the open interval began.
-    pub(super) interval_began: UnixTime,
 }
 
 /// What a reload has opened for the pipeline, before anything changes.
@@ -151,13 +141,13 @@ impl Pipeline {
     }
 
     /// What the admin port reads and changes.
-    pub(super) fn view(&mut self) -> PipelineView<'_> {
-        PipelineView {
-            interval_began: self.flushing.open_interval().start,
-            stages: &mut self.stages,
-            flush: self.flushing.figures(),
-            watch: &mut self.watch,
-        }
+    pub(super) fn for_admin(&mut self) -> (&mut Stages, &mut Watch) {
+        (&mut self.stages, &mut self.watch)
+    }
+
+    /// Returns the figures of the last flush.
+    pub(super) fn flush_figures(&self) -> FlushFigures {
+        self.flushing.figures()
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -549,6 +539,7 @@ mod tests {
     use crate::sink::platform::{Dialer, Socket};
     use crate::sink::spool::Disk;
     use crate::sys::Signs;
+    use crate::time::UnixTime;
     use crate::token::EventSource;
 
     /// A clock that a test sets.

@@ -215,7 +215,7 @@ impl AnswerStream {
             Self::Series(list) => list.step(view, out),
             Self::Metrics(page) => page.step(view, out),
             Self::Watch(watching) => {
-                watching.step(view.now.tick, out);
+                watching.step(view.server.now.tick, out);
                 false
             }
         }
