@@ -18,13 +18,13 @@ use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
-use crate::policy::{Generations, LimitedTag, Resolved, Rules};
+use crate::policy::{LimitedTag, PolicySets, Resolved, Rules};
 use crate::protocol::{cleaned, is_clean, tags_of};
 
 /// The rules of a table.
 #[derive(Debug)]
 pub struct TableRules {
-    pub(super) policies: Generations,
+    pub(super) policies: PolicySets,
     limits: TagLimits,
     names: ahash::RandomState,
     /// Whether some rule changes names or tags.
@@ -54,7 +54,7 @@ pub(super) struct RestoredNames<'a> {
 impl TableRules {
     /// `names` makes the hashes of names.
     pub(super) fn new(rules: &Rules, interval: Duration, names: &ahash::RandomState) -> Self {
-        let policies = Generations::new(rules, interval);
+        let policies = PolicySets::new(rules, interval);
         Self {
             changes_names: policies.change_names(),
             policies,
