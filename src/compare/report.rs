@@ -1,6 +1,5 @@
 //! [`CompareReport`]: the text of a comparison, which is each difference and a summary. Pure.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::pairs::{ComparedCounts, DifferenceReason, PointDifference};
@@ -32,7 +31,8 @@ impl CompareReport {
             }
             _ => None,
         };
-        let at = self.worst.partition_point(|other| size(other) >= size(&difference));
+        let size = size_of(&difference);
+        let at = self.worst.partition_point(|other| size_of(other).total_cmp(&size).is_ge());
         if at < WORST_MAX {
             self.worst.insert(at, difference);
             self.worst.truncate(WORST_MAX);
@@ -118,22 +118,11 @@ fn explained(reason: DifferenceReason) -> Explained {
 
 /// Returns how bad a difference is: the share by which the values differ. A missing point differs
 /// by all of its value, unless its series is idle.
-fn size(difference: &PointDifference) -> OrderedShare {
-    let share = match (difference.old, difference.new) {
+fn size_of(difference: &PointDifference) -> f64 {
+    match (difference.old, difference.new) {
         (Some(old), Some(new)) => (old - new).abs() / old.abs().max(new.abs()).max(1e-300),
         _ if difference.reason == DifferenceReason::Idle => 0.0,
         _ => 1.0,
-    };
-    OrderedShare(share)
-}
-
-/// A share, which has an order.
-#[derive(PartialEq)]
-struct OrderedShare(f64);
-
-impl PartialOrd for OrderedShare {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.0.total_cmp(&other.0))
     }
 }
 
