@@ -137,7 +137,7 @@ impl FigureSection {
     /// Returns the name as a heading.
     pub fn title(self) -> String {
         let name = self.name();
-        name[..1].to_uppercase() + &name[1..]
+        name[..1].to_ascii_uppercase() + &name[1..]
     }
 
     /// Returns the section with this name.

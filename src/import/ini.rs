@@ -16,7 +16,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
         values.count(line)?;
         if let Some(rest) = content.strip_prefix('[') {
             let (name, _) = rest.split_once(']').ok_or_else(|| flaw("expected ] in the line"))?;
-            let name = name.trim().to_lowercase();
+            let name = name.trim().to_ascii_lowercase();
             // The keys that follow belong to the last section.
             let section = match sections.iter().position(|(known, _)| *known == name) {
                 Some(at) => sections.remove(at),
@@ -41,8 +41,10 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
             }
             continue;
         };
-        entries
-            .push((key.trim().to_lowercase(), Parsed::text(line, without_comment(value.trim()))));
+        entries.push((
+            key.trim().to_ascii_lowercase(),
+            Parsed::text(line, without_comment(value.trim())),
+        ));
     }
     Ok(Parsed { line: 1, data: ParsedData::Map(sections) })
 }
