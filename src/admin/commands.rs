@@ -16,7 +16,7 @@ use super::watch::{Counting, WatchFilter, Watching};
 use crate::config::render_masked;
 use crate::figures;
 use crate::ingest::datagrams::DatagramSocket;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
@@ -429,7 +429,7 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
 /// from 1970.
 fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     let now = view.server.now.unix;
-    let bad_lines = view.server.engine.own().total(Own::BadLinesSeen);
+    let bad_lines = view.server.engine.own().total(OwnCounter::BadLinesSeen);
     let started = view.server.started.unix;
     let ago = |then: UnixTime| now.as_secs().saturating_sub(then.as_secs());
     write(

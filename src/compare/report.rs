@@ -44,7 +44,7 @@ impl CompareReport {
     pub(super) fn summary(&self, counts: &ComparedCounts, skipped: u64) -> String {
         let mut text = String::new();
         for (reason, count) in &self.reasons {
-            let Explained { what, hint } = explained(*reason);
+            let ReasonText { what, hint } = explained(*reason);
             text += &format!("{:>12}  {what}: {hint}\n", thousands(*count));
         }
         if !self.worst.is_empty() {
@@ -79,19 +79,19 @@ fn row(difference: &PointDifference) -> String {
     let cut = &name[..name.len().min(NAME_MAX)];
     let dots = if cut.len() < name.len() { "..." } else { "" };
     let value = |value: &Option<f64>| value.map_or("-".into(), |value| value.to_string());
-    let Explained { what, .. } = explained(*reason);
+    let ReasonText { what, .. } = explained(*reason);
     let old = value(old);
     let new = value(new);
     format!("{}{dots} {stamp} old={old} new={new} {what}", cut.escape_ascii())
 }
 
 /// A reason as the report shows it, and what to do.
-struct Explained {
+struct ReasonText {
     what: &'static str,
     hint: &'static str,
 }
 
-fn explained(reason: DifferenceReason) -> Explained {
+fn explained(reason: DifferenceReason) -> ReasonText {
     let (what, hint) = match reason {
         DifferenceReason::Idle => (
             "idle series, which one server sends and the other does not",
@@ -113,7 +113,7 @@ fn explained(reason: DifferenceReason) -> Explained {
         }
         DifferenceReason::Value => ("another value", "try the lines with --ask explain"),
     };
-    Explained { what, hint }
+    ReasonText { what, hint }
 }
 
 /// Returns how bad a difference is: the share by which the values differ. A missing point differs

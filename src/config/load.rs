@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::destination::DestinationKind;
-use super::ini::{Given, Mistake};
+use super::ini::{GivenSettings, Mistake};
 use super::limits::FILE_MAX;
 use super::memory;
 use super::model::Config;
@@ -126,7 +126,7 @@ pub struct Origin {
     file: Option<ConfigFile>,
     overrides: Overrides,
     /// The keys that the file and the overrides set.
-    given: Given,
+    given: GivenSettings,
 }
 
 /// The file of a configuration.
@@ -258,12 +258,12 @@ impl LoadError {
 
 impl Origin {
     /// Returns the origin of a configuration that was read from `path` alone.
-    pub fn of_file(path: &Path, given: Given) -> Self {
+    pub fn of_file(path: &Path, given: GivenSettings) -> Self {
         Self::new(path, Overrides::NONE, given)
     }
 
     /// Returns the origin of a configuration that was read from `path`, with `overrides` over it.
-    pub(super) fn new(path: &Path, overrides: Overrides, given: Given) -> Self {
+    pub(super) fn new(path: &Path, overrides: Overrides, given: GivenSettings) -> Self {
         let file = ConfigFile { path: path.into(), ended: true };
         Self { file: Some(file), overrides, given }
     }
@@ -279,7 +279,7 @@ impl Origin {
     }
 
     /// Returns the keys that are set.
-    pub fn given(&self) -> &Given {
+    pub fn given(&self) -> &GivenSettings {
         &self.given
     }
 
@@ -486,14 +486,14 @@ mod tests {
         let link = folder.path().join("link.conf");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         // A configuration may be a symbolic link.
-        reload(&Origin::of_file(&link, Given::default())).unwrap();
+        reload(&Origin::of_file(&link, GivenSettings::default())).unwrap();
         for (path, why) in [
             (fifo, "is a FIFO"),
             ("/dev/null".into(), "is a device"),
             (folder.path().into(), "is a folder"),
         ] {
             let failure =
-                reload(&Origin::of_file(&path, Given::default())).unwrap_err().to_string();
+                reload(&Origin::of_file(&path, GivenSettings::default())).unwrap_err().to_string();
             assert!(failure.contains(why), "{failure}");
         }
     }

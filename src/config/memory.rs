@@ -8,7 +8,7 @@
 //! ```
 
 use super::destination::Destination;
-use super::ini::Given;
+use super::ini::GivenSettings;
 use super::key::Key;
 use super::keys::KEYS;
 use super::model::Config;
@@ -72,7 +72,7 @@ impl DerivedLimit {
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(
     config: &mut Config,
-    given: &Given,
+    given: &GivenSettings,
     machine: Option<MemoryLimit>,
 ) -> Result<(), String> {
     let half = machine.map(|limit| limit.bytes / 2);
@@ -105,7 +105,7 @@ pub(super) fn derive(
 }
 
 /// Returns the derived limits without a value.
-fn derived_limits(config: &Config, given: &Given) -> Vec<DerivedLimit> {
+fn derived_limits(config: &Config, given: &GivenSettings) -> Vec<DerivedLimit> {
     let mut derived = Vec::new();
     each_derived(config, &mut |key, header, at, most| {
         if !given.has_value(header, key.name) {

@@ -43,7 +43,7 @@ pub use destination::{
     TakenFlushes, Takes,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
-pub use ini::{Given, Mistake, SettingPlace};
+pub use ini::{GivenSettings, Mistake, SettingPlace};
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};

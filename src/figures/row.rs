@@ -2,7 +2,7 @@
 
 use super::section::FigureSection;
 use super::server_parts::{FlushFigures, ListenerFigures, ServerParts};
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::sink::SinkFigures;
 
 /// One figure: what it is called, what it means, and how it is read.
@@ -87,7 +87,7 @@ pub(super) enum FigureReader {
     /// One value.
     One(fn(&ServerParts<'_>) -> f64),
     /// An own counter of the server.
-    Own(Own),
+    Own(OwnCounter),
     /// A figure of the last flush.
     Flush(fn(&FlushFigures) -> f64),
     /// Lines and values that were refused, for each reason.

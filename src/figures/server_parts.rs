@@ -13,7 +13,7 @@ use crate::ingest::ListenerCounts;
 use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::sink::{Sink, Sinks};
 use crate::time::{Now, UnixTime};
 
@@ -89,9 +89,9 @@ impl FlushFigures {
 
 impl ServerParts<'_> {
     /// Returns an own counter since the start.
-    pub(super) fn own(&self, own: Own) -> u64 {
+    pub(super) fn own(&self, own: OwnCounter) -> u64 {
         // The loop takes the drops of sockets at each tick only.
-        let untaken = if own == Own::UdpDrops {
+        let untaken = if own == OwnCounter::UdpDrops {
             self.datagrams.iter().map(|(_, socket)| socket.untaken_drops()).sum()
         } else {
             0

@@ -183,7 +183,7 @@ struct PolicySources {
 
 /// What the rules make of a name.
 #[derive(Debug)]
-pub struct Resolved {
+pub struct ResolvedName {
     /// The number of the policy.
     pub policy: u16,
     /// The name of the series. `None` if the rules do not change it.
@@ -247,9 +247,9 @@ impl Policies {
         name: &[u8],
         hash: u64,
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
-    ) -> Option<Resolved> {
+    ) -> Option<ResolvedName> {
         if self.rules.rules.is_empty() {
-            return Some(Resolved { policy: 0, name: None });
+            return Some(ResolvedName { policy: 0, name: None });
         }
         if self.is_remembered(hash) {
             return None;
@@ -264,7 +264,7 @@ impl Policies {
         let made = if changes.is_none() { None } else { changes.apply(name, allows) };
         let settings = sources.in_policy();
         let policy = self.number(PolicySources { settings, is_abandoned: false });
-        Some(Resolved { policy, name: made })
+        Some(ResolvedName { policy, name: made })
     }
 
     /// Returns the number of a policy like this one, for a series that no line leads to any more.
@@ -465,9 +465,9 @@ impl PolicySets {
         name: &[u8],
         hash: u64,
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
-    ) -> Option<Resolved> {
+    ) -> Option<ResolvedName> {
         let resolved = self.sets[usize::from(self.newest)].resolve(name, hash, allows)?;
-        Some(Resolved { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
+        Some(ResolvedName { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
     }
 
     /// See [`Policies::changed`].

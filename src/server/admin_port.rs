@@ -225,7 +225,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::{Bind, Origin};
     use crate::flush::Schedule;
-    use crate::ledger::Own;
+    use crate::ledger::OwnCounter;
     use crate::series::Seeds;
     use crate::server::descriptors::Descriptors;
     use crate::server::listeners::Listeners;
@@ -344,7 +344,10 @@ mod tests {
         /// The number of clients refused, and of clients closed because they were idle.
         fn counts(&mut self) -> (u64, u64) {
             let own = self.pipeline.ledger().own();
-            (own.total(Own::ConnectionsRefused), own.total(Own::IdleConnectionsClosed))
+            (
+                own.total(OwnCounter::ConnectionsRefused),
+                own.total(OwnCounter::IdleConnectionsClosed),
+            )
         }
 
         /// Asserts that the port serves this client.

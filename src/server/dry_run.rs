@@ -17,12 +17,13 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::ganglia;
 use crate::flush::Schedule;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::random;
 use crate::sink::Feed;
 
 /// Own counters that explain why a valid line has no points.
-const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
+const EXPLAINED: [OwnCounter; 3] =
+    [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected, OwnCounter::EventsIgnored];
 
 /// Prints to `out` what each destination would get.
 pub fn dry_run(

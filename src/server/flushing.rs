@@ -9,7 +9,7 @@ use crate::encode::encoders::EncoderId;
 use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
 use crate::flush::Schedule;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::sink::Sink;
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
@@ -134,7 +134,7 @@ impl Flushing {
     pub(super) fn defer_tick_if_sweeping(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
-            engine.ledger().count(Own::FlushOverruns, 1);
+            engine.ledger().count(OwnCounter::FlushOverruns, 1);
             engine.ledger().warn(WarningKind::FlushOverrun, b"");
         }
         sweeping

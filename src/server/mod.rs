@@ -52,7 +52,7 @@ use self::outputs::SinkResources;
 use self::pipeline::Pipeline;
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
-use self::signals::{Received, Signals};
+use self::signals::{ReceivedSignals, Signals};
 pub use self::start_check::{Finding, FindingKind, check_start};
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
@@ -198,7 +198,7 @@ impl<C: Clock> Server<C> {
     }
 
     /// Begins a stop or a reload if a signal has requested it.
-    fn serve_signals(&mut self, received: Received) {
+    fn serve_signals(&mut self, received: ReceivedSignals) {
         if received.child {
             self.pipeline.note_ended_child();
         }

@@ -30,7 +30,7 @@ use crate::figures::FlushFigures;
 use crate::flush::Schedule;
 use crate::ingest::InputHandler;
 use crate::ingest::lines::Piece;
-use crate::ledger::{Ledger, Own};
+use crate::ledger::{Ledger, OwnCounter};
 use crate::logging;
 use crate::series::Seeds;
 use crate::sink::{Feed, Sink, Sinks};
@@ -60,7 +60,7 @@ pub(super) struct Pipeline {
 
 /// What a reload has opened for the pipeline, before anything changes.
 #[derive(Debug)]
-pub(super) struct Opened<'a> {
+pub(super) struct OpenedOutputs<'a> {
     encoders: Encoders,
     new: Vec<NewSink<'a>>,
 }
@@ -315,7 +315,7 @@ impl Pipeline {
 
     /// Logs the warnings that are due: at most one line a minute for each cause and sender.
     pub(super) fn log_warnings(&mut self, now: Tick) {
-        self.ledger().count(Own::LogLinesDropped, logging::take_dropped());
+        self.ledger().count(OwnCounter::LogLinesDropped, logging::take_dropped());
         let warnings = self.ledger().take_warnings(now);
         log_warnings(&mut self.stages.engine, &warnings);
     }
@@ -332,10 +332,10 @@ impl Pipeline {
         &self,
         config: &'a Config,
         spool: &config::Spool,
-    ) -> Result<Opened<'a>, StartError> {
+    ) -> Result<OpenedOutputs<'a>, StartError> {
         let platform = &*self.resources.platform;
         let new = outputs::open(config, spool, self.sinks(), platform, None)?;
-        Ok(Opened { encoders: outputs::encoders(config), new })
+        Ok(OpenedOutputs { encoders: outputs::encoders(config), new })
     }
 
     /// Applies a configuration. The sinks of its destinations get their settings. Sinks of removed
@@ -344,7 +344,7 @@ impl Pipeline {
         &mut self,
         config: &Config,
         running: &Config,
-        opened: Opened<'_>,
+        opened: OpenedOutputs<'_>,
         reactor: &mut Reactor<C>,
     ) {
         self.stages.engine.reconfigure(&settings(config));
@@ -412,8 +412,9 @@ impl Pipeline {
     /// Whether a value of the input was valid, even if a rule or a limit then dropped it. Must be
     /// called before the flush, which takes the values that are passed through.
     pub(super) fn has_valid_input(&self) -> bool {
-        let taken = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
-        let is_taken = |own: &Own| self.stages.engine.own().total(*own) > 0;
+        let taken =
+            [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected, OwnCounter::EventsIgnored];
+        let is_taken = |own: &OwnCounter| self.stages.engine.own().total(*own) > 0;
         !self.stages.engine.is_empty() || taken.iter().any(is_taken)
     }
 
@@ -710,7 +711,7 @@ mod tests {
         assert!(!rig.pipeline.is_deferred_tick_due(), "the sweep goes on");
         rig.sweep();
         assert!(rig.pipeline.is_deferred_tick_due());
-        assert_eq!(rig.pipeline.ledger().own().total(Own::FlushOverruns), 1);
+        assert_eq!(rig.pipeline.ledger().own().total(OwnCounter::FlushOverruns), 1);
         rig.pipeline.tick(&mut rig.reactor);
         assert!(!rig.pipeline.is_deferred_tick_due());
     }

@@ -5,7 +5,7 @@ use crate::encode::encoders::Encoders;
 use crate::encode::repeated::{PacketTransport, Repeated};
 use crate::engine::Engine;
 use crate::flush::Subject;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::sender::Sender;
 use crate::sink::{Feed, Sinks};
 use crate::warnings::WarningKind;
@@ -42,7 +42,7 @@ impl Stages {
             for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
                 sink.note_refused_points(refused.points);
             }
-            engine.ledger().count(Own::PointsRefused, refused.points);
+            engine.ledger().count(OwnCounter::PointsRefused, refused.points);
             let what = WarningKind::PointRefused(refused.reason);
             let sender = last_sender(engine, refused.subject, &refused.example);
             engine.ledger().warn_about(what, sender, refused.points, &refused.example);
@@ -59,7 +59,7 @@ impl Stages {
             sink.note_refused_points(refused.lines);
         }
         let ledger = self.engine.ledger();
-        ledger.count(Own::PointsRefused, refused.lines);
+        ledger.count(OwnCounter::PointsRefused, refused.lines);
         let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
         ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
     }

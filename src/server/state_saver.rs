@@ -26,7 +26,7 @@ pub(super) struct StateSaver {
     file: Option<StateFile>,
     /// The key of the hashes of set members.
     members: [u64; 2],
-    saving: Option<Saving>,
+    saving: Option<GaugeSave>,
     /// The longest call to the disk since the last flush.
     stall: Duration,
     /// The last save failed. Only the first failure in a row is logged.
@@ -35,7 +35,7 @@ pub(super) struct StateSaver {
 
 /// A save of the gauges that is under way.
 #[derive(Debug)]
-struct Saving {
+struct GaugeSave {
     writing: StateWriter,
     cursor: Cursor,
     buffer: Vec<u8>,
@@ -109,7 +109,7 @@ impl StateSaver {
         }
         match self.start_writing(&self.head(false, open)) {
             Ok(writing) => {
-                let saving = Saving { writing, cursor: Cursor::default(), buffer: Vec::new() };
+                let saving = GaugeSave { writing, cursor: Cursor::default(), buffer: Vec::new() };
                 self.saving = Some(saving);
             }
             Err(error) => self.fail(&error),

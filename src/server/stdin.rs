@@ -22,7 +22,7 @@ use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
 use crate::ingest::InputHandler as _;
 use crate::ingest::lines::{Piece, StreamSplitter};
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::random;
 use crate::sender::Sender;
 use crate::token::EventSource;
@@ -70,7 +70,11 @@ pub fn flush_stdin(
 /// that made such an input is wrong, and has to fail. Must be called before the flush, which takes
 /// some of the values.
 pub(super) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
-    if pipeline.has_valid_input() { 0 } else { pipeline.ledger().own().total(Own::BadLinesSeen) }
+    if pipeline.has_valid_input() {
+        0
+    } else {
+        pipeline.ledger().own().total(OwnCounter::BadLinesSeen)
+    }
 }
 
 /// Logs that no line of the input was valid. Must be called after the last warnings are logged,

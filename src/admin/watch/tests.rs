@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::encode::encoders::Format;
 use crate::encode::namespace::Namespace;
 use crate::engine::Settings;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::policy::FigureNames;
 use crate::series::Seeds;
 use crate::time::UnixTime;
@@ -126,7 +126,11 @@ fn a_burst_is_shown_over_several_turns() {
     begin_turn(&mut watch, 1);
     let lines = PER_SECOND as usize;
     assert!(watch.lines(&mut engine, "name:1|c\n".repeat(lines).as_bytes(), usize::MAX).is_empty());
-    assert_eq!(engine.own().total(Own::MetricsReceived), lines as u64, "input does not wait");
+    assert_eq!(
+        engine.own().total(OwnCounter::MetricsReceived),
+        lines as u64,
+        "input does not wait"
+    );
     let mut out = Vec::new();
     let mut turns = 1;
     while watch.explain(&engine, &encoders(), &Sinks::default()) {
