@@ -34,6 +34,10 @@ pub struct AdminClients {
 /// until one ends, or until a client with a dump does not keep up with reading.
 const DUMPS_MAX: usize = 2;
 
+/// The most unsent bytes that the kernel holds for a client, beside those that are on their way.
+/// Otherwise it would hold up to 4 MiB for each client that does not read.
+const KERNEL_UNSENT_MAX: u32 = 64 << 10;
+
 impl AdminClients {
     /// At most `most` clients.
     pub fn new(most: usize) -> Self {
@@ -189,6 +193,8 @@ impl ClientTable for AdminClients {
         if self.clients.len() >= self.most {
             return None;
         }
+        // Fails for a unix socket, for which the kernel never holds much.
+        let _ = stream.set_tcp_notsent_lowat(KERNEL_UNSENT_MAX);
         let stream = TcpStream::from_std(stream.into());
         let slot = self
             .clients
