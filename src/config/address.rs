@@ -1,6 +1,6 @@
-//! Values about peers and access: [`ListenAddress`] for where to listen, [`Address`] for where to send,
-//! and the networks that may send, permissions of files, accounts, passwords and spoofed hosts.
-//! Pure: no name is looked up here.
+//! Values about peers and access: [`ListenAddress`] for where to listen, [`Address`] for where to
+//! send, and the networks that may send, permissions of files, accounts, passwords and spoofed
+//! hosts. Pure: no name is looked up here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;

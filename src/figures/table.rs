@@ -205,7 +205,8 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Loss, "samples_dropped_by_rule", (Total, Values),
         Reader::One(|from| from.engine.read_ledger().dropped_by_rule() as f64),
         "valid values that a rule with drop = yes dropped, as configured");
-    own(Loss, OwnCounter::PacketsRefused, Packets, "datagrams of senders that allow_from does not list");
+    own(Loss, OwnCounter::PacketsRefused, Packets,
+        "datagrams of senders that allow_from does not list");
     own(Loss, OwnCounter::ConnectionsRefused, Connections,
         "connections over max_connections, or of clients that allow_from does not list")
         .also(Input);

@@ -1,5 +1,5 @@
-//! [`PlainFraming`]: the chunks go over a TCP connection as they are, and the peer's TCP acknowledges
-//! them.
+//! [`PlainFraming`]: the chunks go over a TCP connection as they are, and the peer's TCP
+//! acknowledges them.
 
 use std::io;
 use std::net::SocketAddr;
