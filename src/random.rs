@@ -1,5 +1,5 @@
-//! Random numbers: [`seeds`] for hashes, which no client can guess, and [`RandomNumbers`] for all else.
-//! A crate for the latter would bring more code than it saves.
+//! Random numbers: [`seeds`] for hashes, which no client can guess, and [`RandomNumbers`] for all
+//! else. A crate for the latter would bring more code than it saves.
 
 use crate::series::Seeds;
 
