@@ -6,7 +6,7 @@ use mio::Registry;
 use mio::net::TcpStream;
 use socket2::Socket;
 
-use super::client::{Client, Next};
+use super::client::{Client, NextStep};
 use super::view::View;
 use crate::figures::InUse;
 use crate::ingest::listener::ClientTable;
@@ -123,9 +123,9 @@ impl AdminClients {
             let was_dumping = client.is_dumping();
             self.served.push(slot);
             match client.turn(view, dumps < DUMPS_MAX, &has_time) {
-                Ok(Next::GoOn) => more = true,
-                Ok(Next::Wait) => {}
-                Ok(Next::Close) => _ = self.clients.remove(slot),
+                Ok(NextStep::GoOn) => more = true,
+                Ok(NextStep::Wait) => {}
+                Ok(NextStep::Close) => _ = self.clients.remove(slot),
                 Err(error) => {
                     log::debug!(admin = "closed", reason:% = error; "the connection of an admin client failed");
                     self.clients.remove(slot);

@@ -12,7 +12,7 @@ use super::senders::{put_bad_lines, put_senders};
 use super::text::write;
 use super::top::put_top;
 use super::view::{Health, View};
-use super::watch::{Counting, WatchFilter, Watching};
+use super::watch::{SenderCountJob, WatchFilter, WatchJob};
 use crate::config::render_masked;
 use crate::figures;
 use crate::ingest::datagrams::DatagramSocket;
@@ -36,8 +36,8 @@ pub(super) enum Answer {
 pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
-    Watch(Box<Watching>),
-    Senders(Counting),
+    Watch(Box<WatchJob>),
+    Senders(SenderCountJob),
     Rules(Box<RuleCounts>),
 }
 
@@ -521,7 +521,7 @@ fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> 
 fn count_senders(
     view: &mut View<'_>,
     arguments: &Arguments<'_>,
-) -> Result<(Counting, u64), &'static str> {
+) -> Result<(SenderCountJob, u64), &'static str> {
     let mut words = arguments.iter().map(|word| String::from_utf8_lossy(word));
     let name = words.next().unwrap_or_default();
     let seconds = match (words.next().as_deref(), words.next(), words.next()) {

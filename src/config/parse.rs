@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::address::Address;
-use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
+use super::destination::{Destination, DestinationFeed, DestinationKind, Net, Remote};
 use super::foreign::flaw_of_foreign_file;
 use super::hints::{unknown_key, unknown_section};
 use super::ini::{self, Flaw, GivenSettings, IniSection, KeyValue, Mistake, SettingPlace};
@@ -262,7 +262,7 @@ impl FileReader {
     fn check_encodings(&mut self) {
         let mut all = Vec::new();
         for takes in self.config.active_destinations().map(Destination::takes) {
-            if matches!(takes, Takes::Flushes(..)) && !all.contains(&takes) {
+            if matches!(takes, DestinationFeed::Flushes(..)) && !all.contains(&takes) {
                 all.push(takes);
             }
         }

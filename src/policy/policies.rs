@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::figures::{FigureNames, Plan};
-use super::mapping::{Changes, LimitedTag};
+use super::mapping::{LimitedTag, NameChanges};
 use super::rules::{Rule, Rules, SignedGauges, flushes};
 use super::template::RuleName;
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -303,10 +303,10 @@ impl Policies {
     }
 
     /// The rules that change a name whose settings have these sources.
-    fn changes(&self, sources: SettingSources) -> Changes<'_> {
+    fn changes(&self, sources: SettingSources) -> NameChanges<'_> {
         let rule = |setting| self.source(sources, setting);
         let limits = sources.of(Setting::MaxTagValues);
-        Changes {
+        NameChanges {
             naming: rule(Setting::Name),
             drop_tags: rule(Setting::DropTags),
             keep_tags: rule(Setting::KeepTags),

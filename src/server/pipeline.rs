@@ -21,7 +21,7 @@ use super::start_error::StartError;
 use super::warning_log::log_warnings;
 use crate::admin::Watch;
 use crate::clock::Clock;
-use crate::config::{self, Config, Destination, Takes};
+use crate::config::{self, Config, Destination, DestinationFeed};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::repeated::Repeated;
@@ -119,7 +119,7 @@ impl Pipeline {
 
     fn want_repeated(&mut self, config: &Config) {
         self.repeated.want(|transport| {
-            let takes = |to: &Destination| to.takes() == Takes::Packets(transport);
+            let takes = |to: &Destination| to.takes() == DestinationFeed::Packets(transport);
             config.active_destinations().any(takes)
         });
     }

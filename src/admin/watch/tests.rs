@@ -218,7 +218,7 @@ fn lines_are_shown_with_their_verdicts() {
     let packet = b"web.a:1:2|c|#k:v\na\"\x1b:1|c\nweb.b:x|g\n_sc|a|0\n\n";
     watch.lines(&mut engine, packet, usize::MAX);
     explain_all(&mut watch, &engine);
-    let shown = |watching: &mut Watching| {
+    let shown = |watching: &mut WatchJob| {
         let mut out = Vec::new();
         watching.step(Tick::default(), &mut out);
         String::from_utf8(out).unwrap()
