@@ -3,7 +3,7 @@
 //! ```text
 //!                   table.rs: a row for each figure: name, unit, kind, doc, and how it is read
 //!                       │
-//!  ServerParts ──▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
+//!  ServerParts ───▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
 //!                       ├──────▶ /metrics                           (metrics.rs)
 //!                       ├──────▶ own figures of a flush             (server/flushing.rs)
 //!                       └──────▶ docs/figures.md                    (page.rs)
