@@ -30,7 +30,7 @@ const STEPS: u64 = 1024;
 #[derive(Clone, Debug)]
 pub(super) struct MemoryKey {
     pub(super) header: String,
-    pub(super) key: &'static str,
+    pub(super) name: &'static str,
     /// The bytes of one unit of the value, such as those of one connection.
     pub(super) unit: u64,
     /// The most bytes that the key allows.
@@ -90,12 +90,12 @@ pub(super) fn derive(
         return Ok(());
     }
     let keys = derivable_keys(config);
-    let is_given = |key: &&MemoryKey| given.has_value(&key.header, key.key);
+    let is_given = |key: &&MemoryKey| given.has_value(&key.header, key.name);
     let largest = keys.iter().filter(is_given).max_by_key(|key| key.bytes);
     let reason = match largest {
-        Some(MemoryKey { header, key, bytes, .. }) => format!(
-            "the limits together are {}, {} with [{header}] {key} alone; lower or empty [{header}] \
-             {key}",
+        Some(MemoryKey { header, name, bytes, .. }) => format!(
+            "the limits together are {}, {} with [{header}] {name} alone; lower or empty [{header}] \
+             {name}",
             mib(total),
             mib(*bytes)
         ),
@@ -134,7 +134,7 @@ fn each_derived(config: &Config, out: &mut dyn FnMut(&'static Key, &str, usize, 
 fn derivable_keys(config: &Config) -> Vec<MemoryKey> {
     let mut keys = Vec::new();
     each_derived(config, &mut |key, header, _, bytes| {
-        keys.push(MemoryKey { header: header.into(), key: key.name, unit: 1, bytes });
+        keys.push(MemoryKey { header: header.into(), name: key.name, unit: 1, bytes });
     });
     keys
 }
@@ -153,13 +153,13 @@ pub(super) fn memory_keys(config: &Config, takes_packets: bool) -> Vec<MemoryKey
     let Config { udp, tcp, unix, .. } = config;
     let connection = if takes_packets { tcp.max_line.max(PACKET_BYTES_MAX) } else { tcp.max_line };
     let sockets = udp.bind.len() + usize::from(unix.datagram.is_some());
-    for (header, key, unit, count) in [
+    for (header, name, unit, count) in [
         ("tcp", "max_connections", connection, tcp.max_connections),
         ("udp", "recv_buffer", sockets, udp.recv_buffer),
     ] {
         let unit = unit as u64;
         let bytes = unit.saturating_mul(count as u64);
-        keys.push(MemoryKey { header: header.into(), key, unit, bytes });
+        keys.push(MemoryKey { header: header.into(), name, unit, bytes });
     }
     keys
 }

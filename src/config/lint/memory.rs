@@ -21,10 +21,10 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     if total <= limit {
         return;
     }
-    let is_given = |key: &&MemoryKey| lint.given.has_value(&key.header, key.key);
+    let is_given = |key: &&MemoryKey| lint.given.has_value(&key.header, key.name);
     let given = keys.iter().filter(is_given).max_by_key(|key| key.bytes);
     let largest = given.or_else(|| keys.iter().max_by_key(|key| key.bytes));
-    let MemoryKey { header, key, unit, bytes } = largest.expect("there are some").clone();
+    let MemoryKey { header, name: key, unit, bytes } = largest.expect("there are some").clone();
     let reason = format!(
         "all limits together are {}, {} with [{header}] {key} alone, and {of} has {}",
         mib(total),
