@@ -22,7 +22,7 @@ use intake::{Intake, Problem};
 
 use crate::flush::{Subject, Summarizer, Summary};
 use crate::history::History;
-use crate::ledger::{Ledger, Own, OwnCounters};
+use crate::ledger::{Ledger, OwnCounter, OwnCounters};
 use crate::policy::{FigureId, Plan, Rules, flushes};
 use crate::protocol::{
     Grammar, LineReader, MetricKind, Reject, cleaned, first_piece, is_binary, is_clean,
@@ -263,7 +263,7 @@ impl Engine {
     pub fn binary(&mut self, message: &[u8]) {
         let intake = &mut self.intake;
         intake.table.set_sender(intake.ledger.sender_id());
-        intake.ledger.count(Own::MetricsReceived, 1);
+        intake.ledger.count(OwnCounter::MetricsReceived, 1);
         let parsed = match self.reader.read_binary(message) {
             Ok(parsed) => parsed,
             Err(reject) => return intake.ledger.bad_line(reject, message),
@@ -282,7 +282,7 @@ impl Engine {
 
     /// Counts a line or message that is longer than `max_line`. `start` is its beginning.
     pub fn overlong_line(&mut self, start: &[u8]) {
-        self.intake.ledger.count(Own::MetricsReceived, 1);
+        self.intake.ledger.count(OwnCounter::MetricsReceived, 1);
         self.intake.ledger.bad_line(Reject::LineTooLong, start);
     }
 
@@ -335,12 +335,12 @@ impl Engine {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.end_sweep();
-        self.intake.ledger.count(Own::FiguresNotFinite, flush.summarizer.take_not_finite());
+        self.intake.ledger.count(OwnCounter::FiguresNotFinite, flush.summarizer.take_not_finite());
         for (name, count) in self.intake.ledger.own().closing() {
             out(&flush.summarizer.own_counter(name, count as f64));
         }
         // As in Node, `numStats` does not count the server's other own counters and figures.
-        let mut own = Own::OF_NODE.len() as u64;
+        let mut own = OwnCounter::OF_NODE.len() as u64;
         if let Some(lag) = closing.timestamp_lag {
             own += 1;
             out(&flush.summarizer.own(Subject::OwnGauge, "timestamp_lag", lag));
@@ -476,7 +476,7 @@ impl Engine {
             OWN if kind.is_none() => {
                 let name = record.name()?;
                 let count = record.u64()?;
-                let known = Own::ALL.iter().find(|(_, known)| known.as_bytes() == name);
+                let known = OwnCounter::ALL.iter().find(|(_, known)| known.as_bytes() == name);
                 if let Some((own, _)) = known {
                     intake.ledger.restore(*own, count);
                 }

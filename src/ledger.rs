@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use ahash::RandomState;
 
 pub(crate) use client_reports::PREFIX as CLIENT_REPORT;
-pub use client_reports::Reported;
+pub use client_reports::ReportedPackets;
 pub use senders::{OtherSenders, SENDERS_MAX, SenderRecord, Senders};
 
 use self::client_reports::ReportField;
@@ -54,7 +54,7 @@ impl Ledger {
 
     /// Counts something.
     #[inline]
-    pub fn count(&mut self, own: Own, more: u64) {
+    pub fn count(&mut self, own: OwnCounter, more: u64) {
         self.own.add(own, more);
     }
 
@@ -162,11 +162,11 @@ impl Ledger {
     fn input_totals(&self) -> InputTotals {
         let total = |own| self.own.total(own);
         InputTotals {
-            packets: total(Own::PacketsReceived),
-            lines: total(Own::MetricsReceived),
+            packets: total(OwnCounter::PacketsReceived),
+            lines: total(OwnCounter::MetricsReceived),
             bytes: self.bytes,
             series_created: self.series_created,
-            values_refused: total(Own::SamplesDropped) + total(Own::SeriesRejected),
+            values_refused: total(OwnCounter::SamplesDropped) + total(OwnCounter::SeriesRejected),
         }
     }
 
@@ -177,7 +177,7 @@ impl Ledger {
 
     /// Counts a line that cannot be read.
     pub fn bad_line(&mut self, reject: Reject, line: &[u8]) {
-        self.own.add(Own::BadLinesSeen, 1);
+        self.own.add(OwnCounter::BadLinesSeen, 1);
         self.rejects[reject as usize] += 1;
         self.senders.bad_line(reject);
         self.bad_lines.add(self.senders.now(), self.senders.current(), reject, line);
@@ -186,7 +186,7 @@ impl Ledger {
 
     /// Counts a valid value that a rule with `drop = yes` dropped.
     pub fn drop_by_rule(&mut self) {
-        self.own.add(Own::SamplesDropped, 1);
+        self.own.add(OwnCounter::SamplesDropped, 1);
         self.dropped_by_rule += 1;
     }
 
@@ -210,38 +210,42 @@ impl Ledger {
     ///
     /// It is computed from other totals, so that a line with one value needs no counter of its own.
     pub fn samples(&self) -> u64 {
-        let none =
-            [Own::BadLinesSeen, Own::EventsIgnored, Own::SamplesDropped, Own::SeriesRejected];
-        let values = self.own.total(Own::MetricsReceived) + self.more_values;
+        let none = [
+            OwnCounter::BadLinesSeen,
+            OwnCounter::EventsIgnored,
+            OwnCounter::SamplesDropped,
+            OwnCounter::SeriesRejected,
+        ];
+        let values = self.own.total(OwnCounter::MetricsReceived) + self.more_values;
         values.saturating_sub(none.into_iter().map(|own| self.own.total(own)).sum())
     }
 
     /// Counts a connection that was closed as soon as it was accepted.
     pub fn refuse_connection(&mut self, why: WarningKind) {
-        self.own.add(Own::ConnectionsRefused, 1);
+        self.own.add(OwnCounter::ConnectionsRefused, 1);
         self.warnings.add(why, b"");
     }
 
     /// Counts a connection that was closed because nothing moved on it.
     pub fn close_idle_connection(&mut self, why: CloseReason) {
-        self.own.add(Own::IdleConnectionsClosed, 1);
+        self.own.add(OwnCounter::IdleConnectionsClosed, 1);
         self.warnings.add(WarningKind::Closed(why), b"");
     }
 
     /// Counts a datagram of a sender that `allow_from` does not list.
     pub fn refuse_packet(&mut self) {
-        self.own.add(Own::PacketsRefused, 1);
+        self.own.add(OwnCounter::PacketsRefused, 1);
         self.warnings.add(WarningKind::NotAllowed(AllowFrom::Udp), b"");
     }
 
     /// Counts a packet that was not read, because it is too long or incomplete.
     pub fn lose_packet(&mut self, why: PacketLoss) {
-        self.own.add(Own::PacketsTruncated, 1);
+        self.own.add(OwnCounter::PacketsTruncated, 1);
         self.warnings.add(WarningKind::PacketLost(why), b"");
     }
 
     /// Adds to a counter what an earlier run has counted in this interval.
-    pub(crate) fn restore(&mut self, own: Own, count: u64) {
+    pub(crate) fn restore(&mut self, own: OwnCounter, count: u64) {
         self.own.restore(own, count);
     }
 
@@ -268,7 +272,7 @@ impl Ledger {
 
 /// A counter of the server itself. It is sent with every flush, also if it is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Own {
+pub enum OwnCounter {
     BadLinesSeen,
     PacketsReceived,
     MetricsReceived,
@@ -287,7 +291,7 @@ pub enum Own {
     LogLinesDropped,
 }
 
-impl Own {
+impl OwnCounter {
     /// Every own counter and its name. `figures/table.rs` describes each.
     pub const ALL: [(Self, &'static str); 16] = [
         (Self::BadLinesSeen, "bad_lines_seen"),
@@ -318,7 +322,7 @@ impl Own {
     }
 }
 
-const LEN: usize = Own::ALL.len();
+const LEN: usize = OwnCounter::ALL.len();
 
 /// The own counters of the open interval, of the one being closed, and since the start.
 #[derive(Clone, Debug, Default)]
@@ -332,12 +336,12 @@ pub struct OwnCounters {
 
 impl OwnCounters {
     /// Adds to a counter of the open interval.
-    pub fn add(&mut self, own: Own, more: u64) {
+    pub fn add(&mut self, own: OwnCounter, more: u64) {
         self.open[own as usize] += more;
     }
 
     /// Adds what an earlier run has counted in this interval.
-    pub(crate) fn restore(&mut self, own: Own, count: u64) {
+    pub(crate) fn restore(&mut self, own: OwnCounter, count: u64) {
         self.open[own as usize] += count;
         self.restored[own as usize] += count;
     }
@@ -352,16 +356,16 @@ impl OwnCounters {
 
     /// The names and counts of the interval before the tick.
     pub fn closing(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Own::ALL.iter().map(|(own, name)| (*name, self.closing[*own as usize]))
+        OwnCounter::ALL.iter().map(|(own, name)| (*name, self.closing[*own as usize]))
     }
 
     /// The names and counts of the open interval.
     pub fn open(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Own::ALL.iter().map(|(own, name)| (*name, self.open[*own as usize]))
+        OwnCounter::ALL.iter().map(|(own, name)| (*name, self.open[*own as usize]))
     }
 
     /// The count since the start, including the open interval.
-    pub fn total(&self, own: Own) -> u64 {
+    pub fn total(&self, own: OwnCounter) -> u64 {
         self.total[own as usize] + self.open[own as usize] - self.restored[own as usize]
     }
 }
@@ -415,7 +419,7 @@ mod tests {
 
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (at, (own, _)) in Own::ALL.iter().enumerate() {
+        for (at, (own, _)) in OwnCounter::ALL.iter().enumerate() {
             assert_eq!(*own as usize, at);
         }
     }
@@ -423,17 +427,17 @@ mod tests {
     #[test]
     fn a_tick_moves_the_open_interval_to_the_closing_one() {
         let mut own = OwnCounters::default();
-        own.add(Own::UdpDrops, 3);
+        own.add(OwnCounter::UdpDrops, 3);
         own.tick();
-        own.add(Own::UdpDrops, 4);
+        own.add(OwnCounter::UdpDrops, 4);
         assert!(own.closing().any(|counter| counter == ("udp_drops", 3)));
         assert!(own.open().any(|counter| counter == ("udp_drops", 4)));
-        assert_eq!(own.total(Own::UdpDrops), 7);
-        own.restore(Own::UdpDrops, 2);
+        assert_eq!(own.total(OwnCounter::UdpDrops), 7);
+        own.restore(OwnCounter::UdpDrops, 2);
         assert!(own.open().any(|counter| counter == ("udp_drops", 6)));
-        assert_eq!(own.total(Own::UdpDrops), 7, "an earlier run counted the others");
+        assert_eq!(own.total(OwnCounter::UdpDrops), 7, "an earlier run counted the others");
         own.tick();
-        assert_eq!(own.total(Own::UdpDrops), 7);
+        assert_eq!(own.total(OwnCounter::UdpDrops), 7);
     }
 
     #[test]

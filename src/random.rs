@@ -1,5 +1,7 @@
-//! [`RandomNumbers`]: the only generator of the server. A crate for it would bring more code than
-//! it saves, and the hasher of `ahash` makes only the seeds of hashes.
+//! Random numbers: [`seeds`] for hashes, which no client can guess, and [`RandomNumbers`] for all
+//! else. A crate for the latter would bring more code than it saves.
+
+use crate::series::Seeds;
 
 /// A source of random numbers: splitmix64. Its whole state is one number, so a test repeats a run
 /// by its seed. It is not fit for secrets.
@@ -18,4 +20,12 @@ impl RandomNumbers {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
+}
+
+/// Returns new seeds from the system's source of randomness, by way of ahash. A client that could
+/// guess them could choose names with equal hashes, which would make every lookup slow.
+pub(crate) fn seeds() -> Seeds {
+    let random = ahash::RandomState::new();
+    let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|part: u8| random.hash_one(part));
+    Seeds { names: [a, b, c, d], members: [e, f] }
 }

@@ -46,7 +46,7 @@ pub(super) struct Client {
 
 /// What a client does after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextStep {
     /// It waits for an event of the poller, or for another client's dump to end.
     Wait,
     /// It could go on at once.
@@ -197,33 +197,34 @@ impl Client {
         view: &mut View<'_>,
         may_dump: bool,
         has_time: impl Fn() -> bool,
-    ) -> io::Result<Next> {
+    ) -> io::Result<NextStep> {
         self.awake = false;
         // Write first: a client whose output is full gets no further step.
-        self.write(view.now.tick)?;
+        self.write(view.server.now.tick)?;
         // One step is made even if the lines of a watch have used up the time. Otherwise a slow
         // host would explain lines and never write them.
-        let mut next = Next::GoOn;
+        let mut next = NextStep::GoOn;
         let mut has_stepped = false;
-        while next == Next::GoOn && self.unsent() < OUTPUT_HIGH && (!has_stepped || has_time()) {
+        while next == NextStep::GoOn && self.unsent() < OUTPUT_HIGH && (!has_stepped || has_time())
+        {
             next = self.step(view, may_dump)?;
             has_stepped = true;
         }
-        if next == Next::Close {
+        if next == NextStep::Close {
             return Ok(next);
         }
-        self.write(view.now.tick)?;
+        self.write(view.server.now.tick)?;
         if self.is_over() {
-            return Ok(Next::Close);
+            return Ok(NextStep::Close);
         }
         if self.unsent() == 0 && self.lingers_since.is_none() && self.is_http_over() {
-            self.lingers_since = Some(view.now.tick);
+            self.lingers_since = Some(view.server.now.tick);
             self.stream.shutdown(Shutdown::Write)?;
-            next = Next::GoOn; // reads what is there
+            next = NextStep::GoOn; // reads what is there
         }
         // With more unread output than this, the poller reports when there is room.
-        self.awake = next == Next::GoOn && self.unsent() < OUTPUT_HIGH;
-        Ok(if self.awake { Next::GoOn } else { Next::Wait })
+        self.awake = next == NextStep::GoOn && self.unsent() < OUTPUT_HIGH;
+        Ok(if self.awake { NextStep::GoOn } else { NextStep::Wait })
     }
 
     /// Whether no more input is read, and all commands are answered.
@@ -237,49 +238,49 @@ impl Client {
     }
 
     /// Does one step of the HTTP session.
-    fn http_step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<Next> {
-        let Some(http) = &mut self.http else { return Ok(Next::Wait) };
+    fn http_step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<NextStep> {
+        let Some(http) = &mut self.http else { return Ok(NextStep::Wait) };
         match http.step(&mut self.input, view, may_dump, &mut self.output) {
-            HttpStep::GoOn => return Ok(Next::GoOn),
-            HttpStep::Wait => return Ok(Next::Wait),
+            HttpStep::GoOn => return Ok(NextStep::GoOn),
+            HttpStep::Wait => return Ok(NextStep::Wait),
             HttpStep::Read => {}
             HttpStep::End => self.input.clear(),
         }
         if self.has_input_ended {
             http.end_watch();
             self.input.clear(); // the rest of a request that will never be complete
-            return Ok(Next::Wait);
+            return Ok(NextStep::Wait);
         }
         if http.is_over() && self.lingers_since.is_none() {
-            return Ok(Next::Wait); // the answer must be sent first
+            return Ok(NextStep::Wait); // the answer must be sent first
         }
-        self.read(view.now.tick)
+        self.read(view.server.now.tick)
     }
 
     /// Does one step of the job, or the next command if there is no job.
-    fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<Next> {
+    fn step(&mut self, view: &mut View<'_>, may_dump: bool) -> io::Result<NextStep> {
         if self.http.is_some() {
             return self.http_step(view, may_dump);
         }
         if let Some(Job::Watch(watching)) = &mut self.job {
-            if watching.step(view.now.tick, &mut self.output) {
-                return Ok(Next::GoOn);
+            if watching.step(view.server.now.tick, &mut self.output) {
+                return Ok(NextStep::GoOn);
             }
-            return self.end_watch_or_read(view.now.tick);
+            return self.end_watch_or_read(view.server.now.tick);
         }
         if let Some(Job::Senders(counting)) = &self.job
-            && view.now.tick < counting.end()
+            && view.server.now.tick < counting.end()
         {
-            return Ok(Next::Wait);
+            return Ok(NextStep::Wait);
         }
         if let Some(job) = &mut self.job {
             if !job.may_go_on(may_dump) {
-                return Ok(Next::Wait);
+                return Ok(NextStep::Wait);
             }
             if job.step(view, &mut self.output) {
                 self.job = None;
             }
-            return Ok(Next::GoOn);
+            return Ok(NextStep::GoOn);
         }
         if !self.has_run_commands && begins_as_http(&self.input) {
             return Ok(self.begin_http(view));
@@ -289,10 +290,10 @@ impl Client {
             return Ok(self.command(without_end(&line), view));
         }
         if !self.has_input_ended {
-            return self.read(view.now.tick);
+            return self.read(view.server.now.tick);
         }
         if self.input.is_empty() {
-            return Ok(Next::Wait);
+            return Ok(NextStep::Wait);
         }
         // The end of the input ends the last command, as in `printf health | nc -N`.
         let line = std::mem::take(&mut self.input);
@@ -302,19 +303,19 @@ impl Client {
     /// Begins the HTTP session of the connection, or closes the connection if the port answers no
     /// HTTP. A web page may make a browser post commands here. No command has run yet, and none
     /// will.
-    fn begin_http(&mut self, view: &View<'_>) -> Next {
-        if !view.config.admin.http {
-            return Next::Close;
+    fn begin_http(&mut self, view: &View<'_>) -> NextStep {
+        if !view.server.config.admin.http {
+            return NextStep::Close;
         }
         self.http = Some(Box::default());
-        Next::GoOn
+        NextStep::GoOn
     }
 
     /// Ends the watch if the client has sent a newline, or has closed its half of the connection,
     /// and all lines that were taken for it are shown. Otherwise reads once. A closed connection
     /// looks the same as a half-closed one at first, and a watch without an end would cost time
     /// with each line.
-    fn end_watch_or_read(&mut self, now: Tick) -> io::Result<Next> {
+    fn end_watch_or_read(&mut self, now: Tick) -> io::Result<NextStep> {
         let end = memchr(b'\n', &self.input);
         if end.is_none() && !self.has_input_ended {
             return self.read(now);
@@ -322,18 +323,18 @@ impl Client {
         if let Some(Job::Watch(watching)) = &mut self.job
             && !watching.end(&mut self.output)
         {
-            return Ok(Next::Wait);
+            return Ok(NextStep::Wait);
         }
         self.job = None;
         self.input.drain(..end.map_or(self.input.len(), |end| end + 1));
         self.output.extend_from_slice(b"END\n\n");
-        Ok(Next::GoOn)
+        Ok(NextStep::GoOn)
     }
 
     /// Runs one line of the client.
-    fn command(&mut self, line: &[u8], view: &mut View<'_>) -> Next {
+    fn command(&mut self, line: &[u8], view: &mut View<'_>) -> NextStep {
         if line.trim_ascii().is_empty() {
-            return Next::GoOn; // an empty line gets no answer
+            return NextStep::GoOn; // an empty line gets no answer
         }
         self.has_run_commands = true;
         match commands::run(line, view, &mut self.output) {
@@ -344,11 +345,11 @@ impl Client {
                 self.has_input_ended = true;
             }
         }
-        Next::GoOn
+        NextStep::GoOn
     }
 
     /// Reads once. Fails if the input is full and has no whole command.
-    fn read(&mut self, now: Tick) -> io::Result<Next> {
+    fn read(&mut self, now: Tick) -> io::Result<NextStep> {
         if self.input.len() >= INPUT_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a command without an end"));
         }
@@ -357,15 +358,15 @@ impl Client {
             Ok(0) => {
                 // Half-closed, as by `echo stats | nc -N`: the client still reads the answers.
                 self.has_input_ended = true;
-                Ok(Next::GoOn)
+                Ok(NextStep::GoOn)
             }
             Ok(read) => {
                 self.moved = now;
                 self.input.extend_from_slice(&piece[..read]);
-                Ok(Next::GoOn)
+                Ok(NextStep::GoOn)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Next::Wait),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Next::GoOn),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(NextStep::Wait),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(NextStep::GoOn),
             Err(error) => Err(error),
         }
     }

@@ -6,7 +6,7 @@ use mio::Registry;
 use mio::net::TcpStream;
 use socket2::Socket;
 
-use super::client::{Client, Next};
+use super::client::{Client, NextStep};
 use super::view::View;
 use crate::figures::InUse;
 use crate::ingest::listener::ClientTable;
@@ -33,6 +33,10 @@ pub struct AdminClients {
 /// Dumps in progress at the same time. Each holds some bytes for every series. Further ones wait
 /// until one ends, or until a client with a dump does not keep up with reading.
 const DUMPS_MAX: usize = 2;
+
+/// The most unsent bytes that the kernel holds for a client, beside those that are on their way.
+/// Otherwise it would hold up to 4 MiB for each client that does not read.
+const KERNEL_UNSENT_MAX: u32 = 64 << 10;
 
 impl AdminClients {
     /// At most `most` clients.
@@ -84,12 +88,14 @@ impl AdminClients {
     /// Serves the clients that have something to do, one after the other as long as there is time.
     /// Returns `true` if one of them could go on at once.
     pub fn turn(&mut self, view: &mut View<'_>, has_time: impl Fn() -> bool) -> bool {
-        view.watch.begin_turn(view.now);
+        view.watch.begin_turn(view.server.now);
         let mut more = false;
         if view.watch.is_on() {
-            more = view.watch.explain(view.engine, view.encoders, view.sinks);
-            let watching =
-                self.clients.iter_mut().filter(|(_, client)| client.has_watched(view.now.tick));
+            more = view.watch.explain(view.server.engine, view.encoders, view.server.sinks);
+            let watching = self
+                .clients
+                .iter_mut()
+                .filter(|(_, client)| client.has_watched(view.server.now.tick));
             watching.for_each(|(_, client)| client.wake());
         }
         let awake: Vec<Slot> = self.awake();
@@ -117,9 +123,9 @@ impl AdminClients {
             let was_dumping = client.is_dumping();
             self.served.push(slot);
             match client.turn(view, dumps < DUMPS_MAX, &has_time) {
-                Ok(Next::GoOn) => more = true,
-                Ok(Next::Wait) => {}
-                Ok(Next::Close) => _ = self.clients.remove(slot),
+                Ok(NextStep::GoOn) => more = true,
+                Ok(NextStep::Wait) => {}
+                Ok(NextStep::Close) => _ = self.clients.remove(slot),
                 Err(error) => {
                     log::debug!(admin = "closed", reason:% = error; "the connection of an admin client failed");
                     self.clients.remove(slot);
@@ -187,6 +193,8 @@ impl ClientTable for AdminClients {
         if self.clients.len() >= self.most {
             return None;
         }
+        // Fails for a unix socket, for which the kernel never holds much.
+        let _ = stream.set_tcp_notsent_lowat(KERNEL_UNSENT_MAX);
         let stream = TcpStream::from_std(stream.into());
         let slot = self
             .clients

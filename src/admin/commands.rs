@@ -12,11 +12,11 @@ use super::senders::{put_bad_lines, put_senders};
 use super::text::write;
 use super::top::put_top;
 use super::view::{Health, View};
-use super::watch::{Counting, WatchFilter, Watching};
+use super::watch::{SenderCountJob, WatchFilter, WatchJob};
 use crate::config::render_masked;
 use crate::figures;
 use crate::ingest::datagrams::DatagramSocket;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
@@ -36,8 +36,8 @@ pub(super) enum Answer {
 pub(super) enum Job {
     Dump(Box<Dump>),
     Delete(Box<Delete>),
-    Watch(Box<Watching>),
-    Senders(Counting),
+    Watch(Box<WatchJob>),
+    Senders(SenderCountJob),
     Rules(Box<RuleCounts>),
 }
 
@@ -85,7 +85,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
-            Self::Watch(watching) => !watching.step(view.now.tick, out),
+            Self::Watch(watching) => !watching.step(view.server.now.tick, out),
             Self::Senders(counting) => {
                 counting.put(out);
                 out.extend_from_slice(b"END\n\n");
@@ -428,25 +428,32 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
 /// As Node's: a first flush that has not been counts from the start, an exception that never was
 /// from 1970.
 fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    let now = view.now.unix;
-    let bad_lines = view.engine.own().total(Own::BadLinesSeen);
-    let started = view.started.unix;
+    let now = view.server.now.unix;
+    let bad_lines = view.server.engine.own().total(OwnCounter::BadLinesSeen);
+    let started = view.server.started.unix;
     let ago = |then: UnixTime| now.as_secs().saturating_sub(then.as_secs());
-    write(out, format_args!("uptime: {}\n", view.started.tick.until(view.now.tick).as_secs()));
+    write(
+        out,
+        format_args!(
+            "uptime: {}\n",
+            view.server.started.tick.until(view.server.now.tick).as_secs()
+        ),
+    );
     write(
         out,
         format_args!(
             "messages.last_msg_seen: {}\n",
-            ago(view.last_input.map_or(started, |last| last.unix))
+            ago(view.server.last_input.map_or(started, |last| last.unix))
         ),
     );
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
     let address = |socket: &DatagramSocket| socket.address().ok()?.as_socket();
-    let internet = view.datagrams.iter().filter_map(|(_, socket)| Some((address(socket)?, socket)));
+    let internet =
+        view.server.datagrams.iter().filter_map(|(_, socket)| Some((address(socket)?, socket)));
     for (address, socket) in internet {
         write(out, format_args!("udp.{address}.drops: {}\n", socket.dropped()));
     }
-    for sink in view.sinks.iter() {
+    for sink in view.server.sinks.iter() {
         let name = if sink.name() == "carbon" { "graphite" } else { sink.name() };
         let figures = sink.figures();
         for (field, value) in [
@@ -514,7 +521,7 @@ fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> 
 fn count_senders(
     view: &mut View<'_>,
     arguments: &Arguments<'_>,
-) -> Result<(Counting, u64), &'static str> {
+) -> Result<(SenderCountJob, u64), &'static str> {
     let mut words = arguments.iter().map(|word| String::from_utf8_lossy(word));
     let name = words.next().unwrap_or_default();
     let seconds = match (words.next().as_deref(), words.next(), words.next()) {
@@ -526,7 +533,7 @@ fn count_senders(
     let seconds = seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], at most 60s")?;
     let glob =
         Glob::new(&name).ok_or("expected a name without tags, or a pattern such as web.*")?;
-    let end = view.now.tick + Duration::from_secs(seconds);
+    let end = view.server.now.tick + Duration::from_secs(seconds);
     let counting = view.watch.count(glob, end).ok_or("too many clients count lines; try again")?;
     Ok((counting, seconds))
 }
@@ -589,7 +596,7 @@ fn health(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> A
 
 fn config(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     // An empty line ends the answer, so there is none inside it.
-    for line in render_masked(view.config).lines().filter(|line| !line.is_empty()) {
+    for line in render_masked(view.server.config).lines().filter(|line| !line.is_empty()) {
         write(out, format_args!("{line}\n"));
     }
     write(out, format_args!("\n"));

@@ -85,11 +85,11 @@ impl Delete {
 impl NameFolder {
     /// Sorts a part of the names, or deletes some of them. Returns `true` once all are deleted.
     fn step(&mut self, kind: MetricKind, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-        if !self.names.sort(view.engine.table_mut(), None) {
+        if !self.names.sort(view.server.engine.table_mut(), None) {
             return false;
         }
         for _ in 0..BATCH {
-            let Some(next) = self.names.next(view.engine.table_mut()) else {
+            let Some(next) = self.names.next(view.server.engine.table_mut()) else {
                 if !self.found {
                     say(out, b"metric ", &self.pattern, b" not found\n");
                 }

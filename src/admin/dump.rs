@@ -65,7 +65,7 @@ impl Dump {
         if self.own.is_some() {
             return self.merge(view, out);
         }
-        if self.names.sort(view.engine.table_mut(), self.last.as_deref()) {
+        if self.names.sort(view.server.engine.table_mut(), self.last.as_deref()) {
             self.begin(view, out);
         }
         false
@@ -75,7 +75,7 @@ impl Dump {
     fn begin(&mut self, view: &View<'_>, out: &mut Vec<u8>) {
         let mut own = Vec::new();
         if self.kind == MetricKind::Counter {
-            own = own_counters(view.engine.own(), view.engine.prefix_stats());
+            own = own_counters(view.server.engine.own(), view.server.engine.prefix_stats());
             own.retain(|(name, _)| self.last.as_ref().is_none_or(|last| last < name));
         }
         self.own = Some(own);
@@ -110,7 +110,7 @@ impl Dump {
                 self.last = Some(name);
                 continue;
             }
-            let table = view.engine.table_mut();
+            let table = view.server.engine.table_mut();
             let Some(next) = self.names.next(table) else {
                 out.truncate(start);
                 continue;

@@ -16,7 +16,7 @@ const SHOWN_BYTES: usize = 200;
 /// Appends what a line would do.
 pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
     let mut encoders = NameEncoders::of(view.encoders);
-    let explanation = explain(view.engine, &mut encoders, line, PreviewDepth::AllSamples);
+    let explanation = explain(view.server.engine, &mut encoders, line, PreviewDepth::AllSamples);
     put(out, "line", line);
     match &explanation {
         Explanation::Empty => write(out, format_args!("verdict: ignored: the line is empty\n")),
@@ -32,7 +32,7 @@ pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
         Explanation::Metrics(line) => metrics(view, line, out),
     }
     let gets_lines = [PacketTransport::Datagrams, PacketTransport::Stream].map(Feed::Packets);
-    for sink in view.sinks.iter() {
+    for sink in view.server.sinks.iter() {
         if gets_lines.iter().any(|feed| sink.takes(*feed)) && explanation != Explanation::Empty {
             put(out, &format!("repeated: {}", name_and_state(sink)), line);
         }
@@ -81,7 +81,7 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
         write(out, format_args!("note: {what}\n"));
     }
     let points = || sent.iter().flat_map(|series| &series.points);
-    for sink in view.sinks.iter() {
+    for sink in view.server.sinks.iter() {
         for SentNames { encoder, names, refused } in points() {
             if !sink.takes(Feed::Flushes(*encoder)) {
                 continue;

@@ -31,7 +31,7 @@ pub(super) fn info(view: &View<'_>, section: Option<&[u8]>) -> Result<String, St
             FigureSection::Destinations => text.destinations(view),
             _ => {}
         }
-        read(&view.sources(), Some(section), &mut |figure| text.figure(figure));
+        read(&view.server, Some(section), &mut |figure| text.figure(figure));
         text.finish_section();
     }
     Ok(text.out)
@@ -50,8 +50,8 @@ impl InfoText {
         let config = shown(&config);
         let version = env!("CARGO_PKG_VERSION");
         let mut listeners = Vec::new();
-        view.sources().each_listener_name(&mut |name| listeners.push(name.to_owned()));
-        listeners.extend(view.sources().admin_addresses());
+        view.server.each_listener_name(&mut |name| listeners.push(name.to_owned()));
+        listeners.extend(view.server.admin_addresses());
         let listeners = listeners.join(", ");
         let _ = write!(
             self.out,
@@ -59,14 +59,14 @@ impl InfoText {
              listeners:{}\n",
             std::process::id(),
             view.health.name(),
-            shown_seconds(view.started.unix),
+            shown_seconds(view.server.started.unix),
             shown(&listeners),
         );
     }
 
     /// Numbers the listeners, since their addresses contain colons.
     fn listeners(&mut self, view: &View<'_>) {
-        view.sources().each_listener_name(&mut |name| {
+        view.server.each_listener_name(&mut |name| {
             let key = format!("listener{}", self.labelled.len());
             let line = format!("{key}:{}\n", shown(name));
             self.labelled.push((name.to_owned(), line));
@@ -75,7 +75,7 @@ impl InfoText {
 
     /// Writes what is no number about the destinations.
     fn destinations(&mut self, view: &View<'_>) {
-        for report in destinations(&view.sources()) {
+        for report in destinations(&view.server) {
             let name = &report.name;
             let mut lines = format!("{name}.kind:{}\n", report.kind);
             if let Some(address) = report.address {
@@ -83,7 +83,7 @@ impl InfoText {
             }
             let _ = writeln!(lines, "{name}.state:{}", report.state);
             if let Some(since) = report.since {
-                let seconds = since.tick.until(view.now.tick).as_secs();
+                let seconds = since.tick.until(view.server.now.tick).as_secs();
                 let _ = writeln!(lines, "{name}.since:{}", shown_seconds(since.unix));
                 let _ = writeln!(lines, "{name}.since_seconds:{seconds}");
             }
@@ -145,7 +145,7 @@ fn shown(text: &str) -> String {
 
 /// Appends a line for each destination.
 pub(super) fn put_sinks(view: &View<'_>, out: &mut Vec<u8>) {
-    for (sink, report) in view.sinks.iter().zip(destinations(&view.sources())) {
+    for (sink, report) in view.server.sinks.iter().zip(destinations(&view.server)) {
         let figures = sink.figures();
         write(out, format_args!("{} state={}", sink.name(), figures.state));
         let queued = figures.queue_bytes;

@@ -25,12 +25,12 @@ const STEP_PLACES: usize = 256;
 impl RuleCounts {
     /// Does a part of the work. Returns `true` once the answer is written.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-        let rules = &view.config.rules.rules;
+        let rules = &view.server.config.rules.rules;
         self.counts.resize(rules.len(), 0); // a reload may have changed the rules
         let patterns: usize = rules.iter().map(|rule| rule.matches.len()).sum();
         let work = (COMPARED / patterns.max(1)).clamp(1, STEP_PLACES);
         let Self { cursor, counts, others } = self;
-        let is_done = view.engine.table_mut().visit(cursor, work, |visited| {
+        let is_done = view.server.engine.table_mut().visit(cursor, work, |visited| {
             if !visited.is_of_a_client() {
                 return;
             }
@@ -53,8 +53,8 @@ impl RuleCounts {
 
     /// Writes each rule as a line with its count, and then its settings as the section has them.
     fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
-        let config = render_masked(view.config);
-        let rules = &view.config.rules.rules;
+        let config = render_masked(view.server.config);
+        let rules = &view.server.config.rules.rules;
         for (rule, count) in rules.iter().zip(&self.counts) {
             let head = format!("[rule.{}]", rule.name);
             write(out, format_args!("{head} series={count}\n"));
@@ -67,7 +67,7 @@ impl RuleCounts {
         }
         // A rule that drops has no series, and would look as if it matched nothing.
         if rules.iter().any(|rule| rule.drop == Some(true)) {
-            let dropped = view.engine.read_ledger().dropped_by_rule();
+            let dropped = view.server.engine.read_ledger().dropped_by_rule();
             write(out, format_args!("rules with drop = yes: dropped_values={dropped}\n"));
         }
         write(out, format_args!("no rule: series={}\nEND\n\n", self.others));

@@ -11,11 +11,11 @@ use crate::series::AddError;
 
 /// Appends a line for each of the `most` senders with the most lines, and one for all others.
 pub(super) fn put_senders(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    view.engine.ledger().senders(); // adds up what was counted so far
-    let senders = view.engine.read_ledger().read_senders();
+    view.server.engine.ledger().senders(); // adds up what was counted so far
+    let senders = view.server.engine.read_ledger().read_senders();
     let all = senders.largest(usize::MAX, |record| record.lines);
     let (shown, rest) = all.split_at(most.min(all.len()));
-    shown.iter().for_each(|record| put_sender(record, view.engine, out));
+    shown.iter().for_each(|record| put_sender(record, view.server.engine, out));
     let mut others = senders.others();
     rest.iter().for_each(|record| others.add_sender(record));
     if others == Default::default() {
@@ -88,7 +88,7 @@ pub(super) fn put_largest(
 
 /// Appends the last `most` bad lines, the oldest first.
 pub(super) fn put_bad_lines(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    for bad in view.engine.ledger().bad_lines().last(most) {
+    for bad in view.server.engine.ledger().bad_lines().last(most) {
         let time = shown_millis(bad.time);
         write(out, format_args!("{time} {} {}: ", ShownSender(bad.sender), bad.reason));
         put_escaped(&bad.line, out);

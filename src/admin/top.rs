@@ -22,12 +22,12 @@ pub(super) fn put_top(view: &mut View<'_>, what: &[u8], most: usize, out: &mut V
             return write(out, format_args!("ERROR WHAT must be {known}\n"));
         }
     };
-    let more = put_largest(view.engine.ledger().senders(), most, figure, out);
+    let more = put_largest(view.server.engine.ledger().senders(), most, figure, out);
     put_more(more, out);
 }
 
 fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top().samples(most);
+    let top = view.server.engine.table().top().samples(most);
     for counted in &top.counts {
         put_counted(counted, out);
         write(out, format_args!(" {}\n", counted.label.name()));
@@ -37,7 +37,7 @@ fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
 }
 
 fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    let (prefixes, too_low) = view.engine.table().newest_prefixes();
+    let (prefixes, too_low) = view.server.engine.table().newest_prefixes();
     for new in prefixes.iter().take(most) {
         write(out, format_args!("{} ", new.count));
         put_escaped(&new.prefix, out);
@@ -51,7 +51,7 @@ fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
 }
 
 fn put_prefixes(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top().prefixes(most);
+    let top = view.server.engine.table().top().prefixes(most);
     for counted in &top.counts {
         put_counted(counted, out);
         out.push(b'\n');
@@ -63,7 +63,7 @@ fn put_prefixes(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
 
 /// Appends the sender or prefix with the most series, if the table refuses its names.
 fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
-    let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
+    let Some(NamedCrowd { crowd, sender }) = view.server.engine.crowd() else { return };
     write(
         out,
         format_args!("the table of series is full: {} % of it are series of ", crowd.percent()),
@@ -83,7 +83,7 @@ fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
 }
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.engine.table().top().tags(usize::MAX);
+    let top = view.server.engine.table().top().tags(usize::MAX);
     for tag in top.iter().take(most) {
         write(out, format_args!("{} ", tag.values));
         put_escaped(&tag.key, out);

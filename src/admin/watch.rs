@@ -40,8 +40,8 @@ use crate::sink::Sinks;
 use crate::time::{Now, Tick};
 
 pub(super) use filter::WatchFilter;
-pub(super) use queue::Watching;
-pub(super) use sender_counts::Counting;
+pub(super) use queue::WatchJob;
+pub(super) use sender_counts::SenderCountJob;
 
 /// The clients that watch, and what they share.
 #[derive(Debug, Default)]
@@ -96,21 +96,21 @@ impl Watch {
     }
 
     /// Adds a client that watches.
-    pub(super) fn add(&mut self, filter: WatchFilter) -> Watching {
+    pub(super) fn add(&mut self, filter: WatchFilter) -> WatchJob {
         let watcher = Rc::new(RefCell::new(Watcher::new(filter)));
         self.watchers.push(Rc::clone(&watcher));
-        Watching::new(watcher, self.now.tick)
+        WatchJob::new(watcher, self.now.tick)
     }
 
     /// Adds a client that counts the lines of a name by their senders, until `end`. Returns `None`
     /// if there are too many.
-    pub(super) fn count(&mut self, glob: Glob, end: Tick) -> Option<Counting> {
+    pub(super) fn count(&mut self, glob: Glob, end: Tick) -> Option<SenderCountJob> {
         if self.counts.len() >= COUNTS_MAX {
             return None;
         }
         let counts = Rc::new(RefCell::new(SenderCounts::new(glob)));
         self.counts.push(Rc::clone(&counts));
-        Some(Counting::new(counts, end))
+        Some(SenderCountJob::new(counts, end))
     }
 
     /// Takes in lines as [`Engine::some_lines`] does, and notes those that clients want.

@@ -1,6 +1,5 @@
 //! [`CompareReport`]: the text of a comparison, which is each difference and a summary. Pure.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::pairs::{ComparedCounts, DifferenceReason, PointDifference};
@@ -32,7 +31,8 @@ impl CompareReport {
             }
             _ => None,
         };
-        let at = self.worst.partition_point(|other| size(other) >= size(&difference));
+        let size = size_of(&difference);
+        let at = self.worst.partition_point(|other| size_of(other).total_cmp(&size).is_ge());
         if at < WORST_MAX {
             self.worst.insert(at, difference);
             self.worst.truncate(WORST_MAX);
@@ -44,7 +44,7 @@ impl CompareReport {
     pub(super) fn summary(&self, counts: &ComparedCounts, skipped: u64) -> String {
         let mut text = String::new();
         for (reason, count) in &self.reasons {
-            let Explained { what, hint } = explained(*reason);
+            let ReasonText { what, hint } = explained(*reason);
             text += &format!("{:>12}  {what}: {hint}\n", thousands(*count));
         }
         if !self.worst.is_empty() {
@@ -79,19 +79,19 @@ fn row(difference: &PointDifference) -> String {
     let cut = &name[..name.len().min(NAME_MAX)];
     let dots = if cut.len() < name.len() { "..." } else { "" };
     let value = |value: &Option<f64>| value.map_or("-".into(), |value| value.to_string());
-    let Explained { what, .. } = explained(*reason);
+    let ReasonText { what, .. } = explained(*reason);
     let old = value(old);
     let new = value(new);
     format!("{}{dots} {stamp} old={old} new={new} {what}", cut.escape_ascii())
 }
 
 /// A reason as the report shows it, and what to do.
-struct Explained {
+struct ReasonText {
     what: &'static str,
     hint: &'static str,
 }
 
-fn explained(reason: DifferenceReason) -> Explained {
+fn explained(reason: DifferenceReason) -> ReasonText {
     let (what, hint) = match reason {
         DifferenceReason::Idle => (
             "idle series, which one server sends and the other does not",
@@ -113,27 +113,16 @@ fn explained(reason: DifferenceReason) -> Explained {
         }
         DifferenceReason::Value => ("another value", "try the lines with --ask explain"),
     };
-    Explained { what, hint }
+    ReasonText { what, hint }
 }
 
 /// Returns how bad a difference is: the share by which the values differ. A missing point differs
 /// by all of its value, unless its series is idle.
-fn size(difference: &PointDifference) -> OrderedShare {
-    let share = match (difference.old, difference.new) {
+fn size_of(difference: &PointDifference) -> f64 {
+    match (difference.old, difference.new) {
         (Some(old), Some(new)) => (old - new).abs() / old.abs().max(new.abs()).max(1e-300),
         _ if difference.reason == DifferenceReason::Idle => 0.0,
         _ => 1.0,
-    };
-    OrderedShare(share)
-}
-
-/// A share, which has an order.
-#[derive(PartialEq)]
-struct OrderedShare(f64);
-
-impl PartialOrd for OrderedShare {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.0.total_cmp(&other.0))
     }
 }
 

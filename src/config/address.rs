@@ -1,6 +1,6 @@
-//! Values about peers and access: [`Listen`] for where to listen, [`Address`] for where to send,
-//! and the networks that may send, permissions of files, accounts, passwords and spoofed hosts.
-//! Pure: no name is looked up here.
+//! Values about peers and access: [`ListenAddress`] for where to listen, [`Address`] for where to
+//! send, and the networks that may send, permissions of files, accounts, passwords and spoofed
+//! hosts. Pure: no name is looked up here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -13,9 +13,9 @@ use super::value::{ValueKind, digits};
 
 /// Where to listen: `*:port`, `localhost:port`, `1.2.3.4:port` or `[::1]:port`. With port 0 the
 /// kernel chooses a free port. Host names are refused, so that binding never waits for a look-up.
-pub(super) struct Listen;
+pub(super) struct ListenAddress;
 
-impl ValueKind<Bind> for Listen {
+impl ValueKind<Bind> for ListenAddress {
     fn read(&self, text: &str) -> Result<Bind, String> {
         let numeric = || text.parse().ok().map(Bind::At);
         let bind = match text.rsplit_once(':') {
@@ -234,13 +234,13 @@ mod tests {
             ("[::1]:8125", Bind::At("[::1]:8125".parse().unwrap())),
             ("[fe80::1%2]:8125", Bind::At("[fe80::1%2]:8125".parse().unwrap())),
         ] {
-            assert_eq!(Listen.read(text), Ok(bind), "{text}");
-            assert_eq!(Listen.show(&bind), text);
+            assert_eq!(ListenAddress.read(text), Ok(bind), "{text}");
+            assert_eq!(ListenAddress.show(&bind), text);
         }
         for text in
             ["", "*", "8125", ":8125", "*:", "*:65536", "*:+1", "host:1", "::1:8125", "[*]:1"]
         {
-            assert!(Listen.read(text).unwrap_err().contains("such as *:8125"), "{text}");
+            assert!(ListenAddress.read(text).unwrap_err().contains("such as *:8125"), "{text}");
         }
     }
 

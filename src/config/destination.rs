@@ -182,15 +182,15 @@ pub struct Remote {
 
 /// What a destination gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Takes<'a> {
-    Flushes(TakenFlushes<'a>),
+pub enum DestinationFeed<'a> {
+    Flushes(FlushFeed<'a>),
     /// Every packet received.
     Packets(PacketTransport),
 }
 
 /// The flushes that a destination gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenFlushes<'a> {
+pub struct FlushFeed<'a> {
     pub format: Format,
     /// The name of the name space whose names they have.
     pub namespace: &'a str,
@@ -257,7 +257,7 @@ impl Destination {
 
     /// Returns what the destination gets. Two destinations for which this is equal share one
     /// encoder.
-    pub fn takes(&self) -> Takes<'_> {
+    pub fn takes(&self) -> DestinationFeed<'_> {
         let format = match &self.kind {
             DestinationKind::Carbon(carbon) => match carbon.protocol {
                 Protocol::Plaintext => Format::Plaintext,
@@ -267,7 +267,9 @@ impl Destination {
                 Format::Influx { is_for_udp: influxdb.protocol == InfluxTransport::Udp }
             }
             DestinationKind::Ganglia(labels) => Format::Ganglia(labels.clone()),
-            DestinationKind::Repeater(repeater) => return Takes::Packets(repeater.protocol),
+            DestinationKind::Repeater(repeater) => {
+                return DestinationFeed::Packets(repeater.protocol);
+            }
             DestinationKind::Console(console) => match console.format {
                 Layout::Text => Format::Text,
                 Layout::Json => Format::JsonLines,
@@ -279,7 +281,7 @@ impl Destination {
             },
         };
         let Self { namespace, own_figures, .. } = self;
-        Takes::Flushes(TakenFlushes { format, namespace, own_figures: *own_figures })
+        DestinationFeed::Flushes(FlushFeed { format, namespace, own_figures: *own_figures })
     }
 
     /// Whether the destination is reached over UDP.

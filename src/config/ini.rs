@@ -1,6 +1,6 @@
 //! Splits the text of a configuration file into sections and entries. Pure.
 //!
-//! [`Given`] holds the keys that are set, each with its [`SettingPlace`]. A
+//! [`GivenSettings`] holds the keys that are set, each with its [`SettingPlace`]. A
 //! [`Config`](super::Config) does not show whether a value was given or is the default.
 //!
 //! ```text
@@ -68,11 +68,11 @@ impl SettingPlace {
 
 /// The sections and keys of a file, of the environment and of the options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct GivenSettings {
     sections: Vec<IniSection>,
 }
 
-impl Given {
+impl GivenSettings {
     pub(super) fn new(sections: Vec<IniSection>) -> Self {
         Self { sections }
     }

@@ -58,6 +58,14 @@ pub(super) trait Access<Owner> {
     fn is_same(&self, one: &Owner, other: &Owner) -> bool;
     /// Copies the field from one owner to another.
     fn copy(&self, to: &mut Owner, from: &Owner);
+    /// Returns the field if it is a number of bytes, which `max_memory` may set.
+    fn size<'a>(&self, _owner: &'a Owner) -> Option<&'a usize> {
+        None
+    }
+    /// As [`size`](Self::size).
+    fn size_mut<'a>(&self, _owner: &'a mut Owner) -> Option<&'a mut usize> {
+        None
+    }
 }
 
 /// A field of type `T` that the file writes as the value kind `K`.
@@ -67,7 +75,7 @@ pub(super) struct Member<Owner, T, K> {
     pub(super) kind: K,
 }
 
-impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owner, T, K> {
+impl<Owner, T: Clone + PartialEq + 'static, K: ValueKind<T>> Access<Owner> for Member<Owner, T, K> {
     fn set(&self, owner: &mut Owner, text: &str) -> Result<(), String> {
         *(self.of_mut)(owner) = self.kind.read_or_explain(text)?;
         Ok(())
@@ -83,6 +91,14 @@ impl<Owner, T: Clone + PartialEq, K: ValueKind<T>> Access<Owner> for Member<Owne
 
     fn copy(&self, to: &mut Owner, from: &Owner) {
         (self.of_mut)(to).clone_from((self.of)(from));
+    }
+
+    fn size<'a>(&self, owner: &'a Owner) -> Option<&'a usize> {
+        self.kind.size((self.of)(owner))
+    }
+
+    fn size_mut<'a>(&self, owner: &'a mut Owner) -> Option<&'a mut usize> {
+        self.kind.size_mut((self.of_mut)(owner))
     }
 }
 
@@ -103,6 +119,25 @@ impl Key {
             FieldOf::Config(field) => field.get(config),
             FieldOf::Namespace(field) => field.get(&config.namespaces[at]),
             FieldOf::Destination(field) => field.get(&config.destinations[at]),
+        }
+    }
+
+    /// Returns the value of the key in the section with this index if it is a number of bytes.
+    pub(super) fn size(&self, config: &Config, at: usize) -> Option<usize> {
+        let size = match self.field {
+            FieldOf::Config(field) => field.size(config),
+            FieldOf::Namespace(field) => field.size(&config.namespaces[at]),
+            FieldOf::Destination(field) => field.size(&config.destinations[at]),
+        };
+        size.copied()
+    }
+
+    /// As [`size`](Self::size), to set it.
+    pub(super) fn size_mut<'a>(&self, config: &'a mut Config, at: usize) -> Option<&'a mut usize> {
+        match self.field {
+            FieldOf::Config(field) => field.size_mut(config),
+            FieldOf::Namespace(field) => field.size_mut(&mut config.namespaces[at]),
+            FieldOf::Destination(field) => field.size_mut(&mut config.destinations[at]),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::address::{Account, FileMode, HostPattern, IpNetwork, Listen, Printable, Spoof};
+use super::address::{Account, FileMode, HostPattern, IpNetwork, ListenAddress, Printable, Spoof};
 use super::destination::{
     ApiVersion, BinaryStream, Destination, DestinationKind, InfluxTransport, Layout, Protocol,
     Resend,
@@ -154,7 +154,7 @@ const SOME_MS: Span = Span(Duration::from_millis(100));
 /// probes of a closed window at most twice a second. So one probe may stay unanswered, and the next
 /// one is sent after twice the time. In less than two seconds a peer that is up can seem down.
 const SILENCE: Span = Span(Duration::from_secs(2));
-const BINDS: AtMost<List<Listen>> = AtMost(ADDRESSES_MAX, List(Listen));
+const BINDS: AtMost<List<ListenAddress>> = AtMost(ADDRESSES_MAX, List(ListenAddress));
 const HOSTS: AtMost<List<HostPattern>> = AtMost(HOSTS_MAX, List(HostPattern));
 const NETWORKS: AtMost<List<IpNetwork>> = AtMost(NETWORKS_MAX, List(IpNetwork));
 const AFFIX: NamePart = NamePart(0..=128);

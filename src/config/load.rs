@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::destination::DestinationKind;
-use super::ini::{Given, Mistake};
+use super::ini::{GivenSettings, Mistake};
 use super::limits::FILE_MAX;
 use super::memory;
 use super::model::Config;
@@ -126,7 +126,7 @@ pub struct Origin {
     file: Option<ConfigFile>,
     overrides: Overrides,
     /// The keys that the file and the overrides set.
-    given: Given,
+    given: GivenSettings,
 }
 
 /// The file of a configuration.
@@ -148,7 +148,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Returns the path of the file and its text, or `None` if there is no file. If a file exists but
 /// cannot be read, that is an error, and the next place is not tried: the server would run with
 /// another configuration than the operator expects.
-fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
+fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, UnreadableFile> {
     match explicit {
         Some(path) => read(path).map(|text| Some((path.into(), text))),
         None => find_in(&DEFAULT_PATHS.map(Path::new), read),
@@ -158,8 +158,8 @@ fn find(explicit: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadabl
 /// Reads the first of these places that exists.
 fn find_in(
     places: &[&Path],
-    read: fn(&Path) -> Result<Vec<u8>, Unreadable>,
-) -> Result<Option<(PathBuf, Vec<u8>)>, Unreadable> {
+    read: fn(&Path) -> Result<Vec<u8>, UnreadableFile>,
+) -> Result<Option<(PathBuf, Vec<u8>)>, UnreadableFile> {
     for &path in places {
         match read(path) {
             Err(missing) if missing.reason.kind() == ErrorKind::NotFound => {}
@@ -170,17 +170,17 @@ fn find_in(
 }
 
 /// Reads a file of any kind to its end, within [`PATIENCE`].
-fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
+fn read(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
     let text = files::open_any(path).and_then(|file| read_patiently(&file, PATIENCE));
-    text.map_err(|reason| Unreadable { path: path.into(), reason })
+    text.map_err(|reason| UnreadableFile { path: path.into(), reason })
 }
 
 /// Reads a regular file. Any other kind is refused, because reading it may block the loop.
-fn read_file(path: &Path) -> Result<Vec<u8>, Unreadable> {
+fn read_file(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
     let text = files::open_regular(path).and_then(|file| files::contents(&file, LARGEST_FILE));
     text.map_err(|reason| match reason.kind() {
-        ErrorKind::FileTooLarge => Unreadable { path: path.into(), reason: too_large() },
-        _ => Unreadable { path: path.into(), reason },
+        ErrorKind::FileTooLarge => UnreadableFile { path: path.into(), reason: too_large() },
+        _ => UnreadableFile { path: path.into(), reason },
     })
 }
 
@@ -227,7 +227,7 @@ fn too_large() -> io::Error {
 /// Why there is no configuration.
 #[derive(Debug)]
 pub enum LoadError {
-    Unreadable(Unreadable),
+    Unreadable(UnreadableFile),
     /// At least one, in the order of their lines.
     Mistakes(Vec<Mistake>),
     /// A reload read a file that may still be being written.
@@ -241,7 +241,7 @@ pub enum LoadError {
 
 /// A file that could not be read, and why.
 #[derive(Debug)]
-pub struct Unreadable {
+pub struct UnreadableFile {
     pub path: PathBuf,
     pub reason: io::Error,
 }
@@ -258,12 +258,12 @@ impl LoadError {
 
 impl Origin {
     /// Returns the origin of a configuration that was read from `path` alone.
-    pub fn of_file(path: &Path, given: Given) -> Self {
+    pub fn of_file(path: &Path, given: GivenSettings) -> Self {
         Self::new(path, Overrides::NONE, given)
     }
 
     /// Returns the origin of a configuration that was read from `path`, with `overrides` over it.
-    pub(super) fn new(path: &Path, overrides: Overrides, given: Given) -> Self {
+    pub(super) fn new(path: &Path, overrides: Overrides, given: GivenSettings) -> Self {
         let file = ConfigFile { path: path.into(), ended: true };
         Self { file: Some(file), overrides, given }
     }
@@ -279,7 +279,7 @@ impl Origin {
     }
 
     /// Returns the keys that are set.
-    pub fn given(&self) -> &Given {
+    pub fn given(&self) -> &GivenSettings {
         &self.given
     }
 
@@ -294,8 +294,8 @@ impl Origin {
     }
 }
 
-impl From<Unreadable> for LoadError {
-    fn from(unreadable: Unreadable) -> Self {
+impl From<UnreadableFile> for LoadError {
+    fn from(unreadable: UnreadableFile) -> Self {
         Self::Unreadable(unreadable)
     }
 }
@@ -328,7 +328,7 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnreadableFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, reason } = self;
         write!(
@@ -486,14 +486,14 @@ mod tests {
         let link = folder.path().join("link.conf");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         // A configuration may be a symbolic link.
-        reload(&Origin::of_file(&link, Given::default())).unwrap();
+        reload(&Origin::of_file(&link, GivenSettings::default())).unwrap();
         for (path, why) in [
             (fifo, "is a FIFO"),
             ("/dev/null".into(), "is a device"),
             (folder.path().into(), "is a folder"),
         ] {
             let failure =
-                reload(&Origin::of_file(&path, Given::default())).unwrap_err().to_string();
+                reload(&Origin::of_file(&path, GivenSettings::default())).unwrap_err().to_string();
             assert!(failure.contains(why), "{failure}");
         }
     }

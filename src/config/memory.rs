@@ -8,12 +8,11 @@
 //! ```
 
 use super::destination::Destination;
-use super::ini::Given;
+use super::ini::GivenSettings;
 use super::key::Key;
 use super::keys::KEYS;
 use super::model::Config;
 use super::sections::indices;
-use super::value::{Size, ValueKind as _};
 use crate::memory_limit::MemoryLimit;
 use crate::protocol::PACKET_BYTES_MAX;
 
@@ -24,14 +23,14 @@ const IDLE_BYTES: u64 = 4 << 20;
 /// flush.
 const QUEUE_LEAST: u64 = 2 << 20;
 
-/// Derived limits are shares of the largest values in this many parts.
-const PARTS: u64 = 1024;
+/// Each derived limit is the same number of steps, of this many from nothing to its largest value.
+const STEPS: u64 = 1024;
 
 /// A key that limits memory, in a section of a configuration.
 #[derive(Clone, Debug)]
-pub(super) struct MemoryPart {
+pub(super) struct MemoryKey {
     pub(super) header: String,
-    pub(super) key: &'static str,
+    pub(super) name: &'static str,
     /// The bytes of one unit of the value, such as those of one connection.
     pub(super) unit: u64,
     /// The most bytes that the key allows.
@@ -49,22 +48,19 @@ struct DerivedLimit {
 }
 
 impl DerivedLimit {
-    /// Returns a share of the largest value, in a whole number of units that people write.
-    fn share(&self, parts: u64) -> u64 {
-        let bytes = self.most / PARTS * parts;
+    /// Returns the value after this many steps, in a whole number of units that people write.
+    fn after(&self, steps: u64) -> u64 {
+        let bytes = self.most / STEPS * steps;
         let unit = if bytes < 8 << 20 { 64 << 10 } else { 1 << 20 };
         (bytes / unit * unit).max(self.least).min(self.most)
     }
 
     fn set(&self, config: &mut Config, bytes: u64) {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        match self.key {
-            Some(key) => {
-                let set = key.set(config, self.at, &SIZE.show(&bytes));
-                debug_assert_eq!(set, Ok(()), "between the least and the largest value of the key");
-            }
-            None => config.destinations[self.at].queue.bytes = bytes,
-        }
+        let limit = match self.key {
+            Some(key) => key.size_mut(config, self.at),
+            None => Some(&mut config.destinations[self.at].queue.bytes),
+        };
+        *limit.expect("a derived key is a size") = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
 }
 
@@ -76,7 +72,7 @@ impl DerivedLimit {
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(
     config: &mut Config,
-    given: &Given,
+    given: &GivenSettings,
     machine: Option<MemoryLimit>,
 ) -> Result<(), String> {
     let half = machine.map(|limit| limit.bytes / 2);
@@ -84,22 +80,22 @@ pub(super) fn derive(
     let derived = derived_limits(config, given);
     let largest: u64 = derived.iter().map(|limit| limit.most).sum();
     let room = most.saturating_sub(derivable_bytes(config).saturating_sub(largest));
-    let fits = |parts: &u64| derived.iter().map(|limit| limit.share(*parts)).sum::<u64>() <= room;
-    let share = (0..=PARTS).rev().find(fits).unwrap_or(0);
+    let fits = |steps: &u64| derived.iter().map(|limit| limit.after(*steps)).sum::<u64>() <= room;
+    let steps = (0..=STEPS).rev().find(fits).unwrap_or(0);
     for limit in &derived {
-        limit.set(config, limit.share(share));
+        limit.set(config, limit.after(steps));
     }
     let total = derivable_bytes(config);
     if config.max_memory.is_none() || total <= most {
         return Ok(());
     }
-    let parts = derivable_parts(config);
-    let is_given = |part: &&MemoryPart| given.has_value(&part.header, part.key);
-    let largest = parts.iter().filter(is_given).max_by_key(|part| part.bytes);
+    let keys = derivable_keys(config);
+    let is_given = |key: &&MemoryKey| given.has_value(&key.header, key.name);
+    let largest = keys.iter().filter(is_given).max_by_key(|key| key.bytes);
     let reason = match largest {
-        Some(MemoryPart { header, key, bytes, .. }) => format!(
-            "the limits together are {}, {} with [{header}] {key} alone; lower or empty [{header}] \
-             {key}",
+        Some(MemoryKey { header, name, bytes, .. }) => format!(
+            "the limits together are {}, {} with [{header}] {name} alone; lower or empty [{header}] \
+             {name}",
             mib(total),
             mib(*bytes)
         ),
@@ -108,20 +104,15 @@ pub(super) fn derive(
     Err(format!("{reason}, or write at least {}m here", total.div_ceil(1 << 20)))
 }
 
-const SIZE: Size = Size(0..=usize::MAX);
-
 /// Returns the derived limits without a value.
-fn derived_limits(config: &Config, given: &Given) -> Vec<DerivedLimit> {
+fn derived_limits(config: &Config, given: &GivenSettings) -> Vec<DerivedLimit> {
     let mut derived = Vec::new();
-    for (key, section, least) in all() {
-        for (header, at) in indices(section, config) {
-            if !given.has_value(&header, key.name) {
-                let most = bytes(key, config, at);
-                let least = (least as u64).min(most);
-                derived.push(DerivedLimit { key: Some(key), at, least, most });
-            }
+    each_derived(config, &mut |key, header, at, most| {
+        if !given.has_value(header, key.name) {
+            let least = (key.least_derived.unwrap_or(0) as u64).min(most);
+            derived.push(DerivedLimit { key: Some(key), at, least, most });
         }
-    }
+    });
     for (at, to) in config.destinations.iter().enumerate().filter(|(_, to)| has_fixed_queue(to)) {
         let most = to.queue.bytes as u64;
         derived.push(DerivedLimit { key: None, at, least: QUEUE_LEAST.min(most), most });
@@ -129,60 +120,56 @@ fn derived_limits(config: &Config, given: &Given) -> Vec<DerivedLimit> {
     derived
 }
 
-/// Returns each derived key with each section that has it, and its least value.
-fn all() -> impl Iterator<Item = (&'static Key, &'static str, usize)> {
-    let derived = KEYS.iter().filter_map(|key| Some((key, key.least_derived?)));
-    derived.flat_map(|(key, least)| key.uses.iter().map(move |used| (key, used.section, least)))
-}
-
-fn bytes(key: &Key, config: &Config, at: usize) -> u64 {
-    SIZE.read(&key.get(config, at)).map_or(0, |bytes| bytes as u64)
+/// Calls `out` with each derived key in each section that has it, the header and the index of the
+/// section, and the value.
+fn each_derived(config: &Config, out: &mut dyn FnMut(&'static Key, &str, usize, u64)) {
+    for key in KEYS.iter().filter(|key| key.is_derived()) {
+        for (header, at) in key.uses.iter().flat_map(|used| indices(used.section, config)) {
+            out(key, &header, at, key.size(config, at).unwrap_or(0) as u64);
+        }
+    }
 }
 
 /// Returns the derived keys in each section, with or without a value.
-fn derivable_parts(config: &Config) -> Vec<MemoryPart> {
-    let mut parts = Vec::new();
-    for (key, section, _) in all() {
-        for (header, at) in indices(section, config) {
-            let bytes = bytes(key, config, at);
-            parts.push(MemoryPart { header, key: key.name, unit: 1, bytes });
-        }
-    }
-    parts
+fn derivable_keys(config: &Config) -> Vec<MemoryKey> {
+    let mut keys = Vec::new();
+    each_derived(config, &mut |key, header, _, bytes| {
+        keys.push(MemoryKey { header: header.into(), name: key.name, unit: 1, bytes });
+    });
+    keys
 }
 
 /// Returns the bytes of the limits that can be derived, with or without a value, and of the idle
 /// process.
 fn derivable_bytes(config: &Config) -> u64 {
-    let queues = config.destinations.iter().filter(|to| has_fixed_queue(to));
-    let fixed = queues.fold(IDLE_BYTES, |sum, to| sum.saturating_add(to.queue.bytes as u64));
-    derivable_parts(config).iter().fold(fixed, |sum, part| sum.saturating_add(part.bytes))
+    with_fixed(config, &derivable_keys(config))
 }
 
 /// Returns the keys that limit memory. `takes_packets` is whether there is a unix stream, whose
 /// clients may send the length of each packet before it. Each connection then holds a packet, else
 /// a line.
-pub(super) fn parts(config: &Config, takes_packets: bool) -> Vec<MemoryPart> {
-    let mut parts = derivable_parts(config);
+pub(super) fn memory_keys(config: &Config, takes_packets: bool) -> Vec<MemoryKey> {
+    let mut keys = derivable_keys(config);
     let Config { udp, tcp, unix, .. } = config;
     let connection = if takes_packets { tcp.max_line.max(PACKET_BYTES_MAX) } else { tcp.max_line };
     let sockets = udp.bind.len() + usize::from(unix.datagram.is_some());
-    for (header, key, unit, count) in [
+    for (header, name, unit, count) in [
         ("tcp", "max_connections", connection, tcp.max_connections),
         ("udp", "recv_buffer", sockets, udp.recv_buffer),
     ] {
         let unit = unit as u64;
         let bytes = unit.saturating_mul(count as u64);
-        parts.push(MemoryPart { header: header.into(), key, unit, bytes });
+        keys.push(MemoryKey { header: header.into(), name, unit, bytes });
     }
-    parts
+    keys
 }
 
-/// Returns the bytes of all limits together.
-pub(super) fn total(config: &Config, takes_packets: bool) -> u64 {
-    let all: u64 = parts(config, takes_packets).iter().map(|part| part.bytes).sum();
-    let derivable: u64 = derivable_parts(config).iter().map(|part| part.bytes).sum();
-    derivable_bytes(config).saturating_add(all - derivable)
+/// Returns the bytes that these keys allow, with those that no key limits: of the idle process, and
+/// of the queues that have no key.
+pub(super) fn with_fixed(config: &Config, keys: &[MemoryKey]) -> u64 {
+    let queues = config.destinations.iter().filter(|to| has_fixed_queue(to));
+    let fixed = queues.fold(IDLE_BYTES, |sum, to| sum.saturating_add(to.queue.bytes as u64));
+    keys.iter().fold(fixed, |sum, key| sum.saturating_add(key.bytes))
 }
 
 /// Whether a destination is on, and no key sets the size of its queue.

@@ -38,16 +38,16 @@ mod value;
 pub use change::{applicable, difference};
 pub(crate) use defaults::Defaults;
 pub use destination::{
-    ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationKind, Exec,
-    InfluxTransport, Influxdb, Layout, Net, Protocol, Queue, Remote, Repeater, Resend, Secret,
-    TakenFlushes, Takes,
+    ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationFeed,
+    DestinationKind, Exec, FlushFeed, InfluxTransport, Influxdb, Layout, Net, Protocol, Queue,
+    Remote, Repeater, Resend, Secret,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
-pub use ini::{Given, Mistake, SettingPlace};
+pub use ini::{GivenSettings, Mistake, SettingPlace};
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
-pub use load::{LoadError, Origin, Unreadable, load, reload};
+pub use load::{LoadError, Origin, UnreadableFile, load, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use overrides::{OverrideError, Overrides};
 pub use parse::{parse, parse_with_places};

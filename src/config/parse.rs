@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::address::Address;
-use super::destination::{Destination, DestinationKind, Net, Remote, Takes};
+use super::destination::{Destination, DestinationFeed, DestinationKind, Net, Remote};
 use super::foreign::flaw_of_foreign_file;
 use super::hints::{unknown_key, unknown_section};
-use super::ini::{self, Flaw, Given, IniSection, KeyValue, Mistake, SettingPlace};
+use super::ini::{self, Flaw, GivenSettings, IniSection, KeyValue, Mistake, SettingPlace};
 use super::keys::keys_of;
 use super::limits::{
     ALL_BINS_MAX, ALL_PERCENTILES_MAX, DESTINATIONS_MAX, ENCODINGS_MAX, MISTAKES_MAX,
@@ -38,7 +38,7 @@ pub fn parse_with_places(
     file: &Path,
     text: &[u8],
     overrides: &Overrides,
-) -> Result<(Config, Given), Vec<Mistake>> {
+) -> Result<(Config, GivenSettings), Vec<Mistake>> {
     let ini::Document { mut sections, flaws } = ini::read(text);
     overrides.apply(&mut sections);
     let defaults = defaults::with_all_sections();
@@ -62,7 +62,7 @@ pub fn parse_with_places(
         let named = |Flaw { place, what }| Mistake { place: overrides.show(file, place), what };
         flaws.into_iter().map(named).collect::<Vec<_>>()
     })?;
-    Ok((config, Given::new(sections)))
+    Ok((config, GivenSettings::new(sections)))
 }
 
 /// Whether the text of a file sets a key or has a mistake. A text with neither is empty, or an
@@ -262,7 +262,7 @@ impl FileReader {
     fn check_encodings(&mut self) {
         let mut all = Vec::new();
         for takes in self.config.active_destinations().map(Destination::takes) {
-            if matches!(takes, Takes::Flushes(..)) && !all.contains(&takes) {
+            if matches!(takes, DestinationFeed::Flushes(..)) && !all.contains(&takes) {
                 all.push(takes);
             }
         }

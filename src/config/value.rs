@@ -22,6 +22,14 @@ pub(super) trait ValueKind<T> {
     fn read(&self, text: &str) -> Result<T, String>;
     /// Returns the text of a value. [`read`](Self::read) must accept it.
     fn show(&self, value: &T) -> String;
+    /// Returns the value if it is a number of bytes, which `max_memory` may set.
+    fn size<'a>(&self, _value: &'a T) -> Option<&'a usize> {
+        None
+    }
+    /// As [`size`](Self::size).
+    fn size_mut<'a>(&self, _value: &'a mut T) -> Option<&'a mut usize> {
+        None
+    }
     /// Returns what a message shows in place of the expected: the wrong text, or the wrong element
     /// of a list. [`read`](Self::read) must have refused the text.
     fn found(&self, text: &str) -> String {
@@ -92,8 +100,21 @@ impl ValueKind<usize> for Size {
     }
 
     fn show(&self, size: &usize) -> String {
-        in_largest_unit(*size as u64, &SIZE_UNITS)
+        size_text(*size as u64)
     }
+
+    fn size<'a>(&self, size: &'a usize) -> Option<&'a usize> {
+        Some(size)
+    }
+
+    fn size_mut<'a>(&self, size: &'a mut usize) -> Option<&'a mut usize> {
+        Some(size)
+    }
+}
+
+/// Returns a number of bytes as [`Size`] reads it.
+pub(super) fn size_text(bytes: u64) -> String {
+    in_largest_unit(bytes, &SIZE_UNITS)
 }
 
 /// A whole number in this range, such as 1000000 or 1_000_000.
@@ -276,28 +297,42 @@ impl<K> List<K> {
         K: ValueKind<T>,
     {
         let mut items = Vec::new();
-        let mut words = AHashMap::new();
-        for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
-            let item = self.0.read(word).map_err(|expected| BadList {
-                expected,
-                found: match word {
-                    "" => "an empty element next to a comma".into(),
-                    word => self.0.found(word),
-                },
-            })?;
-            // 0.5 and 0.50 are the same value, so the texts to compare are those that are shown.
-            if let Some(before) = words.insert(self.0.show(&item), word) {
-                let expected = format!("expected {word} only once");
-                let found = match before {
-                    before if before == word => "again".into(),
-                    before => format!("after {before}, which is the same"),
-                };
-                return Err(BadList { expected, found });
-            }
+        each_word(text, &mut |word| {
+            let found = |expected| BadList { expected, found: self.0.found(word) };
+            let item = self.0.read(word).map_err(found)?;
+            let shown = self.0.show(&item);
             items.push(item);
-        }
+            Ok(shown)
+        })?;
         Ok(items)
     }
+}
+
+/// Passes each word of a list to `read`, which returns how its value is shown. Fails if two words
+/// have the same value.
+///
+/// It does not depend on the type of the values, so the program has it once.
+fn each_word(
+    text: &str,
+    read: &mut dyn FnMut(&str) -> Result<String, BadList>,
+) -> Result<(), BadList> {
+    let mut words = AHashMap::new();
+    for word in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
+        let shown = read(word).map_err(|bad| match word {
+            "" => BadList { found: "an empty element next to a comma".into(), ..bad },
+            _ => bad,
+        })?;
+        // 0.5 and 0.50 are the same value, so the texts to compare are those that are shown.
+        if let Some(before) = words.insert(shown, word) {
+            let expected = format!("expected {word} only once");
+            let found = match before {
+                before if before == word => "again".into(),
+                before => format!("after {before}, which is the same"),
+            };
+            return Err(BadList { expected, found });
+        }
+    }
+    Ok(())
 }
 
 impl<T, K: ValueKind<T>> ValueKind<Vec<T>> for List<K> {

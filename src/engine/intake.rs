@@ -1,6 +1,6 @@
 //! Adds samples to their series, or passes them through, or counts why they were not taken.
 
-use crate::ledger::{CLIENT_REPORT, Ledger, Own};
+use crate::ledger::{CLIENT_REPORT, Ledger, OwnCounter};
 use crate::protocol::{
     LineReader, ParsedLine, PlainLine, Reject, Sample, Samples, is_binary, is_plain_for,
     plain_series_name, trimmed,
@@ -84,7 +84,7 @@ impl Intake {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
-        self.ledger.count(Own::MetricsReceived, taken);
+        self.ledger.count(OwnCounter::MetricsReceived, taken);
         self.note_creations();
         stopped
     }
@@ -126,7 +126,7 @@ impl Intake {
             }
             return is_line;
         };
-        self.ledger.count(Own::MetricsReceived, 1);
+        self.ledger.count(OwnCounter::MetricsReceived, 1);
         let hash = self.table.hash(name);
         if let Some(frequent) = &mut self.frequent {
             frequent.add(name, hash);
@@ -166,7 +166,7 @@ impl Intake {
         if line.is_empty() {
             return;
         }
-        self.ledger.count(Own::MetricsReceived, 1);
+        self.ledger.count(OwnCounter::MetricsReceived, 1);
         let raw = reader.split(line).filter(|_| self.frequent.is_none());
         let raw = raw.map(|split| (split, self.table.raw_key(split.name, split.tags)));
         if let Some((split, key)) = raw
@@ -176,7 +176,7 @@ impl Intake {
         }
         let parsed = match reader.read(line) {
             ParsedLine::Metrics(parsed) => parsed,
-            ParsedLine::Event => return self.ledger.count(Own::EventsIgnored, 1),
+            ParsedLine::Event => return self.ledger.count(OwnCounter::EventsIgnored, 1),
             ParsedLine::Bad(reject) => return self.ledger.bad_line(reject, line),
         };
         if parsed.has_unread_tags {
@@ -255,7 +255,7 @@ impl Intake {
         self.ledger.set_series_created(self.table.counts().created);
         let lost = self.table.take_evicted_samples();
         if lost > 0 {
-            self.ledger.count(Own::SeriesRejected, lost);
+            self.ledger.count(OwnCounter::SeriesRejected, lost);
         }
         for tag in self.table.rules().take_replaced_tags() {
             self.ledger.warn(WarningKind::TagValues, &tag);
@@ -301,16 +301,16 @@ impl Intake {
             Problem::Bad(reject) => self.ledger.bad_line(reject, line),
             Problem::NotAdded(AddError::NotFinite) => self.ledger.bad_line(Reject::TooLarge, line),
             Problem::NotAdded(AddError::TooManySeries) => {
-                self.ledger.count(Own::SeriesRejected, 1);
+                self.ledger.count(OwnCounter::SeriesRejected, 1);
                 self.ledger.warn(WarningKind::TooManySeries, line);
             }
             Problem::NotAdded(AddError::ByRule) => self.ledger.drop_by_rule(),
             Problem::NotAdded(AddError::NoMemory) => {
-                self.ledger.count(Own::SamplesDropped, 1);
+                self.ledger.count(OwnCounter::SamplesDropped, 1);
                 self.ledger.warn(WarningKind::NoTimerMemory, line);
             }
             Problem::NotAdded(AddError::NoPassthroughMemory) => {
-                self.ledger.count(Own::SamplesDropped, 1);
+                self.ledger.count(OwnCounter::SamplesDropped, 1);
                 self.ledger.warn(WarningKind::NoPassthroughMemory, line);
             }
         }
@@ -318,7 +318,7 @@ impl Intake {
 
     /// Counts a line whose tags are not read, because their dialect is off.
     pub(super) fn note_unread_tags(&mut self, line: &[u8]) {
-        self.ledger.count(Own::InfluxTagsSeen, 1);
+        self.ledger.count(OwnCounter::InfluxTagsSeen, 1);
         self.ledger.warn(WarningKind::UnreadTags, line);
     }
 }

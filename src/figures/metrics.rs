@@ -2,7 +2,7 @@
 
 use super::read::{FigureValue, read};
 use super::row::{FigureKind, FigureRow, FigureUnit};
-use super::sources::FigureSources;
+use super::server_parts::ServerParts;
 use crate::encode::exposition::Exposition;
 use crate::encode::number::Number;
 
@@ -10,7 +10,7 @@ use crate::encode::number::Number;
 const LIMIT: &str = "statsd_limit_max";
 
 /// Appends the families of all own figures. Families of figures that have no value are left out.
-pub fn write_metrics(from: &FigureSources<'_>, exposition: Exposition, out: &mut Vec<u8>) {
+pub fn write_metrics(from: &ServerParts<'_>, exposition: Exposition, out: &mut Vec<u8>) {
     let mut writer = MetricsWriter { exposition, number: Number::new(), family: String::new() };
     writer.info(out);
     let mut limits = Vec::new();

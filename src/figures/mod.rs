@@ -3,7 +3,7 @@
 //! ```text
 //!                   table.rs: a row for each figure: name, unit, kind, doc, and how it is read
 //!                       │
-//!  FigureSources ──▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
+//!  ServerParts ───▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
 //!                       ├──────▶ /metrics                           (metrics.rs)
 //!                       ├──────▶ own figures of a flush             (server/flushing.rs)
 //!                       └──────▶ docs/figures.md                    (page.rs)
@@ -19,7 +19,7 @@ mod rates;
 mod read;
 mod row;
 mod section;
-mod sources;
+mod server_parts;
 mod table;
 
 pub use metrics::write_metrics;
@@ -28,5 +28,5 @@ pub use rates::Rates;
 pub use read::{FigureValue, of_flush, read, read_value, sample};
 pub use row::{FigureKind, FigureRow, FigureUnit, GraphiteName, LossCount};
 pub use section::FigureSection;
-pub use sources::{DestinationReport, FigureSources, FlushFigures, InUse, destinations};
+pub use server_parts::{DestinationReport, FlushFigures, InUse, ServerParts, destinations};
 pub use table::TABLE;

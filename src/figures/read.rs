@@ -3,7 +3,7 @@
 use super::rates::TotalsSample;
 use super::row::{FigureKind, FigureReader, FigureRow, GraphiteName, LossCount};
 use super::section::FigureSection;
-use super::sources::{FigureSources, FlushFigures};
+use super::server_parts::{FlushFigures, ServerParts};
 use super::table::TABLE;
 use crate::protocol::MetricKind;
 use crate::sink::{Sink, SinkFigures, Sinks};
@@ -31,7 +31,7 @@ impl<'a> FigureValue<'a> {
 /// Reads all figures of a section, or of all sections, in the order of the table. A section may
 /// show figures of another section; these come last. The values of one row follow each other.
 pub fn read(
-    from: &FigureSources<'_>,
+    from: &ServerParts<'_>,
     section: Option<FigureSection>,
     out: &mut dyn FnMut(&FigureValue<'_>),
 ) {
@@ -52,7 +52,7 @@ pub fn read(
 }
 
 /// Reads a figure that has one value. Returns `None` if there is no such figure.
-pub fn read_value(from: &FigureSources<'_>, section: FigureSection, name: &str) -> Option<f64> {
+pub fn read_value(from: &ServerParts<'_>, section: FigureSection, name: &str) -> Option<f64> {
     let row = TABLE.iter().find(|row| row.section == section && row.name == name)?;
     let mut found = None;
     each_value(row, from, &read_sinks(from.sinks), &mut |_, value, _| found = Some(value));
@@ -60,7 +60,7 @@ pub fn read_value(from: &FigureSources<'_>, section: FigureSection, name: &str) 
 }
 
 /// Reads all totals, for [`Rates`](super::Rates).
-pub fn sample(from: &FigureSources<'_>) -> TotalsSample {
+pub fn sample(from: &ServerParts<'_>) -> TotalsSample {
     let mut sample = TotalsSample::new(from.now.tick);
     let sinks = read_sinks(from.sinks);
     for row in TABLE.iter().filter(|row| row.kind == FigureKind::Total) {
@@ -116,14 +116,14 @@ type ValueOut<'a> = dyn FnMut(Option<&str>, f64, Option<f64>) + 'a;
 /// Calls `out` with the label, the value and the limit of each value of a row.
 fn each_value(
     row: &FigureRow,
-    from: &FigureSources<'_>,
+    from: &ServerParts<'_>,
     sinks: &[(&str, SinkFigures)],
     out: &mut ValueOut<'_>,
 ) {
     match row.reader {
         FigureReader::One(value) => out(None, value(from), None),
         FigureReader::Own(own) => out(None, from.own(own) as f64, None),
-        FigureReader::Flush(value) => out(None, value(from.flush), None),
+        FigureReader::Flush(value) => out(None, value(&from.flush), None),
         FigureReader::Reasons => {
             for (reject, count) in from.engine.read_ledger().bad_lines_by_reason() {
                 out(Some(reject.name()), count as f64, None);
@@ -142,7 +142,7 @@ fn each_value(
         }),
         FigureReader::Destination(value) => {
             for (name, figures) in sinks {
-                if let Some(value) = value(figures, from.flush) {
+                if let Some(value) = value(figures, &from.flush) {
                     out(Some(name), value, None);
                 }
             }
@@ -170,7 +170,7 @@ fn each_value(
 }
 
 /// Returns the sum of the figures that count as lost in one of these ways.
-fn lost(counts: &[LossCount], from: &FigureSources<'_>, sinks: &[(&str, SinkFigures)]) -> f64 {
+fn lost(counts: &[LossCount], from: &ServerParts<'_>, sinks: &[(&str, SinkFigures)]) -> f64 {
     let mut sum = 0.0;
     for row in TABLE.iter().filter(|row| counts.contains(&row.loss)) {
         each_value(row, from, sinks, &mut |_, value, _| sum += value);
@@ -180,7 +180,7 @@ fn lost(counts: &[LossCount], from: &FigureSources<'_>, sinks: &[(&str, SinkFigu
 
 /// Returns the seconds until the queue of a destination would be full if nothing were sent. `None`
 /// if nothing was queued in the last minute.
-fn queue_lasts(name: &str, figures: &SinkFigures, from: &FigureSources<'_>) -> Option<f64> {
+fn queue_lasts(name: &str, figures: &SinkFigures, from: &ServerParts<'_>) -> Option<f64> {
     let key = (FigureSection::Destinations, "queued_bytes");
     let queued = figures.pushed_bytes as f64;
     let rate = from.rates.per_second(key, name, queued, from.now.tick);

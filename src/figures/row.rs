@@ -1,8 +1,8 @@
 //! [`FigureRow`]: one row of the table of figures.
 
 use super::section::FigureSection;
-use super::sources::{FigureSources, FlushFigures, ListenerFigures};
-use crate::ledger::Own;
+use super::server_parts::{FlushFigures, ListenerFigures, ServerParts};
+use crate::ledger::OwnCounter;
 use crate::sink::SinkFigures;
 
 /// One figure: what it is called, what it means, and how it is read.
@@ -85,9 +85,9 @@ pub enum LossCount {
 #[derive(Debug)]
 pub(super) enum FigureReader {
     /// One value.
-    One(fn(&FigureSources<'_>) -> f64),
+    One(fn(&ServerParts<'_>) -> f64),
     /// An own counter of the server.
-    Own(Own),
+    Own(OwnCounter),
     /// A figure of the last flush.
     Flush(fn(&FlushFigures) -> f64),
     /// Lines and values that were refused, for each reason.
@@ -103,7 +103,7 @@ pub(super) enum FigureReader {
     /// The sum of all figures that count in this way.
     Lost(&'static [LossCount]),
     /// The used part of a limit, and the limit.
-    Limit(fn(&FigureSources<'_>) -> (f64, f64)),
+    Limit(fn(&ServerParts<'_>) -> (f64, f64)),
     /// The same for each destination that has the limit.
     DestinationLimit(fn(&SinkFigures) -> Option<(f64, f64)>),
 }
@@ -137,7 +137,7 @@ impl FigureSection {
     /// Returns the name as a heading.
     pub fn title(self) -> String {
         let name = self.name();
-        name[..1].to_uppercase() + &name[1..]
+        name[..1].to_ascii_uppercase() + &name[1..]
     }
 
     /// Returns the section with this name.

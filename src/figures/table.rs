@@ -13,8 +13,8 @@ use super::section::FigureSection;
 use super::section::FigureSection::{
     Destinations, Flush, Input, Limits, Loss, Memory, Series, Server,
 };
-use super::sources::{FigureSources, FlushFigures, tenths};
-use crate::ledger::Own;
+use super::server_parts::{FlushFigures, ServerParts, tenths};
+use crate::ledger::OwnCounter;
 use crate::sink::SinkFigures;
 use crate::sys;
 use crate::time::UnixTime;
@@ -43,8 +43,8 @@ pub static TABLE: &[FigureRow] = rows! {
         "time since the last packet or line; since the start if none came");
     figure(Server, "flush_interval_seconds", SECONDS,
         Reader::One(|from| from.config.flush_interval.as_secs_f64()), "flush_interval");
-    own(Input, Own::PacketsReceived, Packets, "datagrams, empty ones too");
-    own(Input, Own::MetricsReceived, Lines, "lines that were not empty");
+    own(Input, OwnCounter::PacketsReceived, Packets, "datagrams, empty ones too");
+    own(Input, OwnCounter::MetricsReceived, Lines, "lines that were not empty");
     figure(Input, "samples_received", (Total, Samples),
         Reader::One(|from| from.engine.read_ledger().samples() as f64),
         "values that were added to a series, or are passed through");
@@ -98,7 +98,7 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Flush, "processing_time_ms", MILLIS, Reader::Flush(|flush| flush.took_ms),
         "time from the tick to the end of the last flush")
         .sent(&[Figure("processing_time"), Carbon("graphiteStats.calculationtime")]);
-    own(Flush, Own::FlushOverruns, Flushes,
+    own(Flush, OwnCounter::FlushOverruns, Flushes,
         "flushes that were due while the previous flush was still running")
         .also(Loss);
     figure(Flush, "turn_ms", MILLIS, Reader::Flush(|flush| flush.turn_ms),
@@ -172,25 +172,25 @@ pub static TABLE: &[FigureRow] = rows! {
         "sum of the lines, values and points that are lost, and of lost_packets");
     figure(Loss, "lost_packets", (Total, Packets), Reader::Lost(&[LossCount::Packets]),
         "packets that were lost unread; each counts as one line in lost_lines");
-    own(Loss, Own::UdpDrops, Packets,
+    own(Loss, OwnCounter::UdpDrops, Packets,
         "datagrams that the kernel dropped on the server's sockets")
         .also(Input).lost(LossCount::Packets);
-    own(Loss, Own::PacketsTruncated, Packets,
+    own(Loss, OwnCounter::PacketsTruncated, Packets,
         "datagrams and frames over 64 KiB or cut short")
         .lost(LossCount::Packets);
-    own(Loss, Own::BadLinesSeen, Lines,
+    own(Loss, OwnCounter::BadLinesSeen, Lines,
         "lines and values that were refused")
         .also(Input).lost(LossCount::Lines);
-    own(Loss, Own::SeriesRejected, Values,
+    own(Loss, OwnCounter::SeriesRejected, Values,
         "valid values of new series, dropped because of max_series or series_memory")
         .also(Series).lost(LossCount::Lines);
     figure(Loss, "samples_dropped_by_limit", (Total, Values), Reader::One(dropped_by_limit),
         "valid values dropped because timer_memory or passthrough_memory is used up")
         .lost(LossCount::Lines);
-    own(Loss, Own::FiguresNotFinite, Figures,
+    own(Loss, OwnCounter::FiguresNotFinite, Figures,
         "figures left out because they overflowed")
         .lost(LossCount::Lines);
-    own(Loss, Own::PointsRefused, Points,
+    own(Loss, OwnCounter::PointsRefused, Points,
         "points that a destination cannot store; once if several destinations share a format")
         .lost(LossCount::Lines);
     figure(Loss, "dropped_lines", LINES,
@@ -200,21 +200,22 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Loss, "in_doubt", LINES,
         Reader::One(|from| from.sinks.lost_lines().in_doubt as f64),
         "sum of in_doubt of all destinations, also of removed ones; they may have arrived");
-    own(Loss, Own::SamplesDropped, Values,
+    own(Loss, OwnCounter::SamplesDropped, Values,
         "valid values dropped by a rule or for lack of memory: the sum of both");
     figure(Loss, "samples_dropped_by_rule", (Total, Values),
         Reader::One(|from| from.engine.read_ledger().dropped_by_rule() as f64),
         "valid values that a rule with drop = yes dropped, as configured");
-    own(Loss, Own::PacketsRefused, Packets, "datagrams of senders that allow_from does not list");
-    own(Loss, Own::ConnectionsRefused, Connections,
+    own(Loss, OwnCounter::PacketsRefused, Packets,
+        "datagrams of senders that allow_from does not list");
+    own(Loss, OwnCounter::ConnectionsRefused, Connections,
         "connections over max_connections, or of clients that allow_from does not list")
         .also(Input);
-    own(Loss, Own::IdleConnectionsClosed, Connections,
+    own(Loss, OwnCounter::IdleConnectionsClosed, Connections,
         "clients closed for silence, for a new admin client, or because they did not read");
-    own(Loss, Own::EventsIgnored, Lines, "DogStatsD events and service checks");
-    own(Loss, Own::InfluxTagsSeen, Lines,
+    own(Loss, OwnCounter::EventsIgnored, Lines, "DogStatsD events and service checks");
+    own(Loss, OwnCounter::InfluxTagsSeen, Lines,
         "lines whose tags were not read, since their dialect is not in tag_formats");
-    own(Loss, Own::LogLinesDropped, Lines, "log lines that standard error did not accept");
+    own(Loss, OwnCounter::LogLinesDropped, Lines, "log lines that standard error did not accept");
     figure(Memory, "resident_bytes", BYTES,
         Reader::One(|_| sys::resident_bytes().unwrap_or(0) as f64),
         "memory of the process that is resident");
@@ -232,7 +233,7 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Memory, "queues_bytes", BYTES,
         Reader::One(|from| sum(from, |sink| sink.held_bytes as u64)),
         "queued and retained bytes of all destinations");
-    figure(Memory, "history_bytes", BYTES, Reader::One(|from| from.history_bytes as f64),
+    figure(Memory, "history_bytes", BYTES, Reader::One(|from| from.engine.history().bytes() as f64),
         "remembered history");
     figure(Memory, "admin_bytes", BYTES, Reader::One(|from| from.admin_bytes as f64),
         "clients of the admin port: unsent answers, and the places of series for dumps and scrapes");
@@ -294,14 +295,19 @@ const fn figure(
 }
 
 /// Returns the row of an own counter, which flushes send.
-const fn own(section: FigureSection, own: Own, unit: FigureUnit, doc: &'static str) -> FigureRow {
+const fn own(
+    section: FigureSection,
+    own: OwnCounter,
+    unit: FigureUnit,
+    doc: &'static str,
+) -> FigureRow {
     let row = figure(section, own.name(), (Total, unit), Reader::Own(own), doc);
     row.sent(&[GraphiteName::Own])
 }
 
-fn dropped_by_limit(from: &FigureSources<'_>) -> f64 {
+fn dropped_by_limit(from: &ServerParts<'_>) -> f64 {
     let by_rule = from.engine.read_ledger().dropped_by_rule();
-    from.own(Own::SamplesDropped).saturating_sub(by_rule) as f64
+    from.own(OwnCounter::SamplesDropped).saturating_sub(by_rule) as f64
 }
 
 /// As in Node, this is the time of the start until the first flush has arrived.
@@ -314,11 +320,11 @@ fn spool(sink: &SinkFigures) -> Option<(f64, f64)> {
 }
 
 /// Returns the sum of a figure over all destinations.
-fn sum(from: &FigureSources<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
+fn sum(from: &ServerParts<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
     from.sinks.iter().map(|sink| figure(&sink.figures()) as f64).sum()
 }
 
-fn last_input(from: &FigureSources<'_>) -> f64 {
+fn last_input(from: &ServerParts<'_>) -> f64 {
     let last = from.last_input.unwrap_or(from.started);
     last.tick.until(from.now.tick).as_secs_f64().floor()
 }
@@ -327,7 +333,7 @@ fn of(used: usize, limit: usize) -> (f64, f64) {
     (used as f64, limit as f64)
 }
 
-fn open_files(_: &FigureSources<'_>) -> (f64, f64) {
+fn open_files(_: &ServerParts<'_>) -> (f64, f64) {
     (sys::open_files().unwrap_or(0) as f64, sys::open_files_limit().unwrap_or(0) as f64)
 }
 
@@ -344,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_own_counter_has_one_row() {
-        for (own, name) in Own::ALL {
+        for (own, name) in OwnCounter::ALL {
             let is_it = |row: &&FigureRow| matches!(row.reader, Reader::Own(its) if its == own);
             let rows: Vec<_> = TABLE.iter().filter(is_it).collect();
             assert!(rows.len() == 1 && rows[0].name == name, "{name}");

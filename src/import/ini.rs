@@ -1,12 +1,12 @@
 //! Reads INI, as inih (statsite) and Python's `ConfigParser` (statsdpy) do. Pure.
 
-use super::syntax::{Parsed, ParsedData, SyntaxFlaw, ValueCount};
+use super::syntax::{ParsedData, ParsedValue, SyntaxFlaw, ValueCount};
 
 /// Reads a file: a map of its sections, each a map of texts. A section that comes again goes on.
 /// Names are in small letters, because both programs ignore the case.
-pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
+pub(super) fn read(text: &str) -> Result<ParsedValue, SyntaxFlaw> {
     let mut values = ValueCount::default();
-    let mut sections: Vec<(String, Parsed)> = Vec::new();
+    let mut sections: Vec<(String, ParsedValue)> = Vec::new();
     for (line, raw) in (1..).zip(text.lines()) {
         let flaw = |what: &str| SyntaxFlaw { line, what: what.into() };
         let content = raw.trim();
@@ -16,11 +16,11 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
         values.count(line)?;
         if let Some(rest) = content.strip_prefix('[') {
             let (name, _) = rest.split_once(']').ok_or_else(|| flaw("expected ] in the line"))?;
-            let name = name.trim().to_lowercase();
+            let name = name.trim().to_ascii_lowercase();
             // The keys that follow belong to the last section.
             let section = match sections.iter().position(|(known, _)| *known == name) {
                 Some(at) => sections.remove(at),
-                None => (name, Parsed { line, data: ParsedData::Map(Vec::new()) }),
+                None => (name, ParsedValue { line, data: ParsedData::Map(Vec::new()) }),
             };
             sections.push(section);
             continue;
@@ -41,10 +41,12 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
             }
             continue;
         };
-        entries
-            .push((key.trim().to_lowercase(), Parsed::text(line, without_comment(value.trim()))));
+        entries.push((
+            key.trim().to_ascii_lowercase(),
+            ParsedValue::text(line, without_comment(value.trim())),
+        ));
     }
-    Ok(Parsed { line: 1, data: ParsedData::Map(sections) })
+    Ok(ParsedValue { line: 1, data: ParsedData::Map(sections) })
 }
 
 /// Returns a value without the comment after it, which begins with ` ;`.

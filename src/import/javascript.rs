@@ -3,10 +3,10 @@
 //! Keys may have no quotes, strings may have single ones, and commas may trail or lead. A value
 //! that is an expression, such as `process.env.HOST`, is kept as its text.
 
-use super::syntax::{Parsed, ParsedData, Scan, SyntaxFlaw};
+use super::syntax::{ParsedData, ParsedValue, Scan, SyntaxFlaw};
 
 /// Reads a file that is one object, perhaps assigned to `module.exports`.
-pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
+pub(super) fn read(text: &str) -> Result<ParsedValue, SyntaxFlaw> {
     let mut scan = Scan::new(text);
     pass_over_space(&mut scan)?;
     let _ = scan.eat("module.");
@@ -54,7 +54,7 @@ fn pass_over_space(scan: &mut Scan<'_>) -> Result<(), SyntaxFlaw> {
     }
 }
 
-fn value(scan: &mut Scan<'_>) -> Result<Parsed, SyntaxFlaw> {
+fn value(scan: &mut Scan<'_>) -> Result<ParsedValue, SyntaxFlaw> {
     scan.count()?;
     let line = scan.line();
     let data = match scan.peek() {
@@ -73,7 +73,7 @@ fn value(scan: &mut Scan<'_>) -> Result<Parsed, SyntaxFlaw> {
             }
         }
     };
-    Ok(Parsed { line, data })
+    Ok(ParsedValue { line, data })
 }
 
 fn object(scan: &mut Scan<'_>) -> Result<ParsedData, SyntaxFlaw> {

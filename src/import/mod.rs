@@ -36,7 +36,7 @@ use std::path::Path;
 
 use self::draft::Draft;
 use self::old::OldFile;
-use self::syntax::{Parsed, SyntaxFlaw};
+use self::syntax::{ParsedValue, SyntaxFlaw};
 use self::transfer::Transfer;
 use crate::config::{self, ForeignServer};
 
@@ -128,7 +128,7 @@ struct Importer {
     /// The name of the server.
     name: &'static str,
     /// Reads the syntax of its files.
-    read: fn(&str) -> Result<Parsed, SyntaxFlaw>,
+    read: fn(&str) -> Result<ParsedValue, SyntaxFlaw>,
     /// Moves the settings that have an equal.
     transfer: fn(&mut Transfer),
     /// Returns the reason for a path that has no equal.

@@ -200,7 +200,7 @@ fn servers(to: &mut Transfer) {
         to.without(&join(&prefix, "address_ipv6"), "the address itself decides");
     }
     for (at, header) in ["udp", "tcp"].into_iter().enumerate() {
-        let off = format!("Node does not listen on {}", header.to_uppercase());
+        let off = format!("Node does not listen on {}", header.to_ascii_uppercase());
         if binds[at].is_empty() {
             reasons[at].push(off);
         } else if reasons[at].is_empty() {

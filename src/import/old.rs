@@ -3,7 +3,7 @@
 
 use ahash::AHashMap;
 
-use super::syntax::{Parsed, ParsedData};
+use super::syntax::{ParsedData, ParsedValue};
 
 /// A setting of the old file.
 #[derive(Clone, Debug)]
@@ -34,14 +34,14 @@ pub(super) struct OldFile {
 }
 
 impl OldFile {
-    pub(super) fn new(root: Parsed) -> Self {
+    pub(super) fn new(root: ParsedValue) -> Self {
         let mut file = Self::default();
         file.add(String::new(), root);
         file
     }
 
-    fn add(&mut self, path: String, parsed: Parsed) {
-        let Parsed { line, data } = parsed;
+    fn add(&mut self, path: String, parsed: ParsedValue) {
+        let ParsedValue { line, data } = parsed;
         match data {
             ParsedData::Map(entries) if !entries.is_empty() => {
                 for (key, value) in entries {

@@ -18,7 +18,7 @@ pub(super) struct SyntaxFlaw {
 
 /// A value with the line where it begins.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Parsed {
+pub(super) struct ParsedValue {
     pub(super) line: usize,
     pub(super) data: ParsedData,
 }
@@ -29,9 +29,9 @@ pub(super) enum ParsedData {
     Text(String),
     /// An expression that only the other program can compute.
     Code(String),
-    List(Vec<Parsed>),
+    List(Vec<ParsedValue>),
     /// In the order of the file. A key may be given twice.
-    Map(Vec<(String, Parsed)>),
+    Map(Vec<(String, ParsedValue)>),
 }
 
 /// How many values a file has so far, and how many lists and objects the next one is inside of.
@@ -188,7 +188,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-impl Parsed {
+impl ParsedValue {
     pub(super) fn text(line: usize, text: impl Into<String>) -> Self {
         Self { line, data: ParsedData::Text(text.into()) }
     }

@@ -2,15 +2,15 @@
 //!
 //! Not read: dates are text, and nothing checks that a table is opened once only.
 
-use super::syntax::{Parsed, ParsedData, Scan, SyntaxFlaw};
+use super::syntax::{ParsedData, ParsedValue, Scan, SyntaxFlaw};
 
 /// The most parts of a dotted key. Each is a level of objects.
 const PARTS_MAX: usize = 16;
 
 /// Reads a file: a map of its tables.
-pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
+pub(super) fn read(text: &str) -> Result<ParsedValue, SyntaxFlaw> {
     let mut scan = Scan::new(text);
-    let mut root = Parsed { line: 1, data: ParsedData::Map(Vec::new()) };
+    let mut root = ParsedValue { line: 1, data: ParsedData::Map(Vec::new()) };
     // Where the keys of the current table belong.
     let mut table: Vec<String> = Vec::new();
     loop {
@@ -58,12 +58,12 @@ enum TableHeader {
 /// Returns the entries of the table at `place`, which is made if it is missing. If the header is
 /// one of a list, the last part is a list, and gets one more table.
 fn open<'a>(
-    root: &'a mut Parsed,
+    root: &'a mut ParsedValue,
     place: &[String],
     header: TableHeader,
     line: usize,
-) -> &'a mut Vec<(String, Parsed)> {
-    let blank = |data| Parsed { line, data };
+) -> &'a mut Vec<(String, ParsedValue)> {
+    let blank = |data| ParsedValue { line, data };
     let mut at = root;
     for (depth, part) in place.iter().enumerate() {
         let entries = entries(at);
@@ -89,7 +89,7 @@ fn open<'a>(
 
 /// Returns the entries of a table, or of the last table of a list. Anything else becomes a table,
 /// since a later table of the same name counts.
-fn entries(at: &mut Parsed) -> &mut Vec<(String, Parsed)> {
+fn entries(at: &mut ParsedValue) -> &mut Vec<(String, ParsedValue)> {
     let is_list = matches!(&at.data, ParsedData::List(list)
         if list.last().is_some_and(|last| matches!(last.data, ParsedData::Map(_))));
     if !is_list && !matches!(at.data, ParsedData::Map(_)) {
@@ -151,7 +151,7 @@ fn dotted(scan: &mut Scan<'_>) -> Result<Vec<String>, SyntaxFlaw> {
 }
 
 /// Reads the `=` after a key, and the value.
-fn assigned(scan: &mut Scan<'_>) -> Result<Parsed, SyntaxFlaw> {
+fn assigned(scan: &mut Scan<'_>) -> Result<ParsedValue, SyntaxFlaw> {
     if !scan.eat("=") {
         return Err(scan.unexpected("= after the key"));
     }
@@ -159,7 +159,7 @@ fn assigned(scan: &mut Scan<'_>) -> Result<Parsed, SyntaxFlaw> {
     value(scan)
 }
 
-fn value(scan: &mut Scan<'_>) -> Result<Parsed, SyntaxFlaw> {
+fn value(scan: &mut Scan<'_>) -> Result<ParsedValue, SyntaxFlaw> {
     scan.count()?;
     let line = scan.line();
     let data = match scan.peek() {
@@ -175,7 +175,7 @@ fn value(scan: &mut Scan<'_>) -> Result<Parsed, SyntaxFlaw> {
             ParsedData::Text(if is_number { word.replace('_', "") } else { word.into() })
         }
     };
-    Ok(Parsed { line, data })
+    Ok(ParsedValue { line, data })
 }
 
 /// Reads a string, which may be one of several lines.
@@ -205,7 +205,7 @@ fn text(scan: &mut Scan<'_>, quote: char) -> Result<String, SyntaxFlaw> {
     Ok(text)
 }
 
-fn list(scan: &mut Scan<'_>) -> Result<Vec<Parsed>, SyntaxFlaw> {
+fn list(scan: &mut Scan<'_>) -> Result<Vec<ParsedValue>, SyntaxFlaw> {
     let mut values = Vec::new();
     let start = scan.line();
     scan.begin_level()?;
@@ -228,7 +228,7 @@ fn list(scan: &mut Scan<'_>) -> Result<Vec<Parsed>, SyntaxFlaw> {
     }
 }
 
-fn inline_table(scan: &mut Scan<'_>) -> Result<Vec<(String, Parsed)>, SyntaxFlaw> {
+fn inline_table(scan: &mut Scan<'_>) -> Result<Vec<(String, ParsedValue)>, SyntaxFlaw> {
     let mut entries = Vec::new();
     scan.begin_level()?;
     scan.skip(1);

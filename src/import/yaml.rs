@@ -3,10 +3,10 @@
 //!
 //! Not read: anchors, tags and merges, and more than one document. A message names them.
 
-use super::syntax::{Parsed, ParsedData, Scan, SyntaxFlaw, ValueCount};
+use super::syntax::{ParsedData, ParsedValue, Scan, SyntaxFlaw, ValueCount};
 
 /// Reads a file. Its top must be a map.
-pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
+pub(super) fn read(text: &str) -> Result<ParsedValue, SyntaxFlaw> {
     let lines = lines(text)?;
     let mut reader = YamlReader { text, lines, at: 0, values: ValueCount::default() };
     let found = match reader.lines.first() {
@@ -14,7 +14,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, SyntaxFlaw> {
             let indent = first.indent;
             reader.block(indent)?
         }
-        None => Parsed { line: 1, data: ParsedData::Map(Vec::new()) },
+        None => ParsedValue { line: 1, data: ParsedData::Map(Vec::new()) },
     };
     match reader.lines.get(reader.at) {
         Some(rest) => Err(flaw_at(rest.number, "expected the indent of a line above")),
@@ -78,7 +78,7 @@ impl<'a> YamlReader<'a> {
     }
 
     /// Reads the map, the list or the text whose lines have this indent.
-    fn block(&mut self, indent: usize) -> Result<Parsed, SyntaxFlaw> {
+    fn block(&mut self, indent: usize) -> Result<ParsedValue, SyntaxFlaw> {
         let line = self.next().map_or(1, |next| next.number);
         self.values.count(line)?;
         self.values.begin_level(line)?;
@@ -111,17 +111,17 @@ impl<'a> YamlReader<'a> {
         self.values.end_level();
         let data =
             if items.is_empty() { ParsedData::Map(entries) } else { ParsedData::List(items) };
-        Ok(Parsed { line, data })
+        Ok(ParsedValue { line, data })
     }
 
     /// Reads an item of a list, which may go on in the line of its `-`.
-    fn item(&mut self, line: YamlLine) -> Result<Parsed, SyntaxFlaw> {
+    fn item(&mut self, line: YamlLine) -> Result<ParsedValue, SyntaxFlaw> {
         let rest = self.content(line)[1..].trim_start();
         if rest.is_empty() || rest.starts_with('#') {
             self.at += 1;
             return match self.next().filter(|next| next.indent > line.indent) {
                 Some(next) => self.block(next.indent),
-                None => Ok(Parsed::text(line.number, "")),
+                None => Ok(ParsedValue::text(line.number, "")),
             };
         }
         let start = line.end - rest.len();
@@ -132,8 +132,8 @@ impl<'a> YamlReader<'a> {
 
     /// Reads the value that begins in the rest of the current line, or in the next lines. `indent`
     /// is that of its key.
-    fn value(&mut self, number: usize, indent: usize) -> Result<Parsed, SyntaxFlaw> {
-        let Some(line) = self.next() else { return Ok(Parsed::text(number, "")) };
+    fn value(&mut self, number: usize, indent: usize) -> Result<ParsedValue, SyntaxFlaw> {
+        let Some(line) = self.next() else { return Ok(ParsedValue::text(number, "")) };
         let content = self.content(line).trim_start();
         let first = content.chars().next();
         match first {
@@ -145,7 +145,7 @@ impl<'a> YamlReader<'a> {
                 };
                 match self.next().filter(is_inside) {
                     Some(next) => self.block(next.indent),
-                    None => Ok(Parsed::text(number, "")),
+                    None => Ok(ParsedValue::text(number, "")),
                 }
             }
             Some('|' | '>') => {
@@ -169,29 +169,29 @@ impl<'a> YamlReader<'a> {
     }
 
     /// Reads a text without quotes. Further lines with a deeper indent belong to it.
-    fn plain_text(&mut self, number: usize, indent: usize, mut text: String) -> Parsed {
+    fn plain_text(&mut self, number: usize, indent: usize, mut text: String) -> ParsedValue {
         self.at += 1;
         while let Some(next) = self.next().filter(|next| next.indent > indent) {
             text.push(' ');
             text.push_str(without_comment(self.content(next)));
             self.at += 1;
         }
-        Parsed::text(number, text)
+        ParsedValue::text(number, text)
     }
 
     /// Reads a text of several lines, after its `|` or `>`.
-    fn long_text(&mut self, number: usize, indent: usize) -> Parsed {
+    fn long_text(&mut self, number: usize, indent: usize) -> ParsedValue {
         self.at += 1;
         let mut parts = Vec::new();
         while let Some(next) = self.next().filter(|next| next.indent > indent) {
             parts.push(self.content(next).to_owned());
             self.at += 1;
         }
-        Parsed::text(number, parts.join("\n"))
+        ParsedValue::text(number, parts.join("\n"))
     }
 
     /// Reads a list or a map in brackets, or a text in quotes. It may end in a later line.
-    fn in_brackets(&mut self, number: usize, start: usize) -> Result<Parsed, SyntaxFlaw> {
+    fn in_brackets(&mut self, number: usize, start: usize) -> Result<ParsedValue, SyntaxFlaw> {
         let mut scan = Scan::new(&self.text[start..]);
         let moved = |flaw: SyntaxFlaw| SyntaxFlaw { line: flaw.line + number - 1, ..flaw };
         let found = flow(&mut scan, number).map_err(moved)?;
@@ -209,7 +209,7 @@ impl<'a> YamlReader<'a> {
 
 /// Reads a value in brackets or quotes, or a word inside of brackets. `number` is the line where
 /// the text of the scan begins.
-fn flow(scan: &mut Scan<'_>, number: usize) -> Result<Parsed, SyntaxFlaw> {
+fn flow(scan: &mut Scan<'_>, number: usize) -> Result<ParsedValue, SyntaxFlaw> {
     scan.count()?;
     let line = scan.line() + number - 1;
     let data = match scan.peek() {
@@ -237,7 +237,7 @@ fn flow(scan: &mut Scan<'_>, number: usize) -> Result<Parsed, SyntaxFlaw> {
         }
         _ => ParsedData::Text(word(scan, ",]}")?),
     };
-    Ok(Parsed { line, data })
+    Ok(ParsedValue { line, data })
 }
 
 fn flow_items(

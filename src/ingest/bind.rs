@@ -211,7 +211,7 @@ pub enum Purpose {
 
 /// A socket that was passed in.
 #[derive(Debug)]
-pub struct Passed {
+pub struct InheritedSocket {
     pub socket: Socket,
     pub purpose: Purpose,
     /// A unix socket replaces those of `[unix]`, another one those of `[udp]` or `[tcp]`.
@@ -220,7 +220,7 @@ pub struct Passed {
 
 /// Takes over the sockets that were passed in. This can be done once. A stream socket named `admin`
 /// is for the admin port. Fails with the name of the socket if one cannot be used.
-pub fn take_passed() -> io::Result<Vec<Passed>> {
+pub fn take_passed() -> io::Result<Vec<InheritedSocket>> {
     let mut all = Vec::new();
     for (descriptor, name) in sd_notify::listen_fds_with_names()? {
         let socket = sys::adopt(descriptor);
@@ -235,7 +235,7 @@ pub fn take_passed() -> io::Result<Vec<Passed>> {
 
 /// Finds out the purpose of a socket by its type and its name. Fails if the server has no use for
 /// it.
-fn classify(socket: Socket, name: &str) -> io::Result<Passed> {
+fn classify(socket: Socket, name: &str) -> io::Result<InheritedSocket> {
     let of_no_use = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     let domain = socket.local_addr()?.domain();
     let is_unix = domain == Domain::UNIX;
@@ -253,7 +253,7 @@ fn classify(socket: Socket, name: &str) -> io::Result<Passed> {
         _ => return of_no_use("neither datagrams nor streams"),
     };
     socket.set_nonblocking(true)?;
-    Ok(Passed { socket, purpose, is_unix })
+    Ok(InheritedSocket { socket, purpose, is_unix })
 }
 
 #[cfg(test)]

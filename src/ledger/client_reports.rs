@@ -62,7 +62,7 @@ impl ReportField {
 /// What the clients of one sender have reported, and what has arrived of it. The unit is the
 /// packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reported {
+pub struct ReportedPackets {
     /// Packets that the clients have passed to the kernel, between their first and their last
     /// report.
     pub sent: u64,
@@ -76,7 +76,7 @@ pub struct Reported {
     pub dropped_writer: u64,
 }
 
-impl Reported {
+impl ReportedPackets {
     /// Returns the number of packets that were lost on their way.
     pub fn lost(self) -> u64 {
         self.sent - self.received
@@ -84,7 +84,7 @@ impl Reported {
 }
 
 /// Shows `sent 120,000 received 119,400 lost 600 (0.5 %)`.
-impl fmt::Display for Reported {
+impl fmt::Display for ReportedPackets {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lost = self.lost();
         let [sent, received, gone] = [self.sent, self.received, lost].map(Grouped);
@@ -122,7 +122,7 @@ impl fmt::Display for Grouped {
 pub(super) struct ClientReports {
     clients: Vec<ReportingClient>,
     /// What the clients report that are in `clients` no longer, and what all have dropped.
-    past: Reported,
+    past: ReportedPackets,
 }
 
 /// One socket of a client that reports.
@@ -195,11 +195,11 @@ impl ClientReports {
     }
 
     /// Returns the sum of all clients, or `None` if there is nothing to compare yet.
-    pub(super) fn sum(&self) -> Option<Reported> {
+    pub(super) fn sum(&self) -> Option<ReportedPackets> {
         let mut sum = self.past;
         self.clients.iter().for_each(|client| client.add_to(&mut sum));
         sum.dropped = sum.dropped.max(sum.dropped_queue.saturating_add(sum.dropped_writer));
-        (sum != Reported::default()).then_some(sum)
+        (sum != ReportedPackets::default()).then_some(sum)
     }
 }
 
@@ -214,7 +214,7 @@ impl ReportingClient {
         add(&mut self.received, received);
     }
 
-    fn add_to(&self, sum: &mut Reported) {
+    fn add_to(&self, sum: &mut ReportedPackets) {
         add(&mut sum.sent, self.sent);
         add(&mut sum.received, self.received);
     }
@@ -267,7 +267,8 @@ mod tests {
             ),
         ] {
             let [dropped_queue, dropped_writer] = if dropped == 5 { [2, 3] } else { [0, 0] };
-            let reported = Reported { sent, received, dropped, dropped_queue, dropped_writer };
+            let reported =
+                ReportedPackets { sent, received, dropped, dropped_queue, dropped_writer };
             assert_eq!(reported.to_string(), shown);
         }
     }

@@ -14,7 +14,7 @@
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::client_reports::{ClientReports, ReportField, Reported};
+use super::client_reports::{ClientReports, ReportField, ReportedPackets};
 use crate::few::sort_few;
 use crate::protocol::Reject;
 use crate::sender::Sender;
@@ -88,7 +88,7 @@ pub struct SenderRecord {
     pub first_seen: UnixTime,
     pub last_seen: UnixTime,
     /// What Datadog's clients of this sender report about themselves.
-    pub reported: Option<Reported>,
+    pub reported: Option<ReportedPackets>,
     reasons: [u32; REASONS],
     /// The refusals until the next one is stored.
     until_refusal: u8,

@@ -36,7 +36,7 @@ const MADE_MAX: usize = 64_000;
 /// The rules that change one name. Each is the first in file order that matches the name and has
 /// the key.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Changes<'a> {
+pub(super) struct NameChanges<'a> {
     /// Has `name`, `tags` or both. They belong together, because they use the captures of one rule.
     pub(super) naming: Option<&'a Rule>,
     pub(super) drop_tags: Option<&'a Rule>,
@@ -46,7 +46,7 @@ pub(super) struct Changes<'a> {
     pub(super) limits: Option<(u8, &'a Rule)>,
 }
 
-impl Changes<'_> {
+impl NameChanges<'_> {
     pub(super) fn is_none(&self) -> bool {
         self.naming.is_none()
             && self.drop_tags.is_none()

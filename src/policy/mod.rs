@@ -21,8 +21,10 @@ pub use figures::{
 };
 pub use glob::{CAPTURES_MAX, Glob};
 pub use mapping::{LimitedTag, OTHER};
-pub use policies::{AppliedRules, Generations, Policies, Policy, Resolved};
-pub use rules::{BINS_MAX, Base, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes};
+pub use policies::{AppliedRules, Policies, Policy, PolicySets, ResolvedName};
+pub use rules::{
+    BINS_MAX, BaseSettings, PERCENTILES_MAX, RULES_MAX, Rule, Rules, SignedGauges, flushes,
+};
 pub use template::{NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRename, Template};
 
 pub(crate) use figures::PlannedPercentile;

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //!  Rules ──▶ Policies::resolve ──▶ number ──▶ Policies::at ──▶ Policy
-//!                 two of these, before and after a reload: Generations
+//!                 two of these, before and after a reload: PolicySets
 //! ```
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::figures::{FigureNames, Plan};
-use super::mapping::{Changes, LimitedTag};
+use super::mapping::{LimitedTag, NameChanges};
 use super::rules::{Rule, Rules, SignedGauges, flushes};
 use super::template::RuleName;
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -63,44 +63,127 @@ pub struct Policies {
     changes_names: bool,
 }
 
+/// A setting that rules give. `name` and `tags` are one setting, because they use the captures of
+/// one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setting {
+    SignedGauges,
+    Expire,
+    DeleteIdle,
+    Percentiles,
+    TimerMetrics,
+    Histogram,
+    MaxTagValues,
+    Name,
+    DropTags,
+    KeepTags,
+    RenameTag,
+}
+
+impl Setting {
+    const ALL: [Self; 11] = [
+        Self::SignedGauges,
+        Self::Expire,
+        Self::DeleteIdle,
+        Self::Percentiles,
+        Self::TimerMetrics,
+        Self::Histogram,
+        Self::MaxTagValues,
+        Self::Name,
+        Self::DropTags,
+        Self::KeepTags,
+        Self::RenameTag,
+    ];
+
+    fn is_given_by(self, rule: &Rule) -> bool {
+        match self {
+            Self::SignedGauges => rule.signed_gauges.is_some(),
+            Self::Expire => rule.expire.is_some(),
+            Self::DeleteIdle => rule.delete_idle.is_some(),
+            Self::Percentiles => rule.percentiles.is_some(),
+            Self::TimerMetrics => rule.timer_metrics.is_some(),
+            Self::Histogram => rule.histogram.is_some(),
+            Self::MaxTagValues => rule.max_tag_values.is_some(),
+            Self::Name => rule.rename.is_some() || rule.add_tags.is_some(),
+            Self::DropTags => rule.drop_tags.is_some(),
+            Self::KeepTags => rule.keep_tags.is_some(),
+            Self::RenameTag => rule.rename_tag.is_some(),
+        }
+    }
+
+    /// Whether a policy has the setting. The others are needed only when a series is created.
+    fn is_in_policy(self) -> bool {
+        !matches!(self, Self::Name | Self::DropTags | Self::KeepTags | Self::RenameTag)
+    }
+
+    /// Appends the keys by which a rule gives the setting.
+    fn put_keys(self, rule: &Rule, keys: &mut Vec<&'static str>) {
+        keys.push(match self {
+            Self::SignedGauges => "signed_gauges",
+            Self::Expire => "expire",
+            Self::DeleteIdle => "delete_idle",
+            Self::Percentiles => "percentiles",
+            Self::TimerMetrics => "timer_metrics",
+            Self::Histogram => "histogram",
+            Self::MaxTagValues => "max_tag_values",
+            Self::Name => {
+                keys.extend(rule.rename.is_some().then_some("name"));
+                keys.extend(rule.add_tags.is_some().then_some("tags"));
+                return;
+            }
+            Self::DropTags => "drop_tags",
+            Self::KeepTags => "keep_tags",
+            Self::RenameTag => "rename_tag",
+        });
+    }
+}
+
 /// For each setting, the number of the rule that gives it, or [`BASE`].
-type SettingSources = [u8; SETTINGS.len()];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SettingSources([u8; Setting::ALL.len()]);
+
 const BASE: u8 = u8::MAX;
+
+impl SettingSources {
+    /// All settings are those of `[statsd]`.
+    const ALL_BASE: Self = Self([BASE; Setting::ALL.len()]);
+
+    /// Returns the number of the rule that gives a setting, or [`BASE`].
+    fn of(self, setting: Setting) -> u8 {
+        self.0[setting as usize]
+    }
+
+    /// Notes that the rule with this number gives each of its settings that no rule has given yet.
+    fn add(&mut self, number: u8, rule: &Rule) {
+        for setting in Setting::ALL {
+            let source = &mut self.0[setting as usize];
+            if *source == BASE && setting.is_given_by(rule) {
+                *source = number;
+            }
+        }
+    }
+
+    /// Returns the sources of the settings that a policy has. [`BASE`] stands for the others.
+    fn in_policy(mut self) -> Self {
+        for setting in Setting::ALL.into_iter().filter(|setting| !setting.is_in_policy()) {
+            self.0[setting as usize] = BASE;
+        }
+        self
+    }
+}
 
 /// What a policy is made from. Two names with the same sources share a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PolicySources {
-    /// For each setting of the policy, the number of the rule that gives it, or [`BASE`].
-    rules: [u8; IN_POLICY],
+    /// The sources of the settings that a policy has.
+    settings: SettingSources,
     /// Whether the policy is for series that no line leads to any more.
     is_abandoned: bool,
 }
 
-/// The name of a setting, and whether a rule has a value for it.
-type Setting = (&'static str, fn(&Rule) -> bool);
-
-/// All settings, in the order of [`SettingSources`].
-const SETTINGS: [Setting; 11] = [
-    ("signed_gauges", |rule| rule.signed_gauges.is_some()),
-    ("expire", |rule| rule.expire.is_some()),
-    ("delete_idle", |rule| rule.delete_idle.is_some()),
-    ("percentiles", |rule| rule.percentiles.is_some()),
-    ("timer_metrics", |rule| rule.timer_metrics.is_some()),
-    ("histogram", |rule| rule.histogram.is_some()),
-    ("max_tag_values", |rule| rule.max_tag_values.is_some()),
-    ("name", |rule| rule.rename.is_some() || rule.add_tags.is_some()),
-    ("drop_tags", |rule| rule.drop_tags.is_some()),
-    ("keep_tags", |rule| rule.keep_tags.is_some()),
-    ("rename_tag", |rule| rule.rename_tag.is_some()),
-];
-
-/// The number of settings that a policy has. Those after them are needed only when a series is
-/// created.
-const IN_POLICY: usize = 7;
-
 /// What the rules make of a name.
 #[derive(Debug)]
-pub struct Resolved {
+pub struct ResolvedName {
     /// The number of the policy.
     pub policy: u16,
     /// The name of the series. `None` if the rules do not change it.
@@ -140,7 +223,7 @@ impl Policies {
         if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
             policies.dropped = vec![0; DROPPED_MAX].into();
         }
-        policies.number(PolicySources { rules: [BASE; IN_POLICY], is_abandoned: false });
+        policies.number(PolicySources { settings: SettingSources::ALL_BASE, is_abandoned: false });
         policies
     }
 
@@ -164,9 +247,9 @@ impl Policies {
         name: &[u8],
         hash: u64,
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
-    ) -> Option<Resolved> {
+    ) -> Option<ResolvedName> {
         if self.rules.rules.is_empty() {
-            return Some(Resolved { policy: 0, name: None });
+            return Some(ResolvedName { policy: 0, name: None });
         }
         if self.is_remembered(hash) {
             return None;
@@ -177,11 +260,11 @@ impl Policies {
             self.remember(hash);
             return None;
         };
-        let changes = self.changes(&sources);
+        let changes = self.changes(sources);
         let made = if changes.is_none() { None } else { changes.apply(name, allows) };
-        let [rules @ .., _, _, _, _] = sources;
-        let policy = self.number(PolicySources { rules, is_abandoned: false });
-        Some(Resolved { policy, name: made })
+        let settings = sources.in_policy();
+        let policy = self.number(PolicySources { settings, is_abandoned: false });
+        Some(ResolvedName { policy, name: made })
     }
 
     /// Returns the number of a policy like this one, for a series that no line leads to any more.
@@ -201,39 +284,40 @@ impl Policies {
         }
         let clean = clean_form(name);
         let name = RuleName::new(&clean);
-        self.changes(&self.sources(name)?).apply(name, allows)
+        self.changes(self.sources(name)?).apply(name, allows)
     }
 
     /// Returns the rule that gives each setting of a name. Returns `None` if the first rule with a
     /// value for `drop` drops the name.
     fn sources(&self, name: RuleName<'_>) -> Option<SettingSources> {
-        let mut sources = [BASE; SETTINGS.len()];
+        let mut sources = SettingSources::ALL_BASE;
         let mut drop = None;
         for (number, rule) in (0..).zip(&self.rules.rules) {
             if !rule.matches_name(name) {
                 continue;
             }
             drop = drop.or(rule.drop);
-            for (given, (_, is_set)) in sources.iter_mut().zip(SETTINGS) {
-                if *given == BASE && is_set(rule) {
-                    *given = number;
-                }
-            }
+            sources.add(number, rule);
         }
         (drop != Some(true)).then_some(sources)
     }
 
     /// The rules that change a name whose settings have these sources.
-    fn changes(&self, sources: &SettingSources) -> Changes<'_> {
-        let rule = |number: u8| self.rules.rules.get(usize::from(number));
-        let [.., limits, naming, drop_tags, keep_tags, rename_tag] = *sources;
-        Changes {
-            naming: rule(naming),
-            drop_tags: rule(drop_tags),
-            keep_tags: rule(keep_tags),
-            rename_tag: rule(rename_tag),
-            limits: rule(limits).map(|rule| (limits, rule)),
+    fn changes(&self, sources: SettingSources) -> NameChanges<'_> {
+        let rule = |setting| self.source(sources, setting);
+        let limits = sources.of(Setting::MaxTagValues);
+        NameChanges {
+            naming: rule(Setting::Name),
+            drop_tags: rule(Setting::DropTags),
+            keep_tags: rule(Setting::KeepTags),
+            rename_tag: rule(Setting::RenameTag),
+            limits: rule(Setting::MaxTagValues).map(|rule| (limits, rule)),
         }
+    }
+
+    /// Returns the rule that gives a setting, or `None` if `[statsd]` does.
+    fn source(&self, sources: SettingSources, setting: Setting) -> Option<&Rule> {
+        self.rules.rules.get(usize::from(sources.of(setting)))
     }
 
     /// Returns the rules that match a name, and what each one gives it. Nothing is remembered.
@@ -241,25 +325,22 @@ impl Policies {
         let clean = clean_form(name);
         let name = RuleName::new(&clean);
         let mut applied = AppliedRules::default();
-        let mut is_given = [false; SETTINGS.len()];
+        let mut sources = SettingSources::ALL_BASE;
         let mut drop = None;
-        for rule in self.rules.rules.iter().filter(|rule| rule.matches_name(name)) {
+        for (number, rule) in (0..).zip(&self.rules.rules) {
+            if !rule.matches_name(name) {
+                continue;
+            }
             let mut gives = Vec::new();
             if drop.is_none() && rule.drop.is_some() {
                 drop = rule.drop;
                 gives.push("drop");
                 applied.dropped_by = drop.filter(|drops| *drops).map(|_| rule.name.as_str());
             }
-            for (given, (setting, is_set)) in is_given.iter_mut().zip(SETTINGS) {
-                if !*given && is_set(rule) {
-                    *given = true;
-                    match setting {
-                        "name" => {
-                            gives.extend(rule.rename.is_some().then_some("name"));
-                            gives.extend(rule.add_tags.is_some().then_some("tags"));
-                        }
-                        setting => gives.push(setting),
-                    }
+            sources.add(number, rule);
+            for setting in Setting::ALL {
+                if sources.of(setting) == number {
+                    setting.put_keys(rule, &mut gives);
                 }
             }
             applied.rules.push((&rule.name, gives));
@@ -273,7 +354,7 @@ impl Policies {
         let number = known.unwrap_or_else(|| match self.policies.len() {
             POLICIES_MAX => 0,
             next => {
-                let mut policy = self.make(sources.rules);
+                let mut policy = self.make(sources.settings);
                 if sources.is_abandoned {
                     policy.lives = [1; 4];
                 }
@@ -286,24 +367,24 @@ impl Policies {
     }
 
     /// Makes the policy whose settings have these sources.
-    fn make(&self, sources: [u8; IN_POLICY]) -> Policy {
-        let [.., limits] = sources;
-        let [signed_gauges, expire, delete_idle, percentiles, timer_metrics, histogram, _] =
-            sources.map(|number| self.rules.rules.get(usize::from(number)));
+    fn make(&self, sources: SettingSources) -> Policy {
+        let rule = |setting| self.source(sources, setting);
         let base = &self.rules.base;
-        let deletes = delete_idle.and_then(|rule| rule.delete_idle);
-        let expire = expire.and_then(|rule| rule.expire).unwrap_or(base.expire);
+        let deletes = rule(Setting::DeleteIdle).and_then(|rule| rule.delete_idle);
+        let expire = rule(Setting::Expire).and_then(|rule| rule.expire).unwrap_or(base.expire);
+        let signed_gauges = rule(Setting::SignedGauges).and_then(|rule| rule.signed_gauges);
+        let percentiles = rule(Setting::Percentiles).and_then(|rule| rule.percentiles.as_ref());
+        let metrics = rule(Setting::TimerMetrics).and_then(|rule| rule.timer_metrics.as_ref());
+        let histogram = rule(Setting::Histogram).and_then(|rule| rule.histogram.as_deref());
+        let limits = sources.of(Setting::MaxTagValues);
         Policy {
-            absolute: signed_gauges.and_then(|rule| rule.signed_gauges)
-                == Some(SignedGauges::Absolute),
+            absolute: signed_gauges == Some(SignedGauges::Absolute),
             lives: self.lives(deletes, expire),
             gauge_flushes: if self.deletes_gauges(deletes) { base.gauge_ttl } else { u32::MAX },
             plan: Plan::new(
-                percentiles.and_then(|rule| rule.percentiles.as_ref()).unwrap_or(&base.percentiles),
-                timer_metrics
-                    .and_then(|rule| rule.timer_metrics.as_ref())
-                    .unwrap_or(&base.timer_metrics),
-                histogram.and_then(|rule| rule.histogram.as_deref()).unwrap_or_default(),
+                percentiles.unwrap_or(&base.percentiles),
+                metrics.unwrap_or(&base.timer_metrics),
+                histogram.unwrap_or_default(),
                 &self.figures,
                 base.statsite,
             ),
@@ -359,7 +440,7 @@ fn slot(hash: u64) -> usize {
 /// reload does not walk over the series. The highest bit of a policy's number is the
 /// index of its set.
 #[derive(Debug)]
-pub struct Generations {
+pub struct PolicySets {
     sets: [Policies; 2],
     newest: u16,
 }
@@ -367,7 +448,7 @@ pub struct Generations {
 const SET_SHIFT: u32 = u16::BITS - 1;
 const NUMBER: u16 = (1 << SET_SHIFT) - 1;
 
-impl Generations {
+impl PolicySets {
     pub fn new(rules: &Rules, interval: Duration) -> Self {
         let none = || Policies::new(&Rules::default(), interval);
         Self { sets: [Policies::new(rules, interval), none()], newest: 0 }
@@ -384,9 +465,9 @@ impl Generations {
         name: &[u8],
         hash: u64,
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
-    ) -> Option<Resolved> {
+    ) -> Option<ResolvedName> {
         let resolved = self.sets[usize::from(self.newest)].resolve(name, hash, allows)?;
-        Some(Resolved { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
+        Some(ResolvedName { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
     }
 
     /// See [`Policies::changed`].
@@ -521,7 +602,10 @@ mod tests {
             }
         });
         let mut policies = policies(rules.collect());
-        let other = PolicySources { rules: [BASE - 1; IN_POLICY], is_abandoned: false };
+        let other = PolicySources {
+            settings: SettingSources([BASE - 1; Setting::ALL.len()]),
+            is_abandoned: false,
+        };
         policies.sources = vec![other; POLICIES_MAX];
         policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];
         assert_eq!(of_name(&mut policies, b"abc", 1), Some(0));

@@ -13,7 +13,7 @@ use super::template::{NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRena
 /// Every setting that a name can have of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
-    pub base: Base,
+    pub base: BaseSettings,
     /// In file order; at most [`RULES_MAX`].
     pub rules: Vec<Rule>,
 }
@@ -26,7 +26,7 @@ pub const PERCENTILES_MAX: usize = 64;
 
 /// The settings in `[statsd]`, for every name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Base {
+pub struct BaseSettings {
     pub percentiles: Vec<Percentile>,
     /// The figures of a timing. An empty list means all of them.
     pub timer_metrics: Vec<TimerMetric>,
@@ -47,7 +47,7 @@ pub struct Base {
     pub statsite: bool,
 }
 
-impl Default for Base {
+impl Default for BaseSettings {
     fn default() -> Self {
         Self {
             percentiles: Percentile::new(90.0).into_iter().collect(),

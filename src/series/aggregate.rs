@@ -13,7 +13,7 @@ use super::saved::SavedSeries;
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::timing_samples::TimingSamples;
-use crate::policy::{Generations, Policy};
+use crate::policy::{Policy, PolicySets};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
 
@@ -29,7 +29,7 @@ pub struct Series {
     interval: u32,
     /// The number of the flush that began the interval of the last sample.
     seen: u32,
-    /// The number of its policy in [`Generations`].
+    /// The number of its policy in [`PolicySets`].
     policy: u16,
     pending: PendingInterval,
     /// The samples since the last close.
@@ -91,7 +91,7 @@ impl Series {
     /// Prepares the series for a sample of sender number `from` in the interval that `tick` began.
     /// That interval becomes the current one.
     #[inline]
-    pub(super) fn touch(&mut self, tick: u32, from: u16, policies: &Generations, pool: &mut Pool) {
+    pub(super) fn touch(&mut self, tick: u32, from: u16, policies: &PolicySets, pool: &mut Pool) {
         if self.interval != tick {
             self.roll(tick, policies, pool);
         }
@@ -104,7 +104,7 @@ impl Series {
     pub(super) fn add(
         &mut self,
         sample: HashedSample,
-        policies: &Generations,
+        policies: &PolicySets,
         pool: &mut Pool,
     ) -> Result<(), AddError> {
         match (&mut self.intervals, sample) {
@@ -161,7 +161,7 @@ impl Series {
 
     /// Makes the open interval the previous one. This is O(1), since it runs while lines are read:
     /// nothing is sorted or encoded here.
-    fn roll(&mut self, tick: u32, policies: &Generations, pool: &mut Pool) {
+    fn roll(&mut self, tick: u32, policies: &PolicySets, pool: &mut Pool) {
         let is_closed = self.pending == PendingInterval::No;
         debug_assert!(is_closed, "a tick waits until every series of the one before is closed");
         if self.is_expired(tick, policies) {
@@ -219,7 +219,7 @@ impl Series {
 
     /// Whether the series has been idle for the number of flushes that its policy allows. It must
     /// then be removed without being sent.
-    pub(super) fn is_expired(&self, tick: u32, policies: &Generations) -> bool {
+    pub(super) fn is_expired(&self, tick: u32, policies: &PolicySets) -> bool {
         policies.at(self.policy).is_expired(self.kind(), self.idle(tick))
     }
 
@@ -234,7 +234,7 @@ impl Series {
     pub(super) fn close(
         &mut self,
         tick: u32,
-        policies: &Generations,
+        policies: &PolicySets,
         memory: (&mut Pool, &mut TagStore),
         total: Option<&mut f64>,
         close: &mut impl FnMut(Closed<'_>),

@@ -15,7 +15,7 @@ use super::shard::{
 };
 use super::tag_store::TagStore;
 use super::visited::Visited;
-use crate::policy::Generations;
+use crate::policy::PolicySets;
 use crate::protocol::{Grammar, MetricKind, is_canonical_for, is_clean};
 use crate::wire::Put;
 
@@ -390,7 +390,7 @@ impl Shards {
         &mut self,
         cursor: &mut Cursor,
         work: usize,
-        policies: &Generations,
+        policies: &PolicySets,
         tick: u32,
         mut visit: impl FnMut(Visited<'_>),
     ) -> bool {
@@ -425,7 +425,7 @@ impl Shards {
         &'a mut self,
         kind: MetricKind,
         name: &[u8],
-        policies: &'a Generations,
+        policies: &'a PolicySets,
         tick: u32,
     ) -> Option<Visited<'a>> {
         self.visit_one(self.find(kind, name)?, policies, tick)
@@ -435,7 +435,7 @@ impl Shards {
     pub(super) fn visit_one<'a>(
         &'a mut self,
         place: SeriesPlace,
-        policies: &'a Generations,
+        policies: &'a PolicySets,
         tick: u32,
     ) -> Option<Visited<'a>> {
         let Placed { slot, series, total, original } =
@@ -520,7 +520,7 @@ impl Shards {
         kind: MetricKind,
         name: &[u8],
         tick: u32,
-        policies: &Generations,
+        policies: &PolicySets,
         records: &SideRecords,
     ) -> Option<(Vec<u8>, RunningTotal)> {
         let place = self.find(kind, name)?;

@@ -18,13 +18,13 @@ use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
-use crate::policy::{Generations, LimitedTag, Resolved, Rules};
+use crate::policy::{LimitedTag, PolicySets, ResolvedName, Rules};
 use crate::protocol::{cleaned, is_clean, tags_of};
 
 /// The rules of a table.
 #[derive(Debug)]
 pub struct TableRules {
-    pub(super) policies: Generations,
+    pub(super) policies: PolicySets,
     limits: TagLimits,
     names: ahash::RandomState,
     /// Whether some rule changes names or tags.
@@ -54,7 +54,7 @@ pub(super) struct RestoredNames<'a> {
 impl TableRules {
     /// `names` makes the hashes of names.
     pub(super) fn new(rules: &Rules, interval: Duration, names: &ahash::RandomState) -> Self {
-        let policies = Generations::new(rules, interval);
+        let policies = PolicySets::new(rules, interval);
         Self {
             changes_names: policies.change_names(),
             policies,
@@ -81,7 +81,11 @@ impl TableRules {
     }
 
     /// Returns what the rules make of a name, or `None` if a rule drops it.
-    pub(super) fn resolve(&mut self, name: &[u8], NameHash(hash): NameHash) -> Option<Resolved> {
+    pub(super) fn resolve(
+        &mut self,
+        name: &[u8],
+        NameHash(hash): NameHash,
+    ) -> Option<ResolvedName> {
         let Self { policies, limits, .. } = self;
         let generation = policies.newest_rule(0);
         policies.resolve(name, hash, &mut |tag| {
@@ -227,7 +231,7 @@ impl TableRules {
         };
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
-        let Some(Resolved { policy, name: made }) = resolved else { return false };
+        let Some(ResolvedName { policy, name: made }) = resolved else { return false };
         let is_its_own = made.as_deref().unwrap_or(name) == sent_name(own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
         if series.timing().is_some()

@@ -5,7 +5,7 @@
 
 use ahash::AHashMap;
 
-use crate::policy::{Generations, LimitedTag, OTHER};
+use crate::policy::{LimitedTag, OTHER, PolicySets};
 use crate::protocol::tags_of;
 
 /// By the key of a tag, the number of series that have each value.
@@ -36,7 +36,7 @@ impl TagLimits {
         Self { hasher, rules: AHashMap::new(), replaced: Vec::new(), denied: Vec::new() }
     }
 
-    /// Whether a series may have this value. `rule` is the number of the rule in [`Generations`].
+    /// Whether a series may have this value. `rule` is the number of the rule in [`PolicySets`].
     pub(super) fn allows(&self, rule: u16, tag: LimitedTag<'_>) -> bool {
         if !self.denied.is_empty() && self.denied.contains(&self.hash_of(tag)) {
             return false;
@@ -62,7 +62,7 @@ impl TagLimits {
     }
 
     /// Notes that a series of this policy and canonical name has the values of its tags.
-    pub(super) fn note(&mut self, policy: u16, name: &[u8], policies: &Generations) {
+    pub(super) fn note(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
         let Self { hasher, rules, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
             let keys = rules.entry(rule).or_default();
@@ -76,7 +76,7 @@ impl TagLimits {
     }
 
     /// Notes that a series that [`note`](Self::note) was called for no longer has its values.
-    pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &Generations) {
+    pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
         let Self { hasher, rules, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
             let Some(keys) = rules.get_mut(&rule) else { return };
@@ -117,7 +117,7 @@ impl TagLimits {
 fn each_limited(
     policy: u16,
     name: &[u8],
-    policies: &Generations,
+    policies: &PolicySets,
     mut pass: impl FnMut(u16, &[u8], &[u8]),
 ) {
     if !policies.limits_tags(policy) {

@@ -4,7 +4,7 @@ use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::shard::{PackedPlace, SeriesPlace};
 use super::tag_store::TagStore;
-use crate::policy::{Generations, Policy, RuleName};
+use crate::policy::{Policy, PolicySets, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// A series as a reader of the table sees it.
@@ -33,7 +33,7 @@ impl<'a> Visited<'a> {
         (total, original): (Option<f64>, Option<&'a [u8]>),
         place: SeriesPlace,
         (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
-        policies: &'a Generations,
+        policies: &'a PolicySets,
         tick: u32,
     ) -> Self {
         let kind = series.kind();

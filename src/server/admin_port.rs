@@ -4,18 +4,18 @@
 use std::time::Duration;
 
 use nix::unistd::gethostname;
-use slab::Slab;
 
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
-use super::pipeline::PipelineView;
+use super::life::Life;
+use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
+use super::reception::Reception;
 use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
-use crate::config::{Config, Origin};
-use crate::figures::{self, FigureKind, InUse, Rates};
+use crate::config::Config;
+use crate::figures::{self, FigureKind, Rates, ServerParts};
 use crate::ingest::ReadOutcome;
-use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ledger::Ledger;
 use crate::time::{Now, Tick};
@@ -45,22 +45,6 @@ struct NotedFigures {
     flushes: u64,
     /// When figures were noted last.
     at: Tick,
-}
-
-/// What the other parts show to the admin clients in a turn, and let them change.
-#[derive(Debug)]
-pub(super) struct Shown<'a> {
-    pub(super) pipeline: PipelineView<'a>,
-    pub(super) datagrams: &'a Slab<DatagramSocket>,
-    /// The listeners for streams, and those of the admin port.
-    pub(super) streams: &'a Slab<Listener>,
-    /// The connections that send lines.
-    pub(super) connections: InUse,
-    /// When the last packet or line arrived. `None` if none has so far.
-    pub(super) last_input: Option<Now>,
-    pub(super) is_stopping: bool,
-    pub(super) config: &'a Config,
-    pub(super) origin: &'a Origin,
 }
 
 /// What all admin clients together may take of a turn.
@@ -102,38 +86,48 @@ impl AdminPort {
         self.clients.ready(client);
     }
 
-    /// Serves the clients.
-    pub(super) fn serve<C: Clock>(&mut self, shown: Shown<'_>, reactor: &mut Reactor<C>) {
+    /// Serves the clients. Their commands read all parts of the server, and change the pipeline.
+    pub(super) fn serve<C: Clock>(
+        &mut self,
+        pipeline: &mut Pipeline,
+        reception: &Reception,
+        life: &Life,
+        reactor: &mut Reactor<C>,
+    ) {
         let began = reactor.clock().tick();
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
         let is_due = self.rates.is_due(reactor.now().tick);
-        let config = shown.config;
-        let PipelineView { stages, flush, watch, interval_began } = shown.pipeline;
+        let config = life.config();
+        let flush = pipeline.flush_figures();
+        let interval_began = pipeline.open_interval().start;
+        let (stages, watch) = pipeline.for_admin();
         let mut view = View {
-            engine: &mut stages.engine,
+            server: ServerParts {
+                engine: &mut stages.engine,
+                sinks: &stages.sinks,
+                flush,
+                datagrams: &reception.listeners().datagrams,
+                streams: &reception.listeners().streams,
+                connections: reception.connections_in_use(),
+                admin_clients: self.clients.in_use(),
+                admin_bytes: self.clients.bytes(),
+                config,
+                rates: &self.rates,
+                started: self.started,
+                last_input: reception.last_input(),
+                now: reactor.now(),
+            },
             encoders: &mut stages.encoders,
-            sinks: &stages.sinks,
-            flush,
             watch,
-            datagrams: shown.datagrams,
-            streams: shown.streams,
-            connections: shown.connections,
-            admin_clients: self.clients.in_use(),
-            admin_bytes: self.clients.bytes(),
-            rates: &self.rates,
             health: &mut self.health,
-            is_stopping: shown.is_stopping,
+            is_stopping: !life.is_running(),
             machine: &self.machine,
-            config,
-            origin: shown.origin,
             interval_began,
-            started: self.started,
-            last_input: shown.last_input,
-            now: reactor.now(),
+            origin: life.origin(),
         };
-        note_figures(&mut view, &mut self.noted);
+        note_figures(&mut view.server, &mut self.noted);
         // In turns that happen anyway: an idle server is not woken for it.
-        let totals = is_due.then(|| figures::sample(&view.sources()));
+        let totals = is_due.then(|| figures::sample(&view.server));
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
         if let Some(totals) = totals {
             self.rates.add(totals);
@@ -196,15 +190,15 @@ impl AdminPort {
 
 /// Notes all figures in the history, once after each flush. It does not matter that this happens in
 /// a later step of the turn: clients are served after it.
-fn note_figures(view: &mut View<'_>, noted: &mut NotedFigures) {
-    let now = view.now.tick;
-    if view.flush.flushes == noted.flushes || !view.engine.history().is_on() {
+fn note_figures(server: &mut ServerParts<'_>, noted: &mut NotedFigures) {
+    let now = server.now.tick;
+    if server.flush.flushes == noted.flushes || !server.engine.history().is_on() {
         return;
     }
     let seconds = noted.at.until(now).as_secs_f64();
-    *noted = NotedFigures { flushes: view.flush.flushes, at: now };
+    *noted = NotedFigures { flushes: server.flush.flushes, at: now };
     let mut figures = Vec::new();
-    figures::read(&view.sources(), None, &mut |figure| {
+    figures::read(server, None, &mut |figure| {
         // There are two dozen reasons for bad lines, of which a server meets a few.
         let is_unmet = figure.value == 0.0 && figure.row.label() == Some("reason");
         if !is_unmet {
@@ -212,7 +206,7 @@ fn note_figures(view: &mut View<'_>, noted: &mut NotedFigures) {
             figures.push((figure.row, label, figure.value));
         }
     });
-    let history = view.engine.history_mut();
+    let history = server.engine.history_mut();
     for (row, label, value) in figures {
         match row.kind {
             FigureKind::Total => history.note_own_total(row.name, &label, value, seconds),
@@ -227,29 +221,23 @@ mod tests {
     use std::net::{SocketAddr, TcpStream};
 
     use super::*;
-    use crate::admin::Watch;
     use crate::args::VERSION;
     use crate::clock::SystemClock;
-    use crate::config::Bind;
-    use crate::engine::Engine;
-    use crate::figures::FlushFigures;
-    use crate::ingest::bind::{Purpose, Transport, bind};
-    use crate::ledger::Own;
+    use crate::config::{Bind, Origin};
+    use crate::flush::Schedule;
+    use crate::ledger::OwnCounter;
     use crate::series::Seeds;
-    use crate::server::flushing::Stages;
-    use crate::server::outputs::encoders;
-    use crate::server::pipeline::settings;
-    use crate::sink::Sinks;
-    use crate::time::UnixTime;
+    use crate::server::descriptors::Descriptors;
+    use crate::server::listeners::Listeners;
+    use crate::server::outputs::SinkResources;
 
-    /// An admin port with a listener on a free TCP port, and what it shows: a server without input
-    /// and destinations.
+    /// An admin port with a listener on a free TCP port, and the other parts of a server without
+    /// input and destinations.
     struct Rig {
         port: AdminPort,
-        config: Config,
-        stages: Stages,
-        watch: Watch,
-        listeners: Slab<Listener>,
+        pipeline: Pipeline,
+        reception: Reception,
+        life: Life,
         reactor: Reactor<SystemClock>,
         address: SocketAddr,
     }
@@ -260,27 +248,28 @@ mod tests {
         /// An admin port for one client, which may be idle for as long as `idle_timeout`.
         fn new(idle_timeout: Option<Duration>) -> Self {
             let mut config = Config { destinations: Vec::new(), ..Config::default() };
+            config.udp.bind = Vec::new();
+            config.tcp.bind = Vec::new();
+            config.admin.bind = vec![Bind::At("127.0.0.1:0".parse().unwrap())];
             config.admin.idle_timeout = idle_timeout;
             let reactor = Reactor::new(SystemClock::start()).unwrap();
-            let any_port = Bind::At("127.0.0.1:0".parse().unwrap());
-            let socket = bind(Transport::Tcp, any_port).unwrap().remove(0);
-            let listener = Listener::new(socket, Purpose::Admin);
-            listener.register(reactor.registry(), EventSource::Listener(0).into()).unwrap();
-            let address = listener.address().unwrap().as_socket().unwrap();
-            let mut listeners = Slab::new();
-            listeners.insert(listener);
+            let listeners = Listeners::open(&config, Vec::new(), reactor.registry()).unwrap();
+            let address = listeners.streams[0].address().unwrap().as_socket().unwrap();
             let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+            let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
+            let resources = SinkResources::default();
             let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
             Self {
                 port: AdminPort::new(limit, &config, reactor.now()),
-                stages: Stages {
-                    engine: Engine::new(&settings(&config), seeds),
-                    encoders: encoders(&config),
-                    sinks: Sinks::default(),
-                },
-                watch: Watch::default(),
-                listeners,
-                config,
+                pipeline: Pipeline::without_sinks(&config, schedule, seeds, resources),
+                reception: Reception::new(listeners, limit),
+                life: Life::new(
+                    config,
+                    Origin::default(),
+                    None,
+                    seeds.members,
+                    Descriptors::count(),
+                ),
                 reactor,
                 address,
             }
@@ -307,35 +296,20 @@ mod tests {
                 }
             }
             while let Some(timer) = self.reactor.pop_due() {
-                let Self { port, config, stages, reactor, .. } = self;
+                let Self { port, pipeline, life, reactor, .. } = self;
                 match timer {
                     Timer::Idle(EventSource::AdminClient(client)) => {
-                        port.check_idle(client, config, stages.engine.ledger(), reactor);
+                        port.check_idle(client, life.config(), pipeline.ledger(), reactor);
                     }
                     Timer::Listener(listener) => port.note_listener(listener),
                     _ => {}
                 }
             }
-            let Self { port, config, stages, watch, listeners, reactor, .. } = self;
-            let shown = Shown {
-                pipeline: PipelineView {
-                    stages: &mut *stages,
-                    flush: &FlushFigures::default(),
-                    watch,
-                    interval_began: UnixTime::default(),
-                },
-                datagrams: &Slab::new(),
-                streams: listeners,
-                connections: InUse::default(),
-                last_input: None,
-                is_stopping: false,
-                config,
-                origin: &Origin::default(),
-            };
-            port.serve(shown, reactor);
+            let Self { port, pipeline, reception, life, reactor, .. } = self;
+            port.serve(pipeline, reception, life, reactor);
             for index in port.take_waiting() {
-                let listener = &mut listeners[usize::from(index)];
-                port.accept(index, listener, config, stages.engine.ledger(), reactor);
+                let listener = reception.admin_listener(index).unwrap();
+                port.accept(index, listener, life.config(), pipeline.ledger(), reactor);
             }
         }
 
@@ -369,8 +343,11 @@ mod tests {
 
         /// The number of clients refused, and of clients closed because they were idle.
         fn counts(&mut self) -> (u64, u64) {
-            let own = self.stages.engine.ledger().own();
-            (own.total(Own::ConnectionsRefused), own.total(Own::IdleConnectionsClosed))
+            let own = self.pipeline.ledger().own();
+            (
+                own.total(OwnCounter::ConnectionsRefused),
+                own.total(OwnCounter::IdleConnectionsClosed),
+            )
         }
 
         /// Asserts that the port serves this client.

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use super::outputs::{self, SinkResources};
-use super::pipeline::{Pipeline, random_seeds};
+use super::pipeline::Pipeline;
 use super::start_error::StartError;
 use super::stdin::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
 use crate::clock::{Clock as _, SystemClock};
@@ -17,11 +17,13 @@ use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::ganglia;
 use crate::flush::Schedule;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
+use crate::random;
 use crate::sink::Feed;
 
 /// Own counters that explain why a valid line has no points.
-const EXPLAINED: [Own; 3] = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
+const EXPLAINED: [OwnCounter; 3] =
+    [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected, OwnCounter::EventsIgnored];
 
 /// Prints to `out` what each destination would get.
 pub fn dry_run(
@@ -34,7 +36,7 @@ pub fn dry_run(
     let clock = SystemClock::start();
     let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
     let mut pipeline =
-        Pipeline::without_sinks(&config, schedule, random_seeds(), SinkResources::default());
+        Pipeline::without_sinks(&config, schedule, random::seeds(), SinkResources::default());
     read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
     let sections = sections(&config, pipeline.encoders());

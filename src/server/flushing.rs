@@ -2,27 +2,17 @@
 
 use std::time::Duration;
 
+use super::stages::Stages;
 use crate::clock::Clock;
 use crate::encode::chunk::Chunk;
-use crate::encode::encoder::RefusalReason;
-use crate::encode::encoders::{EncoderId, Encoders};
-use crate::encode::repeated::{PacketTransport, Repeated};
+use crate::encode::encoders::EncoderId;
 use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
-use crate::flush::{Schedule, Subject};
-use crate::ledger::Own;
-use crate::sender::Sender;
-use crate::sink::{Feed, Sink, Sinks};
+use crate::flush::Schedule;
+use crate::ledger::OwnCounter;
+use crate::sink::Sink;
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
-
-/// What the samples of an interval go through, in this order.
-#[derive(Debug)]
-pub(super) struct Stages {
-    pub(super) engine: Engine,
-    pub(super) encoders: Encoders,
-    pub(super) sinks: Sinks,
-}
 
 /// The schedule of flushes, and the figures about them that the next flush sends.
 #[derive(Debug)]
@@ -70,8 +60,6 @@ pub(super) struct OpenInterval {
 const HOLD: Duration = Duration::from_secs(1);
 /// What a slice may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
-/// Series that are closed between two readings of the clock.
-const STEP: usize = 256;
 
 impl Flushing {
     pub(super) fn new(schedule: Schedule, interval: Duration) -> Self {
@@ -146,7 +134,7 @@ impl Flushing {
     pub(super) fn defer_tick_if_sweeping(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
-            engine.ledger().count(Own::FlushOverruns, 1);
+            engine.ledger().count(OwnCounter::FlushOverruns, 1);
             engine.ledger().warn(WarningKind::FlushOverrun, b"");
         }
         sweeping
@@ -181,8 +169,8 @@ impl Flushing {
     }
 
     /// Returns the figures of the last flush.
-    pub(super) fn figures(&self) -> &FlushFigures {
-        &self.figures
+    pub(super) fn figures(&self) -> FlushFigures {
+        self.figures
     }
 
     /// Ends the open interval. This is O(1), however many series there are to close.
@@ -280,58 +268,6 @@ impl Flushing {
             sink.flush_ended(now, self.number);
         }
     }
-}
-
-impl Stages {
-    /// Closes [`STEP`] series, and encodes them. Returns `true` if all are closed.
-    fn sweep_step(&mut self) -> bool {
-        let Self { engine, encoders, .. } = self;
-        engine.sweep(STEP, &mut |summary| encoders.encode(summary))
-    }
-
-    /// Queues the full chunks of all encoders in the sinks that take their format.
-    fn queue_chunks(&mut self) {
-        for (encoder, chunk) in self.encoders.take() {
-            self.sinks.push(Feed::Flushes(encoder), &chunk);
-        }
-    }
-
-    /// Counts the points that a destination cannot store, and adds a warning about them.
-    fn note_refused(&mut self) {
-        let Self { engine, encoders, sinks } = self;
-        for (encoder, refused) in encoders.take_refused() {
-            for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
-                sink.note_refused_points(refused.points);
-            }
-            engine.ledger().count(Own::PointsRefused, refused.points);
-            let what = WarningKind::PointRefused(refused.reason);
-            let sender = last_sender(engine, refused.subject, &refused.example);
-            engine.ledger().warn_about(what, sender, refused.points, &refused.example);
-        }
-    }
-
-    /// Counts the lines of the present sender that no datagram to a repeater can hold, and adds a
-    /// warning about them.
-    #[inline]
-    pub(super) fn note_refused_lines(&mut self, repeated: &mut Repeated) {
-        let Some(refused) = repeated.take_refused() else { return };
-        let to_datagrams = Feed::Packets(PacketTransport::Datagrams);
-        for sink in self.sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
-            sink.note_refused_points(refused.lines);
-        }
-        let ledger = self.engine.ledger();
-        ledger.count(Own::PointsRefused, refused.lines);
-        let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
-        ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
-    }
-}
-
-/// Returns the sender of the last sample of a series. It is unknown for other subjects, and if the
-/// sender has no record.
-fn last_sender(engine: &mut Engine, subject: Subject, name: &[u8]) -> Sender {
-    let visited = subject.kind().and_then(|kind| engine.table_mut().look_up(kind, name));
-    let id = visited.map_or(0, |visited| visited.series.last_sender());
-    engine.ledger().senders().by_id(id).map_or(Sender::Unknown, |record| record.sender)
 }
 
 /// Returns the seconds by which two ticks were further apart than the interval. Both times are

@@ -250,7 +250,8 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::server::pipeline::{random_seeds, settings};
+    use crate::random;
+    use crate::server::pipeline::settings;
     use crate::sink::testing::logged;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -265,7 +266,7 @@ mod tests {
         config.key_flush.interval = Some(10 * SECOND);
         config.key_flush.percent = 100;
         config.key_flush.log = Some(path.clone());
-        let mut engine = Engine::new(&settings(&config), random_seeds());
+        let mut engine = Engine::new(&settings(&config), random::seeds());
         let mut key_flush = KeyFlush::new();
         let mut now = Now::default();
         logged();

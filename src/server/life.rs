@@ -10,7 +10,7 @@ use super::descriptors::{ClientLimits, Descriptors};
 use super::flushing::OpenInterval;
 use super::notify;
 use super::reactor::{Reactor, Timer};
-use super::signals::Received;
+use super::signals::ReceivedSignals;
 use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use crate::clock::Clock;
@@ -95,7 +95,7 @@ impl Life {
     }
 
     /// Interprets signals. A reload that comes with a stop or after it is dropped.
-    pub(super) fn request(&mut self, received: Received, now: Now) -> Option<Request> {
+    pub(super) fn request(&mut self, received: ReceivedSignals, now: Now) -> Option<Request> {
         if received.reload && (received.requests_stop() || !self.is_running()) {
             log_dropped_reload();
         }
@@ -364,7 +364,7 @@ impl DrainLimit {
         self.is_interrupted
     }
 
-    pub(super) fn note_signals(&mut self, received: Received, now: Tick) {
+    pub(super) fn note_signals(&mut self, received: ReceivedSignals, now: Tick) {
         if received.interrupt && self.since + AGAIN <= now {
             log::warn!(
                 stop = "cut_short",
@@ -392,10 +392,11 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::time::{Tick, UnixTime};
 
-    const SIGTERM: Received =
-        Received { interrupt: false, terminate: true, reload: false, child: false };
-    const SIGINT: Received = Received { interrupt: true, terminate: false, ..SIGTERM };
-    const SIGHUP: Received = Received { reload: true, terminate: false, ..SIGTERM };
+    const SIGTERM: ReceivedSignals =
+        ReceivedSignals { interrupt: false, terminate: true, reload: false, child: false };
+    const SIGINT: ReceivedSignals =
+        ReceivedSignals { interrupt: true, terminate: false, ..SIGTERM };
+    const SIGHUP: ReceivedSignals = ReceivedSignals { reload: true, terminate: false, ..SIGTERM };
 
     fn at(millis: u64) -> Now {
         Now { tick: Tick::from_millis(millis), unix: UnixTime::from_secs(1_000_000) }
@@ -410,7 +411,7 @@ mod tests {
     fn a_stop_goes_before_a_reload_and_nothing_follows_it_but_its_end() {
         let mut life = life();
         assert_eq!(life.request(SIGHUP, at(0)), Some(Request::Reload));
-        let both = Received { reload: true, ..SIGTERM };
+        let both = ReceivedSignals { reload: true, ..SIGTERM };
         assert_eq!(life.request(both, at(0)), Some(Request::Stop));
         let mut reactor = Reactor::new(SystemClock::start()).unwrap();
         life.begin_stop(&mut reactor);

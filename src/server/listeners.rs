@@ -15,7 +15,7 @@ use socket2::{SockAddr, Socket, Type};
 use super::start_error::StartError;
 use super::surroundings::PassedSocket;
 use crate::config::{Bind, Config};
-use crate::ingest::bind::{BindError, Passed, Purpose, Transport, bind};
+use crate::ingest::bind::{BindError, InheritedSocket, Purpose, Transport, bind};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ingest::unix::{self, SocketFile};
@@ -28,12 +28,12 @@ pub(super) struct Listeners {
     pub(super) datagrams: Slab<DatagramSocket>,
     /// Listeners for streams of lines and for clients of the admin port.
     pub(super) streams: Slab<Listener>,
-    open: Vec<Open>,
+    open: Vec<OpenSocket>,
 }
 
 /// An open socket, and the address of the configuration that it was opened for.
 #[derive(Debug)]
-struct Open {
+struct OpenSocket {
     source: EventSource,
     wanted: Endpoint,
     /// The file of a unix socket. It is removed when the socket is closed.
@@ -64,7 +64,7 @@ pub(super) enum Endpoint {
 
 /// A socket that is bound, but not registered with the poller yet.
 #[derive(Debug)]
-pub(super) struct Bound {
+pub(super) struct BoundSocket {
     pub(super) wanted: Endpoint,
     pub(super) socket: Socket,
     /// The file of a unix socket.
@@ -73,7 +73,7 @@ pub(super) struct Bound {
 
 /// The difference between the open sockets and those that a configuration wants.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct ListenerChange {
     /// Wanted, but not open.
     pub(super) missing: Vec<Endpoint>,
     /// Open, but not wanted.
@@ -82,7 +82,7 @@ pub(super) struct Change {
 
 impl Endpoint {
     /// Returns the endpoint of a socket that was passed in.
-    pub(super) fn of_passed(passed: &Passed) -> Self {
+    pub(super) fn of_passed(passed: &InheritedSocket) -> Self {
         Self::Passed { purpose: passed.purpose, is_unix: passed.is_unix }
     }
 
@@ -146,15 +146,15 @@ impl Endpoint {
     }
 
     /// Binds all sockets of this address, or none.
-    fn bind(&self) -> Result<Vec<Bound>, BindError> {
+    fn bind(&self) -> Result<Vec<BoundSocket>, BindError> {
         let internet = |transport, address: Bind| {
-            let bound = |socket| Bound { wanted: self.clone(), socket, file: None };
+            let bound = |socket| BoundSocket { wanted: self.clone(), socket, file: None };
             Ok(bind(transport, address)?.into_iter().map(bound).collect())
         };
         let unix = |path: &PathBuf, kind, mode| {
             let (socket, file) = unix::bind(path, kind, mode)
                 .map_err(|error| BindError::Unix { path: path.clone(), error })?;
-            Ok(vec![Bound { wanted: self.clone(), socket, file: Some(file) }])
+            Ok(vec![BoundSocket { wanted: self.clone(), socket, file: Some(file) }])
         };
         match self {
             Self::Udp(address) => internet(Transport::Udp, *address),
@@ -167,7 +167,7 @@ impl Endpoint {
 }
 
 /// Binds the sockets of all these addresses, or none.
-pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<Bound>, BindError> {
+pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<BoundSocket>, BindError> {
     let mut all = Vec::new();
     for wanted in wanted {
         all.extend(wanted.bind()?);
@@ -180,11 +180,11 @@ impl Listeners {
     /// configuration wants.
     pub(super) fn open(
         config: &Config,
-        passed: Vec<Passed>,
+        passed: Vec<InheritedSocket>,
         registry: &Registry,
     ) -> Result<Self, StartError> {
         let mut listeners = Self::default();
-        let passed = passed.into_iter().map(|passed| Bound {
+        let passed = passed.into_iter().map(|passed| BoundSocket {
             wanted: Endpoint::of_passed(&passed),
             socket: passed.socket,
             file: None,
@@ -196,21 +196,21 @@ impl Listeners {
     }
 
     /// Returns how the open sockets differ from those that a configuration wants.
-    pub(super) fn change(&self, config: &Config) -> Change {
+    pub(super) fn change(&self, config: &Config) -> ListenerChange {
         let mut wanted = Endpoint::all(config);
         wanted.retain(|wanted| !self.open.iter().any(|open| wanted.is_replaced_by(&open.wanted)));
         let is_open = |wanted: &Endpoint| self.open.iter().any(|open| open.wanted.is_like(wanted));
-        let leaves = |open: &&Open| {
+        let leaves = |open: &&OpenSocket| {
             !matches!(open.wanted, Endpoint::Passed { .. })
                 && !wanted.iter().any(|wanted| wanted.is_like(&open.wanted))
         };
         let leaving = self.open.iter().filter(leaves).map(|open| open.source).collect();
         let missing = wanted.iter().filter(|wanted| !is_open(wanted)).cloned().collect();
-        Change { missing, leaving }
+        ListenerChange { missing, leaving }
     }
 
     /// Returns the leaving sockets that have the port of a missing address.
-    pub(super) fn in_the_way(&self, change: &Change) -> Vec<EventSource> {
+    pub(super) fn in_the_way(&self, change: &ListenerChange) -> Vec<EventSource> {
         let ports: Vec<u16> = change.missing.iter().filter_map(Endpoint::port).collect();
         let has_one =
             |source: &&EventSource| self.port(**source).is_some_and(|port| ports.contains(&port));
@@ -243,7 +243,7 @@ impl Listeners {
 
     /// Sets the mode of the files of unix sockets that have another one.
     pub(super) fn set_modes(&mut self, wanted: u32) {
-        for Open { wanted: open, file, .. } in &mut self.open {
+        for OpenSocket { wanted: open, file, .. } in &mut self.open {
             let (Endpoint::UnixStream { mode, .. } | Endpoint::UnixDatagram { mode, .. }) = open
             else {
                 continue;
@@ -267,7 +267,7 @@ impl Listeners {
     /// closed.
     pub(super) fn add(
         &mut self,
-        bound: Vec<Bound>,
+        bound: Vec<BoundSocket>,
         config: &Config,
         registry: &Registry,
     ) -> io::Result<()> {
@@ -280,11 +280,11 @@ impl Listeners {
 
     fn register(
         &mut self,
-        bound: Vec<Bound>,
+        bound: Vec<BoundSocket>,
         config: &Config,
         registry: &Registry,
     ) -> io::Result<()> {
-        for Bound { wanted, socket, file } in bound {
+        for BoundSocket { wanted, socket, file } in bound {
             let source = match wanted.purpose() {
                 Purpose::Datagrams => {
                     let source = EventSource::Datagrams(index(self.datagrams.vacant_key())?);
@@ -302,7 +302,7 @@ impl Listeners {
                     source
                 }
             };
-            self.open.push(Open { source, wanted, file });
+            self.open.push(OpenSocket { source, wanted, file });
         }
         Ok(())
     }
@@ -322,7 +322,7 @@ impl Listeners {
     /// The sockets that close with this process. Those that were passed in stay open for the next
     /// one, with all data that arrives until then.
     pub(super) fn ours(&self) -> Vec<EventSource> {
-        let ours = |open: &&Open| !matches!(open.wanted, Endpoint::Passed { .. });
+        let ours = |open: &&OpenSocket| !matches!(open.wanted, Endpoint::Passed { .. });
         self.open.iter().filter(ours).map(|open| open.source).collect()
     }
 

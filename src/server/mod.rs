@@ -29,27 +29,30 @@ mod reception;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod sink_round;
+mod stages;
 mod start_check;
 mod start_error;
 mod state_saver;
 mod stdin;
 mod surroundings;
+mod warning_log;
 pub mod wheel;
 
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use self::admin_port::{AdminPort, Shown};
+use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
 pub use self::dry_run::dry_run;
 use self::life::{Life, Request, refuse_reload};
 use self::listeners::Listeners;
 use self::outputs::SinkResources;
-use self::pipeline::{Pipeline, random_seeds};
+use self::pipeline::Pipeline;
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
-use self::signals::{Received, Signals};
+use self::signals::{ReceivedSignals, Signals};
 pub use self::start_check::{Finding, FindingKind, check_start};
 pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
@@ -61,6 +64,7 @@ use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
 use crate::privileges;
+use crate::random;
 use crate::series::Seeds;
 use crate::state::{SavedState, StateHead};
 use crate::time::Now;
@@ -111,7 +115,7 @@ impl Server {
         let mut sinks = SinkResources::open(&config)?;
         sinks.account = identity.account().map(Rc::new);
         identity.assume()?; // the state and the spools belong to the new user
-        let seeds = random_seeds();
+        let seeds = random::seeds();
         let resources = Resources { reactor, signals, listeners, sinks, descriptors, seeds };
         Self::assemble(config, origin, resources)
     }
@@ -194,7 +198,7 @@ impl<C: Clock> Server<C> {
     }
 
     /// Begins a stop or a reload if a signal has requested it.
-    fn serve_signals(&mut self, received: Received) {
+    fn serve_signals(&mut self, received: ReceivedSignals) {
         if received.child {
             self.pipeline.note_ended_child();
         }
@@ -212,17 +216,7 @@ impl<C: Clock> Server<C> {
 
     fn serve_admin(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        let shown = Shown {
-            pipeline: pipeline.view(),
-            datagrams: &reception.listeners().datagrams,
-            streams: &reception.listeners().streams,
-            connections: reception.connections_in_use(),
-            last_input: reception.last_input(),
-            is_stopping: !life.is_running(),
-            config: life.config(),
-            origin: life.origin(),
-        };
-        admin.serve(shown, reactor);
+        admin.serve(pipeline, reception, life, reactor);
         // New clients come last. Only after the connected ones had their turn is it known which of
         // those are idle, and may be closed for a new one.
         for index in admin.take_waiting() {

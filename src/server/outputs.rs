@@ -7,7 +7,7 @@ use std::rc::Rc;
 use nix::unistd::gethostname;
 
 use super::start_error::StartError;
-use crate::config::{self, Config, Destination, DestinationKind, TakenFlushes, Takes};
+use crate::config::{self, Config, Destination, DestinationFeed, DestinationKind, FlushFeed};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::{ConstantTag, HOST, Namespace};
 use crate::policy::FigureNames;
@@ -22,7 +22,7 @@ use crate::stdio::StandardStream;
 pub(super) fn encoders(config: &Config) -> Encoders {
     let namespaces = with_host_name(&config.namespaces);
     let wanted = config.active_destinations().filter_map(|destination| {
-        let Takes::Flushes(taken) = destination.takes() else { return None };
+        let DestinationFeed::Flushes(taken) = destination.takes() else { return None };
         let is_its = |namespace: &&Namespace| namespace.name == taken.namespace;
         let namespace = namespaces.iter().find(is_its).expect("the configuration was checked");
         Some((taken.format, namespace, taken.own_figures))
@@ -128,8 +128,8 @@ pub(super) fn add_sinks(
 /// Returns the chunks that the sink of a destination takes.
 pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     match destination.takes() {
-        Takes::Packets(transport) => Feed::Packets(transport),
-        Takes::Flushes(TakenFlushes { format, namespace, own_figures }) => {
+        DestinationFeed::Packets(transport) => Feed::Packets(transport),
+        DestinationFeed::Flushes(FlushFeed { format, namespace, own_figures }) => {
             let found = encoders.id(&format, namespace, own_figures);
             Feed::Flushes(found.expect("there is one for each destination of flushes"))
         }

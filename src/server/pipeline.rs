@@ -10,32 +10,34 @@
 use std::io;
 use std::time::Duration;
 
-use super::flushing::{Flushing, OpenInterval, Stages};
+use super::flushing::{Flushing, OpenInterval};
 use super::key_flush::KeyFlush;
 use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
+use super::sink_round::SinkRound;
+use super::stages::Stages;
 use super::start_error::StartError;
+use super::warning_log::log_warnings;
 use crate::admin::Watch;
 use crate::clock::Clock;
-use crate::config::{self, Config, Destination, Takes};
+use crate::config::{self, Config, Destination, DestinationFeed};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::repeated::Repeated;
-use crate::engine::{Engine, NamedCrowd, Restored, Settings};
+use crate::engine::{Engine, Restored, Settings};
 use crate::figures::FlushFigures;
 use crate::flush::Schedule;
 use crate::ingest::InputHandler;
 use crate::ingest::lines::Piece;
-use crate::ledger::{Ledger, Own};
-use crate::logging::{self, Bytes};
-use crate::sender::Sender;
+use crate::ledger::{Ledger, OwnCounter};
+use crate::logging;
 use crate::series::Seeds;
 use crate::sink::{Feed, Sink, Sinks};
 use crate::state::SavedState;
-use crate::time::{Now, Tick, UnixTime};
+use crate::time::{Now, Tick};
 use crate::token::Generation;
-use crate::warnings::{PacketLoss, Warning, WarningKind};
+use crate::warnings::PacketLoss;
 
 /// The engine, the encoders, the sinks, and the state of the flush between them.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(super) struct Pipeline {
     /// The packets and lines of this turn, for the repeaters.
     repeated: Repeated,
     flushing: Flushing,
-    round: Round,
+    round: SinkRound,
     reaper: Reaper,
     key_flush: KeyFlush,
     /// The admin clients that see lines as they arrive.
@@ -56,19 +58,9 @@ pub(super) struct Pipeline {
     resources: SinkResources,
 }
 
-/// What the admin port reads of a pipeline, and may change.
-#[derive(Debug)]
-pub(super) struct PipelineView<'a> {
-    pub(super) stages: &'a mut Stages,
-    pub(super) flush: &'a FlushFigures,
-    pub(super) watch: &'a mut Watch,
-    /// When the open interval began.
-    pub(super) interval_began: UnixTime,
-}
-
 /// What a reload has opened for the pipeline, before anything changes.
 #[derive(Debug)]
-pub(super) struct Opened<'a> {
+pub(super) struct OpenedOutputs<'a> {
     encoders: Encoders,
     new: Vec<NewSink<'a>>,
 }
@@ -108,7 +100,7 @@ impl Pipeline {
             },
             repeated: Repeated::default(),
             flushing: Flushing::new(schedule, config.flush_interval),
-            round: Round::default(),
+            round: SinkRound::default(),
             reaper: Reaper::default(),
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
@@ -127,7 +119,7 @@ impl Pipeline {
 
     fn want_repeated(&mut self, config: &Config) {
         self.repeated.want(|transport| {
-            let takes = |to: &Destination| to.takes() == Takes::Packets(transport);
+            let takes = |to: &Destination| to.takes() == DestinationFeed::Packets(transport);
             config.active_destinations().any(takes)
         });
     }
@@ -149,13 +141,13 @@ impl Pipeline {
     }
 
     /// What the admin port reads and changes.
-    pub(super) fn view(&mut self) -> PipelineView<'_> {
-        PipelineView {
-            interval_began: self.flushing.open_interval().start,
-            stages: &mut self.stages,
-            flush: self.flushing.figures(),
-            watch: &mut self.watch,
-        }
+    pub(super) fn for_admin(&mut self) -> (&mut Stages, &mut Watch) {
+        (&mut self.stages, &mut self.watch)
+    }
+
+    /// Returns the figures of the last flush.
+    pub(super) fn flush_figures(&self) -> FlushFigures {
+        self.flushing.figures()
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -323,22 +315,9 @@ impl Pipeline {
 
     /// Logs the warnings that are due: at most one line a minute for each cause and sender.
     pub(super) fn log_warnings(&mut self, now: Tick) {
-        self.ledger().count(Own::LogLinesDropped, logging::take_dropped());
+        self.ledger().count(OwnCounter::LogLinesDropped, logging::take_dropped());
         let warnings = self.ledger().take_warnings(now);
-        self.log_all(&warnings);
-    }
-
-    fn log_all(&mut self, warnings: &[Warning]) {
-        // Taking the busiest prefix halves its count, so it is taken once for all these lines.
-        let mut busiest = None;
-        for warning in warnings {
-            let is_full = warning.what == WarningKind::TooManySeries;
-            let crowd = is_full.then(|| self.stages.engine.crowd()).flatten();
-            let newcomers = self.stages.engine.table_mut().newcomers();
-            let take = || newcomers.take_busiest().unwrap_or_default();
-            let most_new = is_full.then(|| &**busiest.get_or_insert_with(take));
-            log_warning(warning, most_new, crowd.as_ref());
-        }
+        log_warnings(&mut self.stages.engine, &warnings);
     }
 
     /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
@@ -353,10 +332,10 @@ impl Pipeline {
         &self,
         config: &'a Config,
         spool: &config::Spool,
-    ) -> Result<Opened<'a>, StartError> {
+    ) -> Result<OpenedOutputs<'a>, StartError> {
         let platform = &*self.resources.platform;
         let new = outputs::open(config, spool, self.sinks(), platform, None)?;
-        Ok(Opened { encoders: outputs::encoders(config), new })
+        Ok(OpenedOutputs { encoders: outputs::encoders(config), new })
     }
 
     /// Applies a configuration. The sinks of its destinations get their settings. Sinks of removed
@@ -365,7 +344,7 @@ impl Pipeline {
         &mut self,
         config: &Config,
         running: &Config,
-        opened: Opened<'_>,
+        opened: OpenedOutputs<'_>,
         reactor: &mut Reactor<C>,
     ) {
         self.stages.engine.reconfigure(&settings(config));
@@ -419,7 +398,7 @@ impl Pipeline {
     /// Logs all warnings, including those whose minute is not over. Called once, at the end.
     pub(super) fn log_last_warnings(&mut self, now: Tick) {
         let warnings = self.ledger().take_last_warnings(now);
-        self.log_all(&warnings);
+        log_warnings(&mut self.stages.engine, &warnings);
     }
 
     /// Logs the warnings whose minute is not over, which would be lost otherwise. Moves the
@@ -433,8 +412,9 @@ impl Pipeline {
     /// Whether a value of the input was valid, even if a rule or a limit then dropped it. Must be
     /// called before the flush, which takes the values that are passed through.
     pub(super) fn has_valid_input(&self) -> bool {
-        let taken = [Own::SamplesDropped, Own::SeriesRejected, Own::EventsIgnored];
-        let is_taken = |own: &Own| self.stages.engine.own().total(*own) > 0;
+        let taken =
+            [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected, OwnCounter::EventsIgnored];
+        let is_taken = |own: &OwnCounter| self.stages.engine.own().total(*own) > 0;
         !self.stages.engine.is_empty() || taken.iter().any(is_taken)
     }
 
@@ -527,30 +507,6 @@ impl InputHandler for Pipeline {
     }
 }
 
-/// Logs a warning. `most_new` is the prefix of names with the most new series, and `crowd` the
-/// sender or prefix with the most series.
-fn log_warning(warning: &Warning, most_new: Option<&[u8]>, crowd: Option<&NamedCrowd>) {
-    let Warning { what, count, example, sender, other_senders } = warning;
-    let text = what.text();
-    let most_new = most_new.map(|prefix| Bytes(prefix).to_string());
-    let other_senders = (*other_senders > 0).then_some(*other_senders);
-    let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
-    let example = (!example.is_empty()).then(|| Bytes(example).to_string());
-    let prefix = crowd.and_then(|named| named.crowd.prefix.as_deref());
-    let crowd_prefix = prefix.map(|prefix| Bytes(prefix).to_string());
-    let crowd_share = crowd.map(|named| format!("{} %", named.crowd.percent()));
-    let crowd_example = crowd.map(|named| Bytes(&named.crowd.example).to_string());
-    log::warn!(
-        (text.count_of) = count,
-        reason = what.reason(),
-        hint = text.hint,
-        crowd_sender = crowd.map(|named| named.sender.to_string()),
-        most_new, crowd_share, crowd_prefix, crowd_example,
-        other_senders, sender, example;
-        "{}", text.sentence
-    );
-}
-
 /// Sets the time of the next log of frequent names. Takes the timer out if they are not logged.
 fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
     let now = reactor.now().tick;
@@ -569,51 +525,6 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-/// Returns new seeds from the system's source of randomness, by way of ahash. A client that could
-/// guess them could choose names with equal hashes, which would make every lookup slow.
-pub(super) fn random_seeds() -> Seeds {
-    let random = ahash::RandomState::new();
-    let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|part: u8| random.hash_one(part));
-    Seeds { names: [a, b, c, d], members: [e, f] }
-}
-
-/// The time for all destinations in one turn. The destination served last may exceed it by its own
-/// share.
-const SLICE: Duration = Duration::from_millis(1);
-
-/// The round over the destinations in each turn of the loop.
-///
-/// Each destination bounds its own work in a turn, but there may be many destinations. Without a
-/// bound for all of them together, a reload that removes them all would move a slice of every queue
-/// to its spool in one turn.
-#[derive(Debug, Default)]
-struct Round {
-    /// Where the next round begins.
-    next: u16,
-}
-
-impl Round {
-    /// Calls `serve` once for each index below `end` until the time is over. `serve` returns the
-    /// time after its work, or `None` if the index has no destination.
-    ///
-    /// Returns `true` if some indices were not served. The next call begins with those, so that the
-    /// first destinations cannot starve the last.
-    fn serve(&mut self, end: u16, began: Tick, mut serve: impl FnMut(u16) -> Option<Tick>) -> bool {
-        let first = if self.next < end { self.next } else { 0 };
-        self.next = 0;
-        let until = began + SLICE;
-        let mut left = end;
-        for index in (first..end).chain(0..first) {
-            left -= 1;
-            if serve(index).is_some_and(|now| left > 0 && now >= until) {
-                self.next = index + 1; // past the last one it begins with the first
-                return true;
-            }
-        }
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
@@ -629,6 +540,7 @@ mod tests {
     use crate::sink::platform::{Dialer, Socket};
     use crate::sink::spool::Disk;
     use crate::sys::Signs;
+    use crate::time::UnixTime;
     use crate::token::EventSource;
 
     /// A clock that a test sets.
@@ -799,7 +711,7 @@ mod tests {
         assert!(!rig.pipeline.is_deferred_tick_due(), "the sweep goes on");
         rig.sweep();
         assert!(rig.pipeline.is_deferred_tick_due());
-        assert_eq!(rig.pipeline.ledger().own().total(Own::FlushOverruns), 1);
+        assert_eq!(rig.pipeline.ledger().own().total(OwnCounter::FlushOverruns), 1);
         rig.pipeline.tick(&mut rig.reactor);
         assert!(!rig.pipeline.is_deferred_tick_due());
     }
@@ -822,36 +734,5 @@ mod tests {
         rig.advance_to(8); // its connection has lasted long enough to prove the delivery
         rig.pump();
         assert_eq!(rig.pipeline.sinks().len(), 0);
-    }
-
-    /// Returns the indices served in one turn in which each call takes `micros`.
-    fn turn(round: &mut Round, end: u16, micros: u64) -> (Vec<u16>, bool) {
-        let mut served = Vec::new();
-        let mut now = Tick::default();
-        let more = round.serve(end, now, |index| {
-            served.push(index);
-            now = now + Duration::from_micros(micros);
-            Some(now)
-        });
-        (served, more)
-    }
-
-    #[test]
-    fn slow_destinations_share_a_turn_and_each_is_served_in_its_round() {
-        let mut round = Round::default();
-        assert_eq!(turn(&mut round, 5, 400), (vec![0, 1, 2], true));
-        assert_eq!(turn(&mut round, 5, 400), (vec![3, 4, 0], true));
-        assert_eq!(turn(&mut round, 5, 2000), (vec![1], true), "at least one");
-        assert_eq!(turn(&mut round, 5, 10), (vec![2, 3, 4, 0, 1], false));
-        assert_eq!(turn(&mut round, 5, 10), (vec![0, 1, 2, 3, 4], false));
-    }
-
-    #[test]
-    fn a_single_destination_leaves_nothing_and_removed_ones_are_passed_over() {
-        let mut round = Round::default();
-        assert_eq!(turn(&mut round, 1, 9000), (vec![0], false));
-        assert_eq!(turn(&mut round, 4, 500), (vec![0, 1], true));
-        assert_eq!(turn(&mut round, 2, 10), (vec![0, 1], false), "there are fewer now");
-        assert_eq!(turn(&mut round, 0, 10), (vec![], false));
     }
 }

@@ -13,7 +13,7 @@ use super::accept::Admission;
 use super::backlog::Backlog;
 use super::descriptors::ClientLimit;
 use super::dump_messages::{log_packet, log_piece};
-use super::listeners::{Bound, Endpoint, Listeners, bind_all, set_receive_buffer};
+use super::listeners::{BoundSocket, Endpoint, Listeners, bind_all, set_receive_buffer};
 use super::reactor::{Reactor, Timer};
 use super::start_error::StartError;
 use crate::clock::Clock;
@@ -25,7 +25,7 @@ use crate::ingest::datagrams::{DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ingest::{InputHandler, ListenerCounts, ReadOutcome};
-use crate::ledger::{Ledger, Own};
+use crate::ledger::{Ledger, OwnCounter};
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Slot};
@@ -321,7 +321,7 @@ impl Reception {
         let sockets = self.listeners.datagrams.iter_mut();
         let drops: u64 = sockets.map(|(_, socket)| u64::from(socket.take_drops())).sum();
         if drops > 0 {
-            input.ledger().count(Own::UdpDrops, drops);
+            input.ledger().count(OwnCounter::UdpDrops, drops);
             input.ledger().warn_many(WarningKind::UdpDrops, drops, b"");
         }
     }
@@ -369,7 +369,7 @@ impl Reception {
     /// sets the modes of unix sockets, which cannot fail.
     fn adopt<C: Clock>(
         &mut self,
-        bound: Vec<Bound>,
+        bound: Vec<BoundSocket>,
         config: &Config,
         reactor: &mut Reactor<C>,
     ) -> Result<(), StartError> {
@@ -549,7 +549,7 @@ impl<H: InputHandler> DatagramFilter<'_, H> {
         }
         ledger.set_sender(datagram.sender);
         *self.last_input = Some(self.now);
-        ledger.count(Own::PacketsReceived, 1);
+        ledger.count(OwnCounter::PacketsReceived, 1);
         if datagram.truncated {
             ledger.lose_packet(PacketLoss::Datagram);
             return false;
@@ -570,8 +570,8 @@ struct ReadTotals {
 impl ReadTotals {
     fn of(ledger: &Ledger) -> Self {
         Self {
-            packets: ledger.own().total(Own::PacketsReceived),
-            lines: ledger.own().total(Own::MetricsReceived),
+            packets: ledger.own().total(OwnCounter::PacketsReceived),
+            lines: ledger.own().total(OwnCounter::MetricsReceived),
             samples: ledger.samples(),
         }
     }
@@ -734,11 +734,11 @@ mod tests {
         input.lines.sort();
         assert_eq!(input.lines, ["a:1|c", "b:2|c", "c:3|c", "d:4"]);
         assert!(input.repeated >= 2);
-        assert_eq!(input.ledger.own().total(Own::PacketsReceived), 1);
+        assert_eq!(input.ledger.own().total(OwnCounter::PacketsReceived), 1);
 
         config.tcp.allow_from = vec!["192.0.2.0/24".parse().unwrap()];
         let _refused = connect(address, 1);
-        while input.ledger.own().total(Own::ConnectionsRefused) == 0 {
+        while input.ledger.own().total(OwnCounter::ConnectionsRefused) == 0 {
             assert_eq!(turn(&config, &mut input, &mut reactor), 0);
             assert!(reactor.now().tick < until, "the client is not refused");
         }
@@ -837,7 +837,11 @@ mod tests {
         let mut bound = bind_all(&Endpoint::all(&after)).unwrap();
         // The poller refuses a file.
         let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
-        bound.push(Bound { wanted: bound[0].wanted.clone(), socket: file.into(), file: None });
+        bound.push(BoundSocket {
+            wanted: bound[0].wanted.clone(),
+            socket: file.into(),
+            file: None,
+        });
         assert!(reception.adopt(bound, &after, &mut reactor).is_err());
         assert!(reception.retired.is_empty(), "the old listener stays");
         assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);

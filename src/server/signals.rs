@@ -37,8 +37,8 @@ impl Signals {
     }
 
     /// Returns the signals received since the last call.
-    pub(super) fn take(&mut self) -> Received {
-        let mut received = Received::default();
+    pub(super) fn take(&mut self) -> ReceivedSignals {
+        let mut received = ReceivedSignals::default();
         for signal in self.0.pending() {
             received.interrupt |= signal == SIGINT;
             received.terminate |= signal == SIGTERM;
@@ -52,7 +52,7 @@ impl Signals {
 /// The kinds of signals received since the last [`Signals::take`]. Two signals of one
 /// kind count as one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Received {
+pub(super) struct ReceivedSignals {
     pub(super) interrupt: bool,
     pub(super) terminate: bool,
     pub(super) reload: bool,
@@ -60,7 +60,7 @@ pub(super) struct Received {
     pub(super) child: bool,
 }
 
-impl Received {
+impl ReceivedSignals {
     /// Whether a signal requests a stop.
     pub(super) fn requests_stop(self) -> bool {
         self.interrupt || self.terminate

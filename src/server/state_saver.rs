@@ -26,7 +26,7 @@ pub(super) struct StateSaver {
     file: Option<StateFile>,
     /// The key of the hashes of set members.
     members: [u64; 2],
-    saving: Option<Saving>,
+    saving: Option<GaugeSave>,
     /// The longest call to the disk since the last flush.
     stall: Duration,
     /// The last save failed. Only the first failure in a row is logged.
@@ -35,7 +35,7 @@ pub(super) struct StateSaver {
 
 /// A save of the gauges that is under way.
 #[derive(Debug)]
-struct Saving {
+struct GaugeSave {
     writing: StateWriter,
     cursor: Cursor,
     buffer: Vec<u8>,
@@ -109,7 +109,7 @@ impl StateSaver {
         }
         match self.start_writing(&self.head(false, open)) {
             Ok(writing) => {
-                let saving = Saving { writing, cursor: Cursor::default(), buffer: Vec::new() };
+                let saving = GaugeSave { writing, cursor: Cursor::default(), buffer: Vec::new() };
                 self.saving = Some(saving);
             }
             Err(error) => self.fail(&error),
@@ -313,11 +313,15 @@ fn most_bytes(config: &Config) -> u64 {
     // The bytes of a series except its name. Samples and members are counted by `sample_memory`.
     const OTHER_THAN_NAME: usize = 256;
     const DROPS_AND_COUNTERS: usize = 1 << 20;
+    // A series takes at least this much of `series_memory`, which bounds their number. It does not
+    // bound their names: tags that many series share are in memory once, and in the file each time.
+    const LEAST_IN_MEMORY: usize = 64;
     let bounds = &config.bounds;
+    let count = bounds.max_series.min(bounds.series_memory / LEAST_IN_MEMORY);
     let series = config.grammar.max_key_length + OTHER_THAN_NAME;
     [bounds.sample_memory, bounds.passthrough_memory, DROPS_AND_COUNTERS]
         .iter()
-        .fold(bounds.max_series as u64 * series as u64, |sum, bytes| sum + *bytes as u64)
+        .fold(count as u64 * series as u64, |sum, bytes| sum + *bytes as u64)
         .saturating_mul(2)
 }
 
@@ -325,6 +329,18 @@ fn most_bytes(config: &Config) -> u64 {
 mod tests {
     use super::*;
     use crate::time::{Tick, UnixTime};
+
+    #[test]
+    fn a_state_file_has_no_more_series_than_fit_the_memory() {
+        let bytes = |max_series, series_memory| {
+            let mut config = Config::default();
+            config.bounds.max_series = max_series;
+            config.bounds.series_memory = series_memory;
+            most_bytes(&config)
+        };
+        assert_eq!(bytes(1_000_000, 64_000), bytes(1000, 256 << 20));
+        assert!(bytes(1_000_000, 256 << 20) > bytes(1000, 256 << 20));
+    }
 
     #[test]
     fn a_saved_interval_goes_on_until_its_end_however_short_the_next_ones_are() {

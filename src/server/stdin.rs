@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::dump_messages::log_piece;
 use super::life::DrainLimit;
 use super::outputs::SinkResources;
-use super::pipeline::{Pipeline, random_seeds};
+use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
 use super::signals::Signals;
 use super::start_error::StartError;
@@ -22,7 +22,8 @@ use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
 use crate::ingest::InputHandler as _;
 use crate::ingest::lines::{Piece, StreamSplitter};
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
+use crate::random;
 use crate::sender::Sender;
 use crate::token::EventSource;
 
@@ -55,7 +56,7 @@ pub fn flush_stdin(
     let reactor = Reactor::new(SystemClock::start())?;
     let resources = SinkResources::open(&config)?;
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
-    let mut pipeline = Pipeline::open(&config, schedule, random_seeds(), resources)?;
+    let mut pipeline = Pipeline::open(&config, schedule, random::seeds(), resources)?;
     read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
     let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
@@ -69,7 +70,11 @@ pub fn flush_stdin(
 /// that made such an input is wrong, and has to fail. Must be called before the flush, which takes
 /// some of the values.
 pub(super) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
-    if pipeline.has_valid_input() { 0 } else { pipeline.ledger().own().total(Own::BadLinesSeen) }
+    if pipeline.has_valid_input() {
+        0
+    } else {
+        pipeline.ledger().own().total(OwnCounter::BadLinesSeen)
+    }
 }
 
 /// Logs that no line of the input was valid. Must be called after the last warnings are logged,

@@ -12,7 +12,7 @@ const UNDERWAY_MAX: usize = 1024;
 
 /// A flush that was acknowledged to its last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrived {
+pub(super) struct ArrivedFlush {
     pub(super) at: UnixTime,
     /// The time from the tick of the flush to the acknowledgement of its last byte.
     pub(super) took: Duration,
@@ -31,12 +31,12 @@ pub(super) struct ArrivalSigns {
 /// The flushes of one sink.
 #[derive(Debug, Default)]
 pub(super) struct Flushes {
-    underway: VecDeque<Underway>,
-    last: Option<Arrived>,
+    underway: VecDeque<FlushUnderway>,
+    last: Option<ArrivedFlush>,
 }
 
 #[derive(Debug)]
-struct Underway {
+struct FlushUnderway {
     number: u64,
     started: Tick,
     bytes: u64,
@@ -48,7 +48,7 @@ impl Flushes {
         if self.underway.len() == UNDERWAY_MAX {
             self.underway.pop_front();
         }
-        self.underway.push_back(Underway { number, started: now, bytes: 0 });
+        self.underway.push_back(FlushUnderway { number, started: now, bytes: 0 });
     }
 
     /// Notes that `bytes` of a flush were queued.
@@ -84,11 +84,11 @@ impl Flushes {
             let ago = u64::try_from((now.tick - arrived).as_millis()).unwrap_or(u64::MAX);
             let at = UnixTime::from_millis(now.unix.as_millis().saturating_sub(ago));
             let took = arrived - flush.started;
-            self.last = Some(Arrived { at, took, bytes: flush.bytes });
+            self.last = Some(ArrivedFlush { at, took, bytes: flush.bytes });
         }
     }
 
-    pub(super) fn last(&self) -> Option<Arrived> {
+    pub(super) fn last(&self) -> Option<ArrivedFlush> {
         self.last
     }
 }
@@ -110,8 +110,11 @@ mod tests {
         let now = Now { tick: Tick::from_millis(3500), unix: UnixTime::from_secs(78) };
         let signs = ArrivalSigns { is_up: true, has_delivered: true };
         flushes.arrive(2, Tick::from_millis(2500), signs, now);
-        let last =
-            Arrived { at: UnixTime::from_secs(77), took: Duration::from_millis(500), bytes: 111 };
+        let last = ArrivedFlush {
+            at: UnixTime::from_secs(77),
+            took: Duration::from_millis(500),
+            bytes: 111,
+        };
         assert_eq!(flushes.last(), Some(last));
         assert!(!flushes.has_arrivals(2));
     }

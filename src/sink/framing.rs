@@ -3,325 +3,169 @@
 //!
 //! | framing | sends | acknowledged by |
 //! | --- | --- | --- |
-//! | `PlainFraming` | the bytes of the chunks | the peer's TCP |
-//! | `HttpFraming` | an HTTP request for each chunk | the answer 204 |
+//! | [`PlainFraming`] | the bytes of the chunks | the peer's TCP |
+//! | [`HttpFraming`] | an HTTP request for each chunk | the answer 204 |
 //!
-//! `PlainFraming` stands here, and `HttpFraming` in `http/`. A framing stores which readiness
-//! events it has seen, and when the peer last showed a sign of life. The outbox decides which
-//! chunks are sent, and the link decides what follows a failure.
+//! A framing stores which readiness events it has seen, and when the peer last showed a sign of
+//! life. The outbox decides which chunks are sent, and the link decides what follows a failure.
 
-use std::fmt::Debug;
-use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::error::SinkError;
+use super::http::{HttpFraming, RefusedChunk};
 use super::outbox::Outbox;
-use super::platform::Socket;
-use super::state::LastMove;
-use crate::encode::chunk::Chunk;
+use super::plain_framing::PlainFraming;
 use crate::time::Tick;
 
-/// Moves bytes between an outbox and a socket, and reports whether the peer is still up. The link
-/// decides what follows a failure. No call blocks.
-pub(super) trait Framing: Debug {
+/// Moves bytes between an outbox and a socket, and reports whether the peer is still up. No call
+/// blocks.
+#[derive(Debug)]
+pub(super) enum Framing {
+    Plain(Box<PlainFraming>),
+    Http(Box<HttpFraming>),
+}
+
+impl Framing {
     /// Returns the address of the peer.
-    fn address(&self) -> SocketAddr;
+    pub(super) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Plain(plain) => plain.address(),
+            Self::Http(http) => http.address(),
+        }
+    }
 
     /// Handles an event: there may be something to read, and room to write.
-    fn wake(&mut self);
+    pub(super) fn wake(&mut self) {
+        match self {
+            Self::Plain(plain) => plain.wake(),
+            Self::Http(http) => http.wake(),
+        }
+    }
 
     /// Whether there is more to do at once, without another event.
-    fn has_more(&self, outbox: &Outbox) -> bool;
+    pub(super) fn has_more(&self, outbox: &Outbox) -> bool {
+        match self {
+            Self::Plain(plain) => plain.has_more(outbox),
+            Self::Http(http) => http.has_more(outbox),
+        }
+    }
 
     /// Whether bytes were written or acknowledged in the last second.
-    fn is_moving(&self, now: Tick) -> bool;
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
+        match self {
+            Self::Plain(plain) => plain.is_moving(now),
+            Self::Http(http) => http.is_moving(now),
+        }
+    }
 
     /// Reads what the peer has sent, at most a turn's share. Returns an error if the peer has
     /// closed the connection while it was needed.
-    fn receive(&mut self) -> Result<(), SinkError>;
+    pub(super) fn receive(&mut self) -> Result<(), SinkError> {
+        match self {
+            Self::Plain(plain) => plain.receive(),
+            Self::Http(http) => http.receive(),
+        }
+    }
 
     /// Writes a turn's share of the outbox, or as much as the kernel accepts.
-    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError>;
+    pub(super) fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
+        match self {
+            Self::Plain(plain) => plain.send(outbox, now),
+            Self::Http(http) => http.send(outbox, now),
+        }
+    }
 
     /// Passes acknowledgements on to the outbox. Returns whether a chunk has arrived for the first
     /// time.
-    fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError>;
+    pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
+        match self {
+            Self::Plain(plain) => plain.poll_acks(outbox, now),
+            Self::Http(http) => http.poll_acks(outbox, now),
+        }
+    }
 
     /// Returns an error if the peer owes an answer and was silent for `patience`.
-    fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError>;
+    pub(super) fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
+        match self {
+            Self::Plain(plain) => plain.check(now, patience),
+            Self::Http(http) => http.check(now, patience),
+        }
+    }
 
     /// Returns when to call [`check`](Self::check). Returns `None` while the peer owes nothing.
-    fn deadline(&self, patience: Duration) -> Option<Tick>;
+    pub(super) fn deadline(&self, patience: Duration) -> Option<Tick> {
+        match self {
+            Self::Plain(plain) => plain.deadline(patience),
+            Self::Http(http) => http.deadline(patience),
+        }
+    }
 
     /// Whether the peer is alive, but had accepted no byte for `patience` at the last
     /// [`check`](Self::check). Its process probably does not read.
-    fn is_stalled(&self) -> bool {
-        false
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(self, Self::Plain(plain) if plain.is_stalled())
     }
 
     /// Returns when the last acknowledgement came, or `now` if that is unknown.
-    fn last_ack(&self, now: Tick) -> Tick;
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
+        match self {
+            Self::Plain(plain) => plain.last_ack(now),
+            Self::Http(http) => http.last_ack(now),
+        }
+    }
 
-    /// Whether the acknowledgements on this connection count. They always do if they come from the
-    /// peer's process and not only from its TCP.
-    fn is_proven(&self, _now: Tick) -> bool {
-        true
+    /// Whether the acknowledgements on this connection count. Answers of HTTP always do, because
+    /// they come from the peer's process and not only from its TCP.
+    pub(super) fn is_proven(&self, now: Tick) -> bool {
+        match self {
+            Self::Plain(plain) => plain.is_proven(now),
+            Self::Http(_) => true,
+        }
     }
 
     /// Returns when the connection is proven, if it lasts until then. Returns `None` before the
     /// first bytes, and if the connection needs no proof.
-    fn proves_itself_at(&self) -> Option<Tick> {
-        None
+    pub(super) fn proves_itself_at(&self) -> Option<Tick> {
+        match self {
+            Self::Plain(plain) => plain.proves_itself_at(),
+            Self::Http(_) => None,
+        }
     }
 
     /// Returns until when a stop must wait, because the peer may close the connection right after
     /// the first bytes. Returns `None` if it need not wait.
-    fn lingers_until(&self) -> Option<Tick> {
-        None
+    pub(super) fn lingers_until(&self) -> Option<Tick> {
+        match self {
+            Self::Plain(plain) => plain.lingers_until(),
+            Self::Http(_) => None,
+        }
     }
 
     /// Limits this connection to one chunk until it is proven. The acknowledgement of that chunk
     /// counts only then.
-    fn probe(&mut self) {}
+    pub(super) fn probe(&mut self) {
+        if let Self::Plain(plain) = self {
+            plain.probe();
+        }
+    }
 
     /// Whether [`poll_acks`](Self::poll_acks) has an answer to handle now.
-    fn has_answer(&self) -> bool {
-        false
+    pub(super) fn has_answer(&self) -> bool {
+        matches!(self, Self::Http(http) if http.has_answer())
     }
 
     /// Whether the peer has closed the connection while nothing was under way, or will do so. That
     /// is no failure. The next chunk needs another connection.
-    fn is_spent(&self) -> bool {
-        false
+    pub(super) fn is_spent(&self) -> bool {
+        matches!(self, Self::Http(http) if http.is_spent())
     }
 
     /// Takes a chunk that was dropped because the peer refused it, for the log.
-    fn take_refused(&mut self) -> Option<RefusedChunk> {
-        None
-    }
-}
-
-/// A chunk that the peer refused, and the reason it gave.
-#[derive(Debug)]
-pub(super) struct RefusedChunk {
-    pub(super) chunk: Rc<Chunk>,
-    pub(super) reason: String,
-}
-
-/// The most chunks written in one turn, so that one fast peer does not hold up the rest of the
-/// loop.
-const CHUNKS_A_TURN: usize = 8;
-
-/// The most reads of 4 KiB in one turn. Carbon sends nothing. The bytes that any other peer sends
-/// are discarded; they are read because only a read shows that the peer has closed the connection.
-const READS_A_TURN: usize = 8;
-
-/// How long a connection must last, from its first bytes on, before TCP's acknowledgements on it
-/// count.
-///
-/// A peer may expect another protocol, such as a pickle port that receives lines. It closes the
-/// connection as soon as it has read the first bytes. By then its kernel has acknowledged them.
-const PROBATION: Duration = Duration::from_secs(2);
-
-/// How long a stop waits for an early close, counted from the first bytes. It is shorter than
-/// [`PROBATION`], but long enough for a nearby peer that closes at once.
-///
-/// A stop waits only if the connection is younger than this, as with `--stdin`. Without the wait,
-/// `--stdin` would report success for a peer that has read nothing.
-const LINGER: Duration = Duration::from_millis(100);
-
-/// One established connection with plain framing.
-#[derive(Debug)]
-pub(super) struct PlainFraming {
-    socket: Box<dyn Socket>,
-    address: SocketAddr,
-    /// No write has returned `WouldBlock` since the last event.
-    writable: bool,
-    /// No read has returned `WouldBlock` since the last event.
-    readable: bool,
-    /// When bytes were last written or acknowledged.
-    moved: LastMove,
-    /// Since when the peer has shown no sign of life, as of the last poll. `None` if no bytes are
-    /// unacknowledged, since the peer then has nothing to acknowledge.
-    silent_since: Option<Tick>,
-    /// Since when the peer has acknowledged no bytes. Unlike silence, this does not end with the
-    /// answer to a window probe. `None` if no bytes are unacknowledged.
-    blocked_since: Option<Tick>,
-    is_stalled: bool,
-    /// Bytes that the peer's TCP had not acknowledged at the last poll. The outbox cannot be used
-    /// for this, because a probe withholds acknowledgements from it.
-    unacked: usize,
-    /// When the first bytes were written. The probation starts here.
-    first_write: Option<Tick>,
-    /// The peer has closed the last connections early. So only one chunk is written. Its
-    /// acknowledgement is withheld from the outbox until the connection has lasted for
-    /// [`PROBATION`].
-    is_probe: bool,
-    /// The connection is a probe and has written its one chunk.
-    is_held: bool,
-}
-
-impl PlainFraming {
-    pub(super) fn new(socket: Box<dyn Socket>, address: SocketAddr) -> Self {
-        Self {
-            socket,
-            address,
-            writable: true,
-            readable: true,
-            moved: LastMove::default(),
-            silent_since: None,
-            blocked_since: None,
-            is_stalled: false,
-            unacked: 0,
-            first_write: None,
-            is_probe: false,
-            is_held: false,
+    pub(super) fn take_refused(&mut self) -> Option<RefusedChunk> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Http(http) => http.take_refused(),
         }
     }
-
-    fn is_on_probation(&self, now: Tick) -> bool {
-        self.first_write.is_none_or(|first| now - first < PROBATION)
-    }
-}
-
-impl Framing for PlainFraming {
-    fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn wake(&mut self) {
-        self.writable = true;
-        self.readable = true;
-    }
-
-    fn has_more(&self, outbox: &Outbox) -> bool {
-        self.readable || (self.writable && !self.is_held && outbox.head().is_some())
-    }
-
-    fn is_moving(&self, now: Tick) -> bool {
-        self.moved.is_recent(now)
-    }
-
-    fn receive(&mut self) -> Result<(), SinkError> {
-        let mut unused = [0; 4096];
-        for _ in 0..READS_A_TURN {
-            if !self.readable {
-                break;
-            }
-            match self.socket.read(&mut unused) {
-                Ok(0) => return Err(SinkError::ClosedByPeer),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
-        for _ in 0..CHUNKS_A_TURN {
-            let may_wait = self.is_probe && self.is_on_probation(now);
-            self.is_held = may_wait && outbox.has_written_a_chunk();
-            if self.is_held {
-                break;
-            }
-            let Some(head) = outbox.head().filter(|_| self.writable) else { break };
-            match self.socket.write(head) {
-                Ok(bytes) => {
-                    outbox.wrote(bytes);
-                    self.unacked += bytes;
-                    self.first_write.get_or_insert(now);
-                    self.moved.note(now);
-                    self.silent_since.get_or_insert(now);
-                    self.blocked_since.get_or_insert(now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads from the kernel how many bytes are still unacknowledged.
-    fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
-        if outbox.unacked_bytes() == 0 {
-            self.unacked = 0;
-            self.silent_since = None;
-            self.blocked_since = None;
-            self.is_stalled = false;
-            return Ok(false);
-        }
-        let outstanding = self.socket.outstanding()?;
-        let left = outstanding.min(self.unacked);
-        if left < self.unacked {
-            self.unacked = left;
-            self.moved.note(now);
-            self.silent_since = (left > 0).then_some(now);
-            self.blocked_since = self.silent_since;
-            self.is_stalled = false;
-        }
-        if self.is_probe && self.is_on_probation(now) {
-            return Ok(false);
-        }
-        Ok(outbox.acknowledged(outstanding))
-    }
-
-    /// Fails if the peer has been silent for `patience`.
-    ///
-    /// A closed window is not silence as long as the peer answers the kernel's window probes. The
-    /// time between two probes grows up to two minutes. The peer counts as alive until the next
-    /// one.
-    fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
-        self.is_stalled = self.blocked_since.is_some_and(|since| now - since >= patience);
-        let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
-            return Ok(());
-        };
-        let signs = self.socket.signs()?;
-        let last_sign = if signs.owes_answer { ago(now, signs.last_ack).max(since) } else { now };
-        self.silent_since = Some(last_sign);
-        if now - last_sign >= patience {
-            return Err(SinkError::TimedOut("no acknowledgement"));
-        }
-        Ok(())
-    }
-
-    fn deadline(&self, patience: Duration) -> Option<Tick> {
-        self.silent_since.map(|since| since + patience)
-    }
-
-    fn is_stalled(&self) -> bool {
-        self.is_stalled
-    }
-
-    fn is_proven(&self, now: Tick) -> bool {
-        !self.is_on_probation(now)
-    }
-
-    fn proves_itself_at(&self) -> Option<Tick> {
-        self.first_write.map(|first| first + PROBATION)
-    }
-
-    fn lingers_until(&self) -> Option<Tick> {
-        self.first_write.map(|first| first + LINGER)
-    }
-
-    fn probe(&mut self) {
-        self.is_probe = true;
-    }
-
-    /// Returns when the peer last acknowledged bytes. The kernel stores this time, so it is correct
-    /// even if the poll comes much later.
-    fn last_ack(&self, now: Tick) -> Tick {
-        self.socket.signs().map_or(now, |signs| ago(now, signs.last_ack))
-    }
-}
-
-/// Returns the tick that was `span` before `now`, or the first tick of all.
-fn ago(now: Tick, span: Duration) -> Tick {
-    let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-    Tick::from_micros(now.as_micros().saturating_sub(micros))
 }

@@ -26,10 +26,10 @@ use std::time::Duration;
 mod messages;
 
 use super::error::SinkError;
-use super::framing::{Framing, RefusedChunk};
 use super::outbox::Outbox;
 use super::platform::Socket;
 use super::state::LastMove;
+use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 use messages::HttpAnswer;
 pub(super) use messages::RequestHead;
@@ -65,6 +65,13 @@ pub(super) struct HttpFraming {
     /// without a request. Bytes of the answer do not change it.
     waits_since: Option<Tick>,
     last_ack: Option<Tick>,
+}
+
+/// A chunk that the peer refused, and the reason it gave.
+#[derive(Debug)]
+pub(super) struct RefusedChunk {
+    pub(super) chunk: Rc<Chunk>,
+    pub(super) reason: String,
 }
 
 impl HttpFraming {
@@ -160,29 +167,27 @@ impl HttpFraming {
         }
         Err(SinkError::Http { status: answer.status(), text: answer.text() })
     }
-}
 
-impl Framing for HttpFraming {
-    fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         self.writable = true;
         self.readable = true;
     }
 
-    fn has_more(&self, outbox: &Outbox) -> bool {
+    pub(super) fn has_more(&self, outbox: &Outbox) -> bool {
         let may_begin = !self.is_under_way() && outbox.head().is_some();
         let writes = self.writable && (may_begin || self.has_unsent());
         self.readable || writes || self.has_answer() || self.is_spent
     }
 
-    fn is_moving(&self, now: Tick) -> bool {
+    pub(super) fn is_moving(&self, now: Tick) -> bool {
         self.moved.is_recent(now)
     }
 
-    fn receive(&mut self) -> Result<(), SinkError> {
+    pub(super) fn receive(&mut self) -> Result<(), SinkError> {
         let mut buffer = [0; 4096];
         for _ in 0..READS_A_TURN {
             if !self.readable || self.has_answer() {
@@ -205,7 +210,7 @@ impl Framing for HttpFraming {
         Ok(())
     }
 
-    fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
+    pub(super) fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
         self.begin(outbox, now);
         for _ in 0..WRITES_A_TURN {
             if !self.writable || !self.has_unsent() {
@@ -233,14 +238,14 @@ impl Framing for HttpFraming {
         Ok(())
     }
 
-    fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
+    pub(super) fn poll_acks(&mut self, outbox: &mut Outbox, now: Tick) -> Result<bool, SinkError> {
         if std::mem::take(&mut self.has_received) {
             self.moved.note(now);
         }
         if self.has_answer() { self.handle_answer(outbox, now) } else { Ok(false) }
     }
 
-    fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
+    pub(super) fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
         match self.waits_since {
             Some(since) if now - since >= patience => {
                 let what = if self.sent < self.request.len() {
@@ -256,23 +261,23 @@ impl Framing for HttpFraming {
         }
     }
 
-    fn deadline(&self, patience: Duration) -> Option<Tick> {
+    pub(super) fn deadline(&self, patience: Duration) -> Option<Tick> {
         self.waits_since.map(|since| since + patience)
     }
 
-    fn last_ack(&self, now: Tick) -> Tick {
+    pub(super) fn last_ack(&self, now: Tick) -> Tick {
         self.last_ack.unwrap_or(now)
     }
 
-    fn has_answer(&self) -> bool {
+    pub(super) fn has_answer(&self) -> bool {
         self.is_under_way() && self.answer.is_whole()
     }
 
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         self.is_spent && !self.has_answer()
     }
 
-    fn take_refused(&mut self) -> Option<RefusedChunk> {
+    pub(super) fn take_refused(&mut self) -> Option<RefusedChunk> {
         self.refused.take()
     }
 }

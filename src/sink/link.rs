@@ -34,11 +34,12 @@ use log::Level;
 use mio::{Registry, Token};
 
 use super::error::SinkError;
-use super::framing::{Framing, PlainFraming};
+use super::framing::Framing;
 use super::http::{HttpFraming, RequestHead};
 use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
+use super::plain_framing::PlainFraming;
 use super::platform::{Dialer, Platform, Socket};
 use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, InfluxTransport, Influxdb, Net};
@@ -102,10 +103,12 @@ impl LinkProtocol {
     }
 
     /// Returns the framing that uses this protocol on an established connection.
-    fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Box<dyn Framing> {
+    fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Framing {
         match self {
-            Self::Plain => Box::new(PlainFraming::new(socket, address)),
-            Self::Http(head) => Box::new(HttpFraming::new(socket, address, Rc::clone(head))),
+            Self::Plain => Framing::Plain(Box::new(PlainFraming::new(socket, address))),
+            Self::Http(head) => {
+                Framing::Http(Box::new(HttpFraming::new(socket, address, Rc::clone(head))))
+            }
         }
     }
 }
@@ -143,7 +146,7 @@ enum LinkState {
         address: SocketAddr,
         until: Tick,
     },
-    Up(Box<dyn Framing>),
+    Up(Framing),
     BackingOff {
         until: Tick,
     },

@@ -56,6 +56,7 @@ mod outage;
 pub mod outbox;
 mod outlet;
 mod overflow;
+mod plain_framing;
 pub(crate) mod platform;
 #[allow(clippy::module_inception)] // the file is named after its type
 mod sink;

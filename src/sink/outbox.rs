@@ -51,7 +51,7 @@ mod window;
 
 use super::spool::Spool;
 use attached_spool::AttachedSpool;
-use resend::{Retention, Suspect, Verdict};
+use resend::{AfterBreak, FailedChunk, Retention};
 pub use window::OutboxTally;
 use window::{ChunkOrigin, Item, Window};
 
@@ -71,7 +71,7 @@ pub struct Outbox {
     window: Window,
     retention: Retention,
     /// The chunk at which the last connections broke, if any.
-    suspect: Option<Suspect<ChunkOrigin>>,
+    failed: Option<FailedChunk<ChunkOrigin>>,
     spool: AttachedSpool,
     /// The number of chunks pushed. It numbers the chunks.
     pushed: u64,
@@ -111,7 +111,7 @@ impl Outbox {
             resend,
             window: Window::new(limit),
             retention: Retention::new(keep),
-            suspect: None,
+            failed: None,
             spool: AttachedSpool::default(),
             pushed: 0,
             connection: 1,
@@ -239,7 +239,7 @@ impl Outbox {
         while let Some(item) = self.window.deliver_next() {
             let is_first = !mem::replace(&mut item.acked, true);
             self.has_progressed |= is_first;
-            Suspect::note_answer(&mut self.suspect, item.origin, is_first);
+            FailedChunk::note_ack(&mut self.failed, item.origin, is_first);
             // A chunk that is sent again counts as delivered once, and is not retained longer.
             if !item.arrived {
                 item.arrived = true;
@@ -330,7 +330,7 @@ impl Outbox {
             self.put_new_first();
         }
         let broken_at = broken_at?;
-        self.apply_verdict(&broken_at).then_some(broken_at.chunk)
+        self.handle_failed_chunk(&broken_at).then_some(broken_at.chunk)
     }
 
     /// Handles a connection that the peer closed so early that it has probably read nothing. The
@@ -426,32 +426,32 @@ impl Outbox {
         self.is_shuffled = true;
     }
 
-    /// Applies the verdict on the chunk at which the connection broke. Returns whether the chunk is
-    /// dropped.
-    fn apply_verdict(&mut self, broken_at: &ChunkAtBreak) -> bool {
+    /// Moves or drops the chunk at which the connection broke, if it is due. Returns whether the
+    /// chunk is dropped.
+    fn handle_failed_chunk(&mut self, broken_at: &ChunkAtBreak) -> bool {
         let ChunkAtBreak { origin, ref chunk, arrived } = *broken_at;
-        let verdict = Suspect::accuse(&mut self.suspect, origin);
+        let then = FailedChunk::note_break(&mut self.failed, origin);
         // `None` if the chunk came from the spool: `go_back` has returned it there.
         let at = self.window.items.iter().position(|item| item.origin == origin);
-        match (verdict, origin, at) {
-            (Verdict::Guilty, ChunkOrigin::Spooled(place), _) => {
-                self.spool.condemn(place, if arrived { 0 } else { chunk.lines() });
+        match (then, origin, at) {
+            (AfterBreak::Drop, ChunkOrigin::Spooled(place), _) => {
+                self.spool.drop_recalled(place, if arrived { 0 } else { chunk.lines() });
                 if arrived {
                     self.tally.doubt(chunk);
                 }
             }
-            (Verdict::Guilty, _, Some(at)) => {
+            (AfterBreak::Drop, _, Some(at)) => {
                 let item = self.finish(at);
                 self.tally.drop_item(&item);
             }
-            (Verdict::LetPass, _, Some(at)) if at + 1 < self.window.items.len() => {
+            (AfterBreak::ResendAfterNext, _, Some(at)) if at + 1 < self.window.items.len() => {
                 self.window.items.swap(at, at + 1);
                 self.is_shuffled = true;
             }
             // A chunk in the spool is sent after all queued chunks anyway, so others pass it.
             _ => {}
         }
-        verdict == Verdict::Guilty
+        then == AfterBreak::Drop
     }
 
     /// Returns the most bytes that are held, if any may be removed.

@@ -384,13 +384,13 @@ impl Spool {
             let end = Position { at: start.at + head.record_bytes(), ..start };
             self.count_found(end, head);
             self.read = end;
-            let is_condemned = self.handed_out.is_condemned(start);
-            let arrived = is_condemned || start < self.arrived;
+            let is_dropped = self.handed_out.is_dropped(start);
+            let arrived = is_dropped || start < self.arrived;
             let lines = u64::from(head.lines);
             self.handed_out.push(HandedChunk { start, end, lines, arrived });
-            // A condemned chunk is skipped. It is released together with another
+            // A dropped chunk is skipped. It is released together with another
             // chunk, or at once if no other chunk is handed out.
-            if is_condemned {
+            if is_dropped {
                 if self.handed_out.len() == 1 {
                     self.release(start);
                 }
@@ -492,13 +492,13 @@ impl Spool {
         }
     }
 
-    /// Condemns a recalled chunk: it is not handed out again, and `lines` of it count as dropped.
-    pub fn condemn(&mut self, place: Position, lines: u32) {
+    /// Drops a recalled chunk: it is not handed out again, and `lines` of it count as dropped.
+    pub fn drop_recalled(&mut self, place: Position, lines: u32) {
         let Some(segment) = self.segments.get_mut(place.segment) else {
             return; // its segment was removed, and `recall` has counted its lines as dropped
         };
         segment.waiting_lines -= u64::from(lines);
-        self.handed_out.condemn(place);
+        self.handed_out.note_dropped(place);
         self.tally.dropped_lines += u64::from(lines);
         self.arrived = self.arrived.max(place.past_start());
     }
@@ -593,7 +593,7 @@ impl Spool {
             let Some(segment) = self.segments.remove(number) else { continue };
             bytes += segment.bytes;
             lines += segment.waiting_lines - self.handed_out.lines_on_their_way(number);
-            self.handed_out.forget_condemned_of(number);
+            self.handed_out.forget_dropped_of(number);
             let _ = self.disk.remove(number); // so that the disk closes its file, too
         }
         self.tally.dropped_lines += lines;
@@ -614,7 +614,7 @@ impl Spool {
             }
             self.segments.pop_oldest();
             self.events.note_room();
-            self.handed_out.forget_condemned_of(number);
+            self.handed_out.forget_dropped_of(number);
             self.unlink(number);
         }
         self.is_note_due = true;

@@ -5,7 +5,7 @@ use crate::reading::{member, message, read_binary};
 use crate::rig::{Core, receive, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::ingest::lines::{Piece, StreamSplitter};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::{Dialect, Dialects, Grammar};
 
 #[track_caller]
@@ -108,8 +108,8 @@ fn in_a_datagram_messages_and_lines_stand_in_any_order() {
     ];
     receive(&mut core.engine, &packet.concat());
     let own = |own| core.engine.own().total(own);
-    assert_eq!((own(Own::MetricsReceived), own(Own::BadLinesSeen)), (15, 4));
-    assert_eq!(own(Own::PacketsReceived), 1);
+    assert_eq!((own(OwnCounter::MetricsReceived), own(OwnCounter::BadLinesSeen)), (15, 4));
+    assert_eq!(own(OwnCounter::PacketsReceived), 1);
     let expected = [
         "stats.a 2.9 10",
         "stats.a_ 0.2 10",
@@ -148,7 +148,7 @@ fn on_a_stream_an_overlong_message_costs_its_neighbours_nothing() {
             splitter.feed(piece, 100, &mut take);
         }
         splitter.end(&mut take);
-        assert_eq!(core.engine.own().total(Own::BadLinesSeen), 2, "in pieces of {size}");
+        assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 2, "in pieces of {size}");
         assert_eq!(core.flush(10), ["stats.a 1.5 10", "stats_counts.a 15 10"]);
     }
 }

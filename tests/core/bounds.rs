@@ -5,7 +5,7 @@
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::policy::Percentile;
 use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
@@ -272,7 +272,7 @@ fn a_flood_on_one_timer_leaves_the_others_exact() {
         sent[name].extend(samples);
         assert!(core.engine.table().sample_bytes() <= 1 << 20);
     }
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), 0);
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 0);
     let lines = core.flush(10);
     for (name, samples) in sent.iter().enumerate() {
         let error = if name == 20 { 0.01 } else { 0.0 };
@@ -328,7 +328,7 @@ fn memory_stays_under_its_limit_and_nothing_is_lost_while_sketches_fit() {
         }
         collect(core.flush(50));
         assert!(highest <= limit && highest > limit / 2, "seed {seed}: {highest} bytes");
-        assert_eq!(core.engine.own().total(Own::SamplesDropped), 0, "seed {seed}");
+        assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 0, "seed {seed}");
         assert_eq!(counted, f64::from(sent), "seed {seed}");
     }
 }
@@ -345,10 +345,10 @@ fn what_not_even_sketches_fit_in_is_refused_and_counted() {
         sent += 10;
         assert!(core.engine.table().sample_bytes() <= limit);
     }
-    let dropped = core.engine.own().total(Own::SamplesDropped);
+    let dropped = core.engine.own().total(OwnCounter::SamplesDropped);
     assert!(dropped > 0 && dropped < sent, "{dropped} of {sent}");
     core.flush(10);
     core.flush(20);
     core.packet("t1:1|ms");
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), dropped, "there is room again");
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), dropped, "there is room again");
 }

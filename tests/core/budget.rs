@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::rig::{Core, configured, values};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::MetricKind;
 use statsd::sender::Sender;
 use statsd::wire::In;
@@ -60,7 +60,7 @@ fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
     let table = core.engine.table();
     assert!(table.len() <= bounds.max_series, "{}", table.len());
     assert!(table.series_bytes() <= bounds.series_memory + LONGEST, "{}", table.series_bytes());
-    let rejected = core.engine.own().total(Own::SeriesRejected) as f64;
+    let rejected = core.engine.own().total(OwnCounter::SeriesRejected) as f64;
     (sent, arrived, f64::from(JUNK) + sent - all - rejected)
 }
 
@@ -160,7 +160,7 @@ fn the_keys_of_known_lines_are_within_the_memory_of_series() {
     for tags in ["env:prod,pod:x", "pod:x,env:prod"] {
         (0..1000).for_each(|n| core.packet(&format!("app.web.{n}:1|c|#{tags}")));
     }
-    assert!(core.engine.own().total(Own::SeriesRejected) > 0, "the table is full");
+    assert!(core.engine.own().total(OwnCounter::SeriesRejected) > 0, "the table is full");
     let bytes = core.engine.table().series_bytes();
     assert!(bytes <= configured(text).bounds.series_memory + LONGEST, "{bytes}");
 }
@@ -195,7 +195,7 @@ fn no_known_series_is_given_up_while_it_is_active() {
         let counts = values(&lines);
         assert!((0..1000).all(|n| counts[&*format!("stats_counts.app.web.{n}")] == "1"));
     }
-    assert_eq!(core.engine.own().total(Own::SeriesRejected), 4000);
+    assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), 4000);
 }
 
 /// Shows that a series with restored values makes no room: what it had would be lost uncounted.
@@ -215,5 +215,5 @@ fn a_restored_value_is_sent_however_many_names_come() {
         name.starts_with("stats_counts.app.web.") && value.parse() == Ok(1.0)
     });
     assert_eq!(kept.count(), 60);
-    assert_eq!(after.engine.own().total(Own::SeriesRejected), 50);
+    assert_eq!(after.engine.own().total(OwnCounter::SeriesRejected), 50);
 }

@@ -4,7 +4,7 @@
 use crate::reading::{member, message};
 use crate::rig::{Core, receive, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::{Dialect, Dialects};
 
 /// The client and the form, a datagram as the client sends it, and the lines of the flush, without
@@ -151,5 +151,5 @@ fn statsites_own_clients_are_understood() {
         "stats_counts.requests 1",
     ];
     assert_eq!(told(&mut core), expected);
-    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 0);
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 0);
 }

@@ -9,7 +9,7 @@ use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    FigureKind, FigureSection, FigureSources, FlushFigures, InUse, LossCount, Rates, read,
+    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, ServerParts, read,
     read_value, write_metrics,
 };
 use statsd::ingest::datagrams::DatagramSocket;
@@ -23,7 +23,6 @@ use statsd::warnings::PacketLoss;
 struct Parts {
     engine: Engine,
     sinks: Sinks,
-    flush: FlushFigures,
     datagrams: Slab<DatagramSocket>,
     streams: Slab<Listener>,
     config: Config,
@@ -37,7 +36,6 @@ impl Parts {
         Self {
             engine: Engine::new(&settings, Seeds { names: [1, 2, 3, 4], members: [5, 6] }),
             sinks: Sinks::default(),
-            flush: FlushFigures::default(),
             datagrams: Slab::new(),
             streams: Slab::new(),
             config: Config::default(),
@@ -45,17 +43,16 @@ impl Parts {
         }
     }
 
-    fn sources(&self) -> FigureSources<'_> {
-        FigureSources {
-            engine: &self.engine,
+    fn borrowed(&mut self) -> ServerParts<'_> {
+        ServerParts {
+            engine: &mut self.engine,
             sinks: &self.sinks,
-            flush: &self.flush,
+            flush: FlushFigures::default(),
             datagrams: &self.datagrams,
             streams: &self.streams,
             connections: InUse::default(),
             admin_clients: InUse::default(),
             admin_bytes: 0,
-            history_bytes: 0,
             config: &self.config,
             rates: &self.rates,
             started: Now::default(),
@@ -64,13 +61,13 @@ impl Parts {
         }
     }
 
-    fn loss(&self, name: &str) -> f64 {
-        read_value(&self.sources(), FigureSection::Loss, name).unwrap()
+    fn loss(&mut self, name: &str) -> f64 {
+        read_value(&self.borrowed(), FigureSection::Loss, name).unwrap()
     }
 
-    fn metrics(&self, exposition: Exposition) -> String {
+    fn metrics(&mut self, exposition: Exposition) -> String {
         let mut out = Vec::new();
-        write_metrics(&self.sources(), exposition, &mut out);
+        write_metrics(&self.borrowed(), exposition, &mut out);
         String::from_utf8(out).unwrap()
     }
 }
@@ -94,7 +91,7 @@ fn what_is_lost_is_summed_once() {
         assert_eq!(parts.loss(name), count, "{name}");
     }
     let mut sum = 0.0;
-    read(&parts.sources(), None, &mut |figure| {
+    read(&parts.borrowed(), None, &mut |figure| {
         if figure.row.loss != LossCount::No {
             assert!(figure.row.is_in(FigureSection::Loss), "{}", figure.row.name);
             sum += figure.value;
@@ -105,9 +102,9 @@ fn what_is_lost_is_summed_once() {
 
 #[test]
 fn only_totals_have_rates() {
-    let parts = Parts::new();
+    let mut parts = Parts::new();
     let mut rows = BTreeSet::new();
-    read(&parts.sources(), None, &mut |figure| {
+    read(&parts.borrowed(), None, &mut |figure| {
         assert_eq!(figure.rate.is_some(), figure.row.kind == FigureKind::Total);
         assert_eq!(figure.limit.is_some(), figure.row.is_limit());
         assert_eq!(figure.row.label().is_some(), figure.label.is_some());
@@ -162,7 +159,7 @@ fn families_are_whole_and_legal() {
 /// Shows that the older format names a counter's family as its sample, and has no units.
 #[test]
 fn the_text_format_differs_where_it_must() {
-    let parts = Parts::new();
+    let mut parts = Parts::new();
     let text = parts.metrics(Exposition::Text);
     assert!(!text.contains("# UNIT") && !text.contains(" info\n"));
     assert!(text.contains("# TYPE statsd_lost_lines_total counter\n"));

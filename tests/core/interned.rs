@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::{Dialect, MetricKind};
 use statsd::series::{Cursor, Values};
 use statsd_bench::Random;
@@ -124,7 +124,7 @@ fn trial(seed: u64, max_series: usize) {
     }
     let total = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
     let rejected: u64 = total(&came) - total(&went);
-    assert_eq!(core.engine.own().total(Own::SeriesRejected), rejected, "seed {seed}");
+    assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), rejected, "seed {seed}");
     if rejected == 0 {
         went.retain(|_, count| *count > 0);
         assert_eq!(came, went, "seed {seed}");

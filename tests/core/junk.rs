@@ -5,7 +5,7 @@ use crate::reading::message;
 use crate::rig::{Core, receive, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::ingest::lines::{Piece, StreamSplitter};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd_bench::Random;
 
 fn core() -> Core {
@@ -66,7 +66,7 @@ fn junk_costs_no_good_neighbour() {
     for (what, junk, bad) in JUNK {
         let mut core = core();
         receive(&mut core.engine, &[&b"good:1|c\n"[..], junk, b"\ngood:2|c"].concat());
-        let seen = core.engine.own().total(Own::BadLinesSeen);
+        let seen = core.engine.own().total(OwnCounter::BadLinesSeen);
         assert_eq!(seen, *bad, "{what}: {}", junk.escape_ascii());
         let lines = core.flush(10);
         assert_eq!(lines, ["stats.good 0.3 10", "stats_counts.good 3 10"], "{what}");
@@ -89,7 +89,7 @@ fn streamed(stream: &[u8], mut sizes: impl FnMut() -> usize) -> (Vec<String>, u6
     }
     splitter.end(&mut take);
     let own = |own| core.engine.own().total(own);
-    let (received, bad) = (own(Own::MetricsReceived), own(Own::BadLinesSeen));
+    let (received, bad) = (own(OwnCounter::MetricsReceived), own(OwnCounter::BadLinesSeen));
     (core.flush(10), received, bad)
 }
 

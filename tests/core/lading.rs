@@ -3,7 +3,7 @@
 //! container ids, numbers of any size. Its own output was read without a bad line, too.
 
 use crate::rig::Core;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd_bench::Random;
 
 /// The types, as often as the profile has them in a hundred lines.
@@ -72,7 +72,8 @@ fn no_line_is_refused() {
         }
         core.packet(&packet);
         let own = core.engine.own();
-        let totals = [Own::MetricsReceived, Own::BadLinesSeen, Own::SamplesDropped];
+        let totals =
+            [OwnCounter::MetricsReceived, OwnCounter::BadLinesSeen, OwnCounter::SamplesDropped];
         assert_eq!(totals.map(|which| own.total(which)), [lines, 0, 0], "seed {seed}");
         assert!(longest > 4000, "{longest}");
     }

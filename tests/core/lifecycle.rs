@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::rig::{Core, configured, values};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::MetricKind;
 use statsd::wire::In;
 use statsd_bench::Random;
@@ -211,7 +211,7 @@ fn a_reload_that_stops_the_deletion_brings_no_forgotten_gauge_back() {
     core.flush(30);
     core.packet("h:+1|g");
     assert_eq!(values(&core.flush(40))["stats.gauges.h"], "1", "idle in the interval before");
-    assert_eq!(core.engine.own().total(Own::FiguresNotFinite), 0);
+    assert_eq!(core.engine.own().total(OwnCounter::FiguresNotFinite), 0);
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn full() -> Core {
 }
 
 fn rejected(core: &Core) -> u64 {
-    core.engine.own().total(Own::SeriesRejected)
+    core.engine.own().total(OwnCounter::SeriesRejected)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use self::exporter::{EXPORTER, EXPORTER_ELSEWHERE, EXPORTER_MISTAKES, Exporter};
 use crate::rig::{Core, configured, receive, values};
 use statsd::engine::Engine;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::MetricKind;
 use statsd::sender::Sender;
 use statsd::series::Cursor;
@@ -338,9 +338,9 @@ impl Trial {
     /// Sends a line. It counts as taken unless there are too many series. A new series may make
     /// room for that of the line; its values of the open interval then count as rejected, too.
     fn line(&mut self, line: &str) {
-        let before = self.core.engine.own().total(Own::SeriesRejected);
+        let before = self.core.engine.own().total(OwnCounter::SeriesRejected);
         self.core.packet(line);
-        let rejected = self.core.engine.own().total(Own::SeriesRejected) - before;
+        let rejected = self.core.engine.own().total(OwnCounter::SeriesRejected) - before;
         self.taken += 1.0 - rejected as f64;
     }
 

@@ -4,7 +4,7 @@
 use crate::reading::{check, message, read, read_binary};
 use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::{Grammar, LineReader, ParsedLine, Reject};
 use statsd_bench::Random;
 
@@ -221,7 +221,8 @@ fn byte_order_marks_in_front_of_a_line_are_no_part_of_it() {
         let mut core = Core::configured(conf);
         core.packet(packet);
         let own = core.engine.own();
-        let totals = [Own::MetricsReceived, Own::BadLinesSeen, Own::EventsIgnored];
+        let totals =
+            [OwnCounter::MetricsReceived, OwnCounter::BadLinesSeen, OwnCounter::EventsIgnored];
         let counts = totals.map(|which| own.total(which));
         (counts, core.flush(10))
     };
@@ -310,7 +311,7 @@ fn a_nul_inside_a_line_makes_it_bad() {
     }
     let mut core = Core::new(&settings(), &Namespace::default());
     core.packet("a:1|c\0\0\nb:1|c\0c:1|c\nd:1|c \0\r\0");
-    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 1);
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 1);
     let lines = core.flush(10);
     let counts: Vec<_> = lines.iter().filter(|line| line.starts_with("stats_counts")).collect();
     assert_eq!(counts, ["stats_counts.a 1 10", "stats_counts.d 1 10"]);

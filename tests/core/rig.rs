@@ -6,7 +6,7 @@ use std::time::Duration;
 use statsd::encode::encoders::{Encoders, Format};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::{Closing, Engine, Settings};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::policy::FigureNames;
 use statsd::policy::Rules;
 use statsd::protocol::{Grammar, MetricKind};
@@ -62,7 +62,7 @@ pub(crate) fn values(lines: &[String]) -> BTreeMap<&str, &str> {
 
 /// Takes in a datagram of lines, and counts it as the server does.
 pub(crate) fn receive(engine: &mut Engine, packet: &[u8]) {
-    engine.ledger().count(Own::PacketsReceived, 1);
+    engine.ledger().count(OwnCounter::PacketsReceived, 1);
     engine.lines(packet);
 }
 

@@ -1,15 +1,15 @@
 //! Rules: which settings a rule can give to a name, and which rule applies if several match.
 
 use crate::rig::{Core, receive, values};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 
 #[test]
 fn a_dropped_name_is_no_series_and_its_samples_are_counted() {
     let mut core = Core::configured("[rule.junk]\nmatch = junk.*\ndrop = yes");
     core.packet("junk.a:1|c:2|c\njunk.a;t=x:1|ms\njunk.b:1|g|T1000\nok:1|c\nok.junk.a:1|c");
     core.packet("junk.a:1|c");
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), 5);
-    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 0, "the lines were sound");
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 5);
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 0, "the lines were sound");
     assert_eq!(core.engine.table().len(), 2);
     assert!(core.flush(10).iter().all(|line| line.contains("ok")));
 }
@@ -19,7 +19,7 @@ fn a_dropped_name_is_no_key_value_and_no_binary_message_either() {
     let mut core = Core::configured("[rule.junk]\nmatch = junk.*\ndrop = yes");
     core.packet("junk.a:1|kv\njunk.a:1|C\nok:1|kv");
     receive(&mut core.engine, b"\xaa\x02\x07\x00\x00\x00\x00\x00\x00\x00\x08\x40junk.a\x00");
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), 3);
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 3);
     assert_eq!(core.flush(10), ["stats.kv.ok 1 10"]);
 }
 
@@ -29,7 +29,7 @@ fn more_dropped_names_than_are_remembered_stay_dropped() {
     for _ in 0..2 {
         (0..5000).for_each(|n| core.packet(&format!("junk.{n}:1|c")));
     }
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), 10_000);
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 10_000);
     assert!(core.engine.table().is_empty());
 }
 

@@ -4,7 +4,7 @@
 use crate::reading::{check, read};
 use crate::rig::{Core, configured, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::{Grammar, PackedValues};
 use statsd::time::Tick;
 use statsd::warnings::{Warning, WarningKind};
@@ -343,7 +343,7 @@ fn packed_values_are_read_for_the_types_that_the_key_lists() {
 fn warnings(conf: &str, packet: &str) -> (Vec<Warning>, u64) {
     let mut core = Core::configured(conf);
     core.packet(packet);
-    let bad = core.engine.own().total(Own::BadLinesSeen);
+    let bad = core.engine.own().total(OwnCounter::BadLinesSeen);
     let now = Tick::from_millis(1000);
     (core.engine.ledger().take_warnings(now), bad)
 }
@@ -388,7 +388,7 @@ fn the_key_applies_to_a_running_server() {
     core.engine.reconfigure(&configured("[statsd]\npacked_values = no\n"));
     core.packet("host:8080:1|c");
     assert_eq!(core.flush(20), ["stats.host 0.1 20", "stats_counts.host 1 20"]);
-    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 1);
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 1);
 }
 
 /// The lines of the manual of the protocol, and what each is.

@@ -7,7 +7,7 @@ use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
 use statsd::engine::Settings;
 use statsd::flush::Schedule;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::MetricKind;
 use statsd::series::Bounds;
 use statsd::time::UnixTime;
@@ -181,8 +181,8 @@ fn past_max_series_new_names_are_refused_and_known_ones_go_on() {
     let bounds = Bounds { max_series: 2, ..Bounds::default() };
     let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
     core.packet("a:1|c\nb:1|c\nc:1|c\na:1|ms\na:1|c\nc:1:2|c");
-    assert_eq!(core.engine.own().total(Own::SeriesRejected), 4);
-    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 0, "the lines were sound");
+    assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), 4);
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 0, "the lines were sound");
     let lines = core.flush(10);
     expect(&lines, &[("stats_counts.a", "2"), ("stats_counts.b", "1")]);
     assert_eq!(lines.len(), 4);
@@ -194,14 +194,14 @@ fn past_timer_memory_samples_are_refused_until_the_interval_is_closed() {
     let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
     (0..1000).for_each(|_| core.packet("t:1|ms"));
     (0..1000).for_each(|n| core.packet(&format!("s:{n}|s")));
-    let dropped = core.engine.own().total(Own::SamplesDropped);
+    let dropped = core.engine.own().total(OwnCounter::SamplesDropped);
     assert!(dropped > 1700, "{dropped} dropped");
     assert!(core.engine.table().sample_bytes() <= 1024);
     core.packet("c:1|c");
     expect(&core.flush(10), &[("stats_counts.c", "1")]);
     core.flush(20);
     core.packet("t:1|ms");
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), dropped, "there is room again");
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), dropped, "there is room again");
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn timings_and_sets_that_fall_idle_give_their_memory_to_newcomers() {
     core.flush(10);
     core.flush(20);
     assert_eq!(core.engine.table().sample_bytes(), 0);
-    let dropped = core.engine.own().total(Own::SamplesDropped);
+    let dropped = core.engine.own().total(OwnCounter::SamplesDropped);
     core.packet("new:1|ms\nnew:1|s");
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), dropped);
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), dropped);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_name_whose_first_sample_is_refused_is_no_series() {
     let bounds = Bounds { sample_memory: 0, ..Bounds::default() };
     let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
     core.packet("t:1|ms\ns:1|s\nc:1|c");
-    assert_eq!(core.engine.own().total(Own::SamplesDropped), 2);
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 2);
     assert_eq!(core.flush(10), ["stats.c 0.1 10", "stats_counts.c 1 10"]);
 }
 
@@ -232,7 +232,7 @@ fn a_name_whose_first_sample_is_refused_is_no_series() {
 fn a_sum_that_leaves_the_doubles_is_a_bad_line_and_changes_nothing() {
     let mut core = core();
     core.packet("c:1e308|c\nc:1e308|c\ng:1e308|g\ng:+1e308|g");
-    assert_eq!(core.engine.own().total(Own::BadLinesSeen), 2);
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 2);
     expect(&core.flush(10), &[("stats_counts.c", "1e+308"), ("stats.gauges.g", "1e+308")]);
 }
 
@@ -244,7 +244,7 @@ fn a_figure_that_is_not_finite_is_left_out_and_counted() {
     assert_eq!(value(&lines, "stats.timers.t.sum_squares"), None);
     assert_eq!(value(&lines, "stats.timers.t.std"), None);
     expect(&lines, &[("stats.timers.t.sum", "3e+200")]);
-    assert_eq!(core.engine.own().total(Own::FiguresNotFinite), 3);
+    assert_eq!(core.engine.own().total(OwnCounter::FiguresNotFinite), 3);
 }
 
 /// Compares random traffic, with samples between the slices of the sweep, with a naive computation.

@@ -4,7 +4,7 @@
 use crate::reading::{check, read};
 use crate::rig::{Core, settings};
 use statsd::encode::namespace::Namespace;
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::protocol::{Dialect, Dialects, Grammar};
 
 fn reads(dialects: &[Dialect]) -> Grammar {
@@ -200,13 +200,13 @@ fn tags_with_commas_of_a_dialect_that_is_off_are_counted_and_named() {
     ] {
         let mut core = Core::new(&settings(), &Namespace::default());
         core.packet(line);
-        assert_eq!(core.engine.own().total(Own::InfluxTagsSeen), unread, "{line}");
+        assert_eq!(core.engine.own().total(OwnCounter::InfluxTagsSeen), unread, "{line}");
     }
     let mut settings = settings();
     settings.grammar = reads(&[Dialect::Influx]);
     let mut core = Core::new(&settings, &Namespace::default());
     core.packet("a,env=prod:1|c");
-    assert_eq!(core.engine.own().total(Own::InfluxTagsSeen), 0);
+    assert_eq!(core.engine.own().total(OwnCounter::InfluxTagsSeen), 0);
 }
 
 #[test]

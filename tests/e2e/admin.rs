@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use crate::support::{
@@ -377,6 +377,41 @@ fn a_client_that_does_not_read_delays_no_other() {
         memory < 64 * 1024,
         "{memory} KiB after some 2,000 dumps of 40 KiB asked for and not read"
     );
+}
+
+/// Shows that the kernel, too, holds little for a client that asks and never reads.
+#[test]
+fn the_kernel_holds_little_for_a_client_that_does_not_read() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let name = |n: u32| format!("a.series.with.a.name.as.long.as.they.are.here.{n:06}");
+    let lines: String = (0..2_000).map(|n| format!("{}:1|c\n", name(n))).collect();
+    daemon.tcp_client().write_all(lines.as_bytes()).unwrap();
+    daemon.until_counter(&name(1_999), 1.0);
+    let server = daemon.admin_bound()[0];
+    let mut silent = connect(server);
+    silent.write_all("counters\n".repeat(400).as_bytes()).unwrap(); // 48 MB of answers
+    let client = silent.local_addr().unwrap();
+    let mut other = daemon.admin();
+    // The server serves all clients that can go on in each turn. So if turns for another client
+    // change nothing, the kernel takes no more for this one.
+    until_true("the kernel takes no more", || {
+        let before = unacknowledged(server, client);
+        (0..20).for_each(|_| _ = other.ask("version"));
+        before > 0 && unacknowledged(server, client) == before
+    });
+    let queued = unacknowledged(server, client);
+    assert!(queued <= 256 << 10, "{queued} bytes are queued");
+}
+
+/// Returns the bytes that a server has passed to the kernel on a connection over IPv4, and that the
+/// client has not acknowledged.
+fn unacknowledged(server: SocketAddr, client: SocketAddr) -> u64 {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let [server, client] =
+        [server, client].map(|address| format!("0100007F:{:04X}", address.port()));
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.into_iter().find(|row| row[1] == server && row[2] == client).unwrap();
+    u64::from_str_radix(row[4].split(':').next().unwrap(), 16).unwrap()
 }
 
 /// Shows that a dump waits for no other client's reading, and that a dump which was paused for it

@@ -271,7 +271,7 @@ impl SpoolUser {
                 let (place, lines) = (self.out[0].place, self.out[0].lines);
                 self.spool.recall(place);
                 self.out.clear();
-                self.spool.condemn(place, lines);
+                self.spool.drop_recalled(place, lines);
             }
             // Another process removes a file.
             6 if nth % 2 == 1 => _ = self.disk.0.borrow_mut().segments.pop_first(),

@@ -16,7 +16,7 @@ use std::fmt;
 use std::hint::black_box;
 
 use statsd::engine::{Engine, Settings};
-use statsd::ledger::Own;
+use statsd::ledger::OwnCounter;
 use statsd::series::Seeds;
 
 /// A row: its group and its name, what its figures are divided by, how it is made.
@@ -106,7 +106,7 @@ impl fmt::Display for Row {
 
 /// Takes in a datagram of lines, and counts it as the server does.
 pub(crate) fn receive(engine: &mut Engine, packet: &[u8]) {
-    engine.ledger().count(Own::PacketsReceived, 1);
+    engine.ledger().count(OwnCounter::PacketsReceived, 1);
     engine.lines(packet);
 }
 

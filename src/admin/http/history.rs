@@ -16,7 +16,7 @@ pub(super) fn put(
     view: &View<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
-    let history = view.engine.history();
+    let history = view.server.engine.history();
     let points = if let Some(figure) = request.parameter("figure") {
         let figure = String::from_utf8_lossy(&figure).into_owned();
         let label = request.parameter("labels").unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) fn put(
         None => "no points are kept of this series; history_memory may be full".to_owned(),
     })?;
     let mut json = JsonWriter::new(out);
-    json.open(b'{').key("step").number(view.config.flush_interval.as_secs_f64());
+    json.open(b'{').key("step").number(view.server.config.flush_interval.as_secs_f64());
     put_points(&points, &mut json);
     json.close(b'}');
     Ok(())

@@ -62,14 +62,14 @@ impl MetricsPage {
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         match self.phase {
             MetricsPhase::Own => {
-                write_metrics(&view.sources(), self.exposition, out);
-                self.phase = match view.config.admin.metrics {
+                write_metrics(&view.server, self.exposition, out);
+                self.phase = match view.server.config.admin.metrics {
                     MetricsShown::All => MetricsPhase::Series,
                     MetricsShown::Own | MetricsShown::Off => MetricsPhase::End,
                 };
             }
             MetricsPhase::Series => {
-                if self.series.step(view.engine.table_mut(), out) {
+                if self.series.step(view.server.engine.table_mut(), out) {
                     self.phase = MetricsPhase::End;
                     self.series.pause(); // frees what is left
                 }

@@ -9,7 +9,7 @@ use super::series_list::SeriesList;
 use super::status::HttpStatus;
 use crate::admin::page::{PageFile, SECURITY_POLICY};
 use crate::admin::view::View;
-use crate::admin::watch::Watching;
+use crate::admin::watch::WatchJob;
 use crate::time::{Tick, UnixTime};
 
 /// An answer.
@@ -164,7 +164,7 @@ pub(super) enum AnswerStream {
     Series(Box<SeriesList>),
     Metrics(Box<MetricsPage>),
     /// It has no end: it is sent until the client leaves.
-    Watch(Box<Watching>),
+    Watch(Box<WatchJob>),
 }
 
 impl AnswerStream {
@@ -215,7 +215,7 @@ impl AnswerStream {
             Self::Series(list) => list.step(view, out),
             Self::Metrics(page) => page.step(view, out),
             Self::Watch(watching) => {
-                watching.step(view.now.tick, out);
+                watching.step(view.server.now.tick, out);
                 false
             }
         }

@@ -64,7 +64,8 @@ fn refusal_of_host(request: &WebRequest<'_>, view: &View<'_>) -> Option<Reply> {
     if request.lacks_host {
         return Some(Reply::text(HttpStatus::BadRequest, "the request has no Host field\n"));
     }
-    let is_foreign = |host: &&Authority<'_>| !host.is_ours(view.machine, &view.config.admin.hosts);
+    let is_foreign =
+        |host: &&Authority<'_>| !host.is_ours(view.machine, &view.server.config.admin.hosts);
     let foreign = request.hosts.iter().find(is_foreign)?.as_str();
     Some(Reply::text(
         HttpStatus::Forbidden,
@@ -91,7 +92,7 @@ fn json_error(status: HttpStatus, error: &str) -> Reply {
 
 /// The figures of the server, and every series, in the format that the client prefers.
 fn metrics(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
-    if view.config.admin.metrics == MetricsShown::Off {
+    if view.server.config.admin.metrics == MetricsShown::Off {
         return Reply::text(HttpStatus::NotFound, "metrics = off in section [admin]\n");
     }
     let format = exposition(request.accept.as_deref());

@@ -34,8 +34,8 @@ pub(super) fn put(
     let sort = request.parameter("sort").unwrap_or_default();
     let known = ORDERS.iter().find(|(name, _)| sort.is_empty() || name.as_bytes() == sort);
     let (_, order) = known.ok_or("sort is lines, bytes, bad, series, refused or seen")?;
-    view.engine.ledger().senders(); // adds up what was counted so far
-    let senders = view.engine.read_ledger().read_senders();
+    view.server.engine.ledger().senders(); // adds up what was counted so far
+    let senders = view.server.engine.read_ledger().read_senders();
     let mut all = senders.largest(usize::MAX, *order);
     if request.parameter("desc").is_some_and(|text| text == b"0") {
         all.reverse();
@@ -76,7 +76,7 @@ fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>)
     }
     let reason = record.commonest_reason.map(|reason| reason.to_string());
     json.key("bad_reason").maybe_string(reason.as_deref().map(str::as_bytes));
-    let reason = refusal_of(record, view.engine);
+    let reason = refusal_of(record, view.server.engine);
     json.key("refused_reason").maybe_string(reason.as_deref().map(str::as_bytes));
     json.key("last_seen").number(record.last_seen.as_millis() as f64 / 1000.0);
     json.key("reported");
@@ -94,7 +94,7 @@ fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>)
 
 /// Writes the sender with this number, or `null` if it is unknown.
 pub(super) fn put_name(id: u16, view: &mut View<'_>, json: &mut JsonWriter<'_>) {
-    let record = view.engine.ledger().senders().by_id(id);
+    let record = view.server.engine.ledger().senders().by_id(id);
     let name = record.map(|record| name(record.sender));
     json.maybe_string(name.as_deref().map(str::as_bytes));
 }

@@ -163,7 +163,7 @@ impl SeriesList {
     /// Visits the next series. Returns `true` after the last one.
     fn walk(&mut self, view: &mut View<'_>) -> bool {
         let Self { search, cursor, found, is_trimmed, matched, .. } = self;
-        view.engine.table_mut().visit(cursor, search.places(), |mut visited| {
+        view.server.engine.table_mut().visit(cursor, search.places(), |mut visited| {
             if visited.audience == Audience::Clean || !search.matches(&visited) {
                 return;
             }
@@ -187,9 +187,9 @@ impl SeriesList {
     fn begin(&mut self, view: &View<'_>, out: &mut Vec<u8>) {
         self.search.keep_first(&mut self.found);
         let mut json = JsonWriter::new(out);
-        json.open(b'{').key("total").number(view.engine.table().len() as f64);
+        json.open(b'{').key("total").number(view.server.engine.table().len() as f64);
         json.key("matched").number(self.matched as f64);
-        json.key("now").number(view.now.unix.as_millis() as f64 / 1000.0);
+        json.key("now").number(view.server.now.unix.as_millis() as f64 / 1000.0);
         put_dropped_by(self.search.text.as_bytes(), view, &mut json);
         json.key("series").open(b'[');
         self.written = Some(0);
@@ -299,8 +299,8 @@ fn named<T: Copy>(
 
 /// Writes the entry of a series, unless it was removed since it was found.
 fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>) {
-    let interval = view.config.flush_interval.as_secs_f64();
-    let Some(mut visited) = view.engine.table_mut().visit_one(found.place) else {
+    let interval = view.server.config.flush_interval.as_secs_f64();
+    let Some(mut visited) = view.server.engine.table_mut().visit_one(found.place) else {
         return;
     };
     if visited.name() != &*found.name {
@@ -310,7 +310,7 @@ fn put_found(found: &FoundSeries, view: &mut View<'_>, json: &mut JsonWriter<'_>
     put_fields(&mut visited, interval, json);
     let kind = visited.kind;
     let sender = visited.series.last_sender();
-    json.key("history").boolean(view.engine.history().keeps(kind, &found.name));
+    json.key("history").boolean(view.server.engine.history().keeps(kind, &found.name));
     json.key("sender");
     put_name(sender, view, json);
     json.close(b'}');
@@ -343,8 +343,10 @@ pub(super) fn put_one(
     name: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
-    let interval = view.config.flush_interval.as_secs_f64();
-    let Some(mut visited) = view.engine.table_mut().look_up(kind, name) else { return false };
+    let interval = view.server.config.flush_interval.as_secs_f64();
+    let Some(mut visited) = view.server.engine.table_mut().look_up(kind, name) else {
+        return false;
+    };
     let mut json = JsonWriter::new(out);
     json.open(b'{');
     put_fields(&mut visited, interval, &mut json);
@@ -364,11 +366,11 @@ pub(super) fn put_one(
     }
     json.close(b'}');
     let sender = visited.series.last_sender();
-    json.key("history").boolean(view.engine.history().keeps(kind, name));
+    json.key("history").boolean(view.server.engine.history().keeps(kind, name));
     json.key("sender");
     put_name(sender, view, &mut json);
     let mut encoders = NameEncoders::of(view.encoders);
-    put_explained(&explain_series(view.engine, &mut encoders, kind, name), view, &mut json);
+    put_explained(&explain_series(view.server.engine, &mut encoders, kind, name), view, &mut json);
     json.close(b'}');
     true
 }
@@ -381,7 +383,7 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
     }
     json.close(b']').key("sent_as").open(b'[');
     let points = || line.sent.iter().flat_map(|series| &series.points);
-    for sink in view.sinks.iter() {
+    for sink in view.server.sinks.iter() {
         let its = points().filter(|points| sink.takes(Feed::Flushes(points.encoder)));
         let mut names = its.flat_map(|points| &points.names).peekable();
         if names.peek().is_none() {
@@ -400,9 +402,9 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
 pub(super) fn put_dropped_by(text: &[u8], view: &View<'_>, json: &mut JsonWriter<'_>) {
     let mut rule = None;
     if !text.is_empty() {
-        rule = view.engine.table().rules_of(text).dropped_by.or_else(|| {
+        rule = view.server.engine.table().rules_of(text).dropped_by.or_else(|| {
             let has_text = |glob: &Glob| memmem::find(glob.as_str().as_bytes(), text).is_some();
-            let mut rules = view.config.rules.rules.iter();
+            let mut rules = view.server.config.rules.rules.iter();
             let found =
                 rules.find(|rule| rule.drop == Some(true) && rule.matches.iter().any(has_text));
             found.map(|rule| rule.name.as_str())

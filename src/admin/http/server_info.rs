@@ -34,13 +34,13 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     json.open(b'{');
     put_server(view, &mut json);
     put_crowd(view, &mut json);
-    let sources = view.sources();
+    let server = &view.server;
     let mut listeners = Labelled::new();
     let mut sinks = Labelled::new();
     json.key("sections").open(b'{');
     for section in FigureSection::ALL {
         json.key(section.name()).open(b'[');
-        read(&sources, Some(section), &mut |figure| {
+        read(server, Some(section), &mut |figure| {
             put_figure(figure, &mut json);
             let Some((kind, label)) = figure.labels() else { return };
             let name = figure.row.name;
@@ -57,20 +57,20 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
         json.close(b']');
     }
     json.close(b'}').key("bad").open(b'[');
-    for (reason, count) in view.engine.read_ledger().bad_lines_by_reason() {
+    for (reason, count) in view.server.engine.read_ledger().bad_lines_by_reason() {
         if count > 0 {
             json.open(b'{').key("reason").string(reason.to_string().as_bytes());
             json.key("count").number(count as f64).close(b'}');
         }
     }
     json.close(b']').key("lost_lines");
-    json.maybe_number(read_value(&sources, FigureSection::Loss, "lost_lines"));
+    json.maybe_number(read_value(server, FigureSection::Loss, "lost_lines"));
     json.key("destinations").open(b'[');
-    for report in destinations(&sources) {
+    for report in destinations(server) {
         put_destination(&report, sinks.get(&report.name), &mut json);
     }
     json.close(b']').key("listeners").open(b'[');
-    sources.each_listener_name(&mut |name| {
+    server.each_listener_name(&mut |name| {
         json.open(b'{').key("address").string(name.as_bytes());
         for field in LISTENER_FIELDS {
             let value = listeners.get(name).and_then(|figures| figures.get(field)).copied();
@@ -79,17 +79,17 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
         json.close(b'}');
     });
     json.close(b']').key("history").open(b'{');
-    let history = view.engine.history();
+    let history = view.server.engine.history();
     // A new series comes in with its first flush.
     let leaves_out = history.is_full() || !history.is_on();
-    let series = if leaves_out { view.engine.table().len() } else { 0 };
+    let series = if leaves_out { view.server.engine.table().len() } else { 0 };
     let not_kept = series.saturating_sub(history.len());
     json.key("bytes").number(history.bytes() as f64);
     json.key("limit").number(history.memory() as f64);
     json.key("series").number(history.len() as f64);
     json.key("not_kept").number(not_kept as f64);
     json.close(b'}').key("drop_rules").open(b'[');
-    for rule in view.config.rules.rules.iter().filter(|rule| rule.drop == Some(true)) {
+    for rule in view.server.config.rules.rules.iter().filter(|rule| rule.drop == Some(true)) {
         json.open(b'{').key("name").string(format!("rule.{}", rule.name).as_bytes());
         json.key("match").open(b'[');
         rule.matches.iter().for_each(|glob| _ = json.string(glob.as_str().as_bytes()));
@@ -100,7 +100,7 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
 
 /// Writes the sender or prefix with the most series. Writes nothing if the table has room.
 fn put_crowd(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
-    let Some(NamedCrowd { crowd, sender }) = view.engine.crowd() else { return };
+    let Some(NamedCrowd { crowd, sender }) = view.server.engine.crowd() else { return };
     json.key("crowd").open(b'{');
     json.key("prefix").maybe_string(crowd.prefix.as_deref());
     json.key("sender").string(sender.to_string().as_bytes());
@@ -111,11 +111,11 @@ fn put_crowd(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
 
 /// Writes what is known of the server beside its figures.
 fn put_server(view: &View<'_>, json: &mut JsonWriter<'_>) {
-    let is_first = view.flush.flushes == 0;
+    let is_first = view.server.flush.flushes == 0;
     json.key("version").string(env!("CARGO_PKG_VERSION").as_bytes());
-    json.key("now").number(seconds(view.now.unix));
-    json.key("started").number(seconds(view.started.unix));
-    json.key("interval").number(view.config.flush_interval.as_secs_f64());
+    json.key("now").number(seconds(view.server.now.unix));
+    json.key("started").number(seconds(view.server.started.unix));
+    json.key("interval").number(view.server.config.flush_interval.as_secs_f64());
     json.key("last_flush").maybe_number((!is_first).then(|| seconds(view.interval_began)));
     json.key("host").string(view.machine.as_bytes());
     json.key("pid").number(f64::from(std::process::id()));

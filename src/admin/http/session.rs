@@ -153,7 +153,7 @@ impl HttpSession {
         match WebRequest::read(input) {
             ReadHead::Partial => {
                 if !input.is_empty() {
-                    self.began.get_or_insert(view.now.tick);
+                    self.began.get_or_insert(view.server.now.tick);
                 }
                 return HttpStep::Read;
             }
@@ -183,7 +183,7 @@ impl HttpSession {
     fn send(&mut self, reply: Reply, form: AnswerForm, view: &View<'_>, out: &mut Vec<u8>) {
         let framing = reply.framing(form.takes_chunks);
         self.is_closing |= framing == BodyEnd::Close;
-        reply.put_head(framing, self.is_closing, view.now.unix, out);
+        reply.put_head(framing, self.is_closing, view.server.now.unix, out);
         if form.is_only_head {
             return;
         }
@@ -208,7 +208,7 @@ impl SentBody {
             }
             Self::Stream { stream, .. } if !stream.may_go_on(may_dump) => return HttpStep::Wait,
             // The end of the connection would be noticed by reading alone.
-            Self::Stream { stream, .. } if stream.waits_for_lines(view.now.tick) => {
+            Self::Stream { stream, .. } if stream.waits_for_lines(view.server.now.tick) => {
                 return HttpStep::Read;
             }
             Self::Stream { stream, in_chunks: false } => stream.step(view, out),

@@ -66,13 +66,13 @@ impl Watcher {
 
 /// The watch of one client. It ends when this is dropped.
 #[derive(Debug)]
-pub(in crate::admin) struct Watching {
+pub(in crate::admin) struct WatchJob {
     watcher: Rc<RefCell<Watcher>>,
     /// When missed lines were last reported.
     reported: Tick,
 }
 
-impl Watching {
+impl WatchJob {
     pub(super) fn new(watcher: Rc<RefCell<Watcher>>, now: Tick) -> Self {
         Self { watcher, reported: now }
     }

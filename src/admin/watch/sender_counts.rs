@@ -410,12 +410,12 @@ fn short(value: f64) -> String {
 
 /// The wait of one client for the end of its count. The count ends when this is dropped.
 #[derive(Debug)]
-pub(in crate::admin) struct Counting {
+pub(in crate::admin) struct SenderCountJob {
     counts: Rc<RefCell<SenderCounts>>,
     end: Tick,
 }
 
-impl Counting {
+impl SenderCountJob {
     pub(super) fn new(counts: Rc<RefCell<SenderCounts>>, end: Tick) -> Self {
         Self { counts, end }
     }

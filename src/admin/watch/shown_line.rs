@@ -5,7 +5,7 @@ use crate::admin::text::{name_and_state, put_quoted, shown_millis, write};
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::Engine;
 use crate::engine::explain::{Explanation, PreviewDepth, SampleEffect, SampleVerdict, explain};
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::protocol::{Reject, is_binary, trimmed};
 use crate::sender::Sender;
 use crate::series::AddError;
@@ -99,9 +99,9 @@ impl LineCounts {
     pub(super) fn of(engine: &Engine) -> Self {
         let own = engine.own();
         Self {
-            bad: own.total(Own::BadLinesSeen),
-            dropped: own.total(Own::SamplesDropped),
-            rejected: own.total(Own::SeriesRejected),
+            bad: own.total(OwnCounter::BadLinesSeen),
+            dropped: own.total(OwnCounter::SamplesDropped),
+            rejected: own.total(OwnCounter::SeriesRejected),
         }
     }
 

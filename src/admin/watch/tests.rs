@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::encode::encoders::Format;
 use crate::encode::namespace::Namespace;
 use crate::engine::Settings;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::policy::FigureNames;
 use crate::series::Seeds;
 use crate::time::UnixTime;
@@ -126,7 +126,11 @@ fn a_burst_is_shown_over_several_turns() {
     begin_turn(&mut watch, 1);
     let lines = PER_SECOND as usize;
     assert!(watch.lines(&mut engine, "name:1|c\n".repeat(lines).as_bytes(), usize::MAX).is_empty());
-    assert_eq!(engine.own().total(Own::MetricsReceived), lines as u64, "input does not wait");
+    assert_eq!(
+        engine.own().total(OwnCounter::MetricsReceived),
+        lines as u64,
+        "input does not wait"
+    );
     let mut out = Vec::new();
     let mut turns = 1;
     while watch.explain(&engine, &encoders(), &Sinks::default()) {
@@ -214,7 +218,7 @@ fn lines_are_shown_with_their_verdicts() {
     let packet = b"web.a:1:2|c|#k:v\na\"\x1b:1|c\nweb.b:x|g\n_sc|a|0\n\n";
     watch.lines(&mut engine, packet, usize::MAX);
     explain_all(&mut watch, &engine);
-    let shown = |watching: &mut Watching| {
+    let shown = |watching: &mut WatchJob| {
         let mut out = Vec::new();
         watching.step(Tick::default(), &mut out);
         String::from_utf8(out).unwrap()

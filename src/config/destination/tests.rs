@@ -103,7 +103,10 @@ fn a_repeater_is_off_without_an_address_and_its_queue_is_that_of_its_protocol() 
     let takes: Vec<_> = repeaters.iter().map(Destination::takes).collect();
     assert_eq!(
         takes,
-        [Takes::Packets(PacketTransport::Datagrams), Takes::Packets(PacketTransport::Stream)]
+        [
+            DestinationFeed::Packets(PacketTransport::Datagrams),
+            DestinationFeed::Packets(PacketTransport::Stream)
+        ]
     );
     let queues: Vec<_> = repeaters.iter().map(|to| to.queue.bytes).collect();
     assert_eq!(queues, [1 << 20, 16 << 20]);

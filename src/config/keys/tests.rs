@@ -28,6 +28,21 @@ fn defaults_are_written_as_they_are_shown() {
     }
 }
 
+/// Shows that `max_memory` can set each key that is derived from it, and sets that key alone.
+#[test]
+fn derived_keys_are_sizes() {
+    let defaults = with_all_sections();
+    for key in KEYS.iter().filter(|key| key.is_derived()) {
+        for used in key.uses {
+            let (_, at) = indices(used.section, &defaults).remove(0);
+            let mut config = defaults.clone();
+            *key.size_mut(&mut config, at).unwrap() = 3 << 20;
+            assert_eq!(key.size(&config, at), Some(3 << 20), "{}", key.name);
+            assert_eq!(key.get(&config, at), "3m", "{}", key.name);
+        }
+    }
+}
+
 #[test]
 fn levels_have_the_names_of_syslog_and_of_node() {
     let mut config = with_all_sections();

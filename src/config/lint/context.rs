@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::ini::{Given, SettingPlace};
+use crate::config::ini::{GivenSettings, SettingPlace};
 use crate::config::load::Origin;
 use crate::config::model::Config;
 use crate::few::sort_few;
@@ -73,7 +73,7 @@ const WARNINGS_MAX: usize = 50;
 /// The configuration under check, and the warnings so far.
 pub(super) struct Lint<'a> {
     pub(super) config: &'a Config,
-    pub(super) given: &'a Given,
+    pub(super) given: &'a GivenSettings,
     pub(super) surroundings: &'a Surroundings,
     origin: &'a Origin,
     found: Vec<ConfigWarning>,

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::context::Lint;
 use super::listeners::listening;
 use crate::config::destination::{
-    ApiVersion, Carbon, Destination, DestinationKind, InfluxTransport, Influxdb, Protocol, Remote,
-    Resend, TakenFlushes, Takes,
+    ApiVersion, Carbon, Destination, DestinationFeed, DestinationKind, FlushFeed, InfluxTransport,
+    Influxdb, Protocol, Remote, Resend,
 };
 use crate::config::model::Bind;
 use crate::config::value::{Size, ValueKind as _};
@@ -174,14 +174,14 @@ fn store(influxdb: &Influxdb) -> (InfluxTransport, &str, &str) {
 
 /// Returns what a destination takes, without the settings that change none of the points of
 /// clients: `own_figures` and `pickle_batch`.
-fn points(to: &Destination) -> Takes<'_> {
+fn points(to: &Destination) -> DestinationFeed<'_> {
     match to.takes() {
-        Takes::Flushes(TakenFlushes { format, namespace, .. }) => {
+        DestinationFeed::Flushes(FlushFeed { format, namespace, .. }) => {
             let format = match format {
                 Format::Pickle { .. } => Format::Pickle { batch: 0 },
                 format => format,
             };
-            Takes::Flushes(TakenFlushes { format, namespace, own_figures: false })
+            DestinationFeed::Flushes(FlushFeed { format, namespace, own_figures: false })
         }
         packets => packets,
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::context::{Lint, PassedAddress};
-use crate::config::address::Listen;
+use crate::config::address::ListenAddress;
 use crate::config::model::Bind;
 use crate::config::value::ValueKind as _;
 
@@ -60,7 +60,7 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
         !socket.address.ip().is_loopback()
     });
     let Some(PassedAddress { address, .. }) = wider else { return false };
-    let shown = binds.iter().map(|bind| Listen.show(bind)).collect::<Vec<_>>().join(", ");
+    let shown = binds.iter().map(|bind| ListenAddress.show(bind)).collect::<Vec<_>>().join(", ");
     let reason = format!(
         "the socket {address} that was passed in replaces bind = {shown}, and is open to more"
     );

@@ -5,8 +5,8 @@
 //! exceed the memory.
 
 use super::context::Lint;
-use crate::config::memory::{MemoryPart, mib, parts, total};
-use crate::config::value::{Size, ValueKind as _};
+use crate::config::memory::{MemoryKey, memory_keys, mib, with_fixed};
+use crate::config::value::size_text;
 use crate::memory_limit::MemoryLimit;
 
 /// The part of the memory that the suggested limit may use, in percent.
@@ -16,15 +16,15 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     let Some(MemoryLimit { bytes: limit, of }) = lint.surroundings.memory else { return };
     let takes_packets =
         lint.config.unix.stream.is_some() || lint.surroundings.has_passed_unix_stream;
-    let total = total(lint.config, takes_packets);
+    let keys = memory_keys(lint.config, takes_packets);
+    let total = with_fixed(lint.config, &keys);
     if total <= limit {
         return;
     }
-    let parts = parts(lint.config, takes_packets);
-    let is_given = |part: &&MemoryPart| lint.given.has_value(&part.header, part.key);
-    let given = parts.iter().filter(is_given).max_by_key(|part| part.bytes);
-    let largest = given.or_else(|| parts.iter().max_by_key(|part| part.bytes));
-    let MemoryPart { header, key, unit, bytes } = largest.expect("there are some").clone();
+    let is_given = |key: &&MemoryKey| lint.given.has_value(&key.header, key.name);
+    let given = keys.iter().filter(is_given).max_by_key(|key| key.bytes);
+    let largest = given.or_else(|| keys.iter().max_by_key(|key| key.bytes));
+    let MemoryKey { header, name: key, unit, bytes } = largest.expect("there are some").clone();
     let reason = format!(
         "all limits together are {}, {} with [{header}] {key} alone, and {of} has {}",
         mib(total),
@@ -32,7 +32,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         mib(limit)
     );
     if given.is_none() && lint.given.has_value("limits", "max_memory") {
-        let half = Size(0..=usize::MAX).show(&usize::try_from(limit >> 21 << 20).unwrap_or(0));
+        let half = size_text(limit >> 21 << 20);
         let reason = format!("all limits together are {}, and {of} has {}", mib(total), mib(limit));
         let remedy = format!("write [limits] max_memory = {half}");
         return lint.warn("limits", "max_memory", reason, remedy);
@@ -43,8 +43,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     } else if key == "max_connections" {
         format!("write [{header}] {key} = {}", round_count(room))
     } else {
-        let size = usize::try_from(round_size(room)).unwrap_or(usize::MAX);
-        format!("write [{header}] {key} = {}", Size(0..=usize::MAX).show(&size))
+        format!("write [{header}] {key} = {}", size_text(round_size(room)))
     };
     lint.warn(&header, key, reason, remedy);
 }

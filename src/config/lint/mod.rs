@@ -1,8 +1,8 @@
 //! Warnings about a configuration: values that are legal and almost surely wrong. Pure.
 //!
 //! ```text
-//!  Config, Given, Surroundings ──▶ times, figures, rules, names, idle_keys, ──▶ ConfigWarning
-//!                                  listeners, destinations, memory
+//!  Config, GivenSettings, ──▶ times, figures, rules, names, idle_keys, ──▶ ConfigWarning
+//!  Surroundings               listeners, destinations, memory
 //! ```
 //! A warning has the line, the reason, and what to write instead. `statsd --check` prints the
 //! warnings, and a start and a reload log them. A value must not cause a warning if some operator

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
-use crate::ledger::{Ledger, Own};
+use crate::ledger::{Ledger, OwnCounter};
 
 fn host(number: u32, port: u16) -> Sender {
     let address = Ipv4Addr::from(0x0a00_0000 + number);
@@ -17,8 +17,8 @@ fn at(secs: u64) -> UnixTime {
 /// Enters a datagram of a sender.
 fn packet(ledger: &mut Ledger, sender: Sender, lines: u64) {
     ledger.set_sender(sender);
-    ledger.count(Own::PacketsReceived, 1);
-    ledger.count(Own::MetricsReceived, lines);
+    ledger.count(OwnCounter::PacketsReceived, 1);
+    ledger.count(OwnCounter::MetricsReceived, lines);
     ledger.count_bytes(usize::try_from(lines).unwrap() * 10);
 }
 
@@ -37,8 +37,8 @@ fn each_sender_has_what_it_has_sent() {
     packet(&mut ledger, host(1, 1001), 4);
     packet(&mut ledger, host(2, 1000), 5);
     ledger.bad_line(Reject::NoValue, b"x");
-    ledger.count(Own::SamplesDropped, 1);
-    ledger.count(Own::SeriesRejected, 2);
+    ledger.count(OwnCounter::SamplesDropped, 1);
+    ledger.count(OwnCounter::SeriesRejected, 2);
     ledger.set_series_created(6);
     ledger.set_now(at(200));
     let mapped = Sender::Internet("[::ffff:10.0.0.1]:7".parse().unwrap());
@@ -103,9 +103,9 @@ fn peers_that_send_no_lines_have_no_record() {
     ledger.set_sender(host(1, 1));
     packet(&mut ledger, host(1, 1), 1);
     ledger.set_sender(Sender::Unknown);
-    ledger.count(Own::MetricsReceived, 5);
+    ledger.count(OwnCounter::MetricsReceived, 5);
     ledger.skip_restored();
-    ledger.count(Own::MetricsReceived, 3);
+    ledger.count(OwnCounter::MetricsReceived, 3);
     let senders = ledger.senders();
     let lines: Vec<u64> = senders.iter().map(|record| record.lines).collect();
     assert_eq!(lines, [2]);

@@ -4,7 +4,7 @@ use super::admin_clients::AdminClients;
 use super::clients::Clients;
 use super::clock::VirtualClock;
 use super::coverage::{Bound, Reached};
-use crate::ledger::{Own, SENDERS_MAX};
+use crate::ledger::{OwnCounter, SENDERS_MAX};
 use crate::protocol::Reject;
 use crate::server::Server;
 
@@ -54,8 +54,8 @@ impl Sizes {
         *self = Self { connections, series, admin, max_connections, max_admin };
 
         let own = |own| engine.own().total(own);
-        reached.note(Bound::Series, own(Own::SeriesRejected) > 0);
-        assert!(own(Own::SeriesRejected) == 0 || is_limited, "refused series");
+        reached.note(Bound::Series, own(OwnCounter::SeriesRejected) > 0);
+        assert!(own(OwnCounter::SeriesRejected) == 0 || is_limited, "refused series");
         if is_limited {
             let key_values = engine.passthrough_bytes();
             let most = config.bounds.passthrough_memory;
@@ -89,7 +89,7 @@ pub(super) fn check_counters(
     let Server { pipeline, reception, life, .. } = server;
     let ledger = pipeline.engine().read_ledger();
     let own = |own| ledger.own().total(own);
-    let closed = own(Own::ConnectionsRefused) + own(Own::IdleConnectionsClosed);
+    let closed = own(OwnCounter::ConnectionsRefused) + own(OwnCounter::IdleConnectionsClosed);
     let seen = clients.closed();
     let all = seen + admin.closed() + admin.unknown();
     let is_connecting = clients.is_connecting() || admin.is_connecting();
@@ -101,15 +101,15 @@ pub(super) fn check_counters(
     );
     let sockets = reception.listeners().datagrams.iter();
     let untaken: u64 = sockets.map(|(_, socket)| socket.untaken_drops()).sum();
-    assert_eq!(own(Own::UdpDrops) + untaken, clients.dropped(), "dropped datagrams");
+    assert_eq!(own(OwnCounter::UdpDrops) + untaken, clients.dropped(), "dropped datagrams");
     let rejects = |wanted| {
         let found = ledger.bad_lines_by_reason().find(|(reason, _)| *reason == wanted);
         found.map_or(0, |(_, count)| count)
     };
-    reached.note(Bound::Connections, own(Own::ConnectionsRefused) > 0 && seen > 0);
+    reached.note(Bound::Connections, own(OwnCounter::ConnectionsRefused) > 0 && seen > 0);
     reached
         .note(Bound::AdminClients, admin.closed() > 0 && life.config().admin.max_connections < 8);
-    reached.note(Bound::IdleTime, own(Own::IdleConnectionsClosed) > 0);
+    reached.note(Bound::IdleTime, own(OwnCounter::IdleConnectionsClosed) > 0);
     reached.note(Bound::ReceiveBuffer, clients.dropped() > 0);
     reached.note(Bound::LineLength, rejects(Reject::LineTooLong) > 0);
     reached.note(Bound::NameLength, rejects(Reject::NameTooLong) > 0);
@@ -117,6 +117,6 @@ pub(super) fn check_counters(
 
 /// The number of flushes that have begun in this run.
 pub(super) fn flushes_begun(server: &mut Server<VirtualClock>) -> u64 {
-    let ended = server.pipeline.view().flush.flushes;
+    let ended = server.pipeline.flush_figures().flushes;
     ended + u64::from(server.pipeline.is_sweeping())
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
 
-use crate::ingest::bind::{Passed, Purpose};
+use crate::ingest::bind::{InheritedSocket, Purpose};
 use crate::ingest::datagrams::DatagramSocket;
 use crate::sys;
 
@@ -106,14 +106,18 @@ impl Clients {
     }
 
     /// The sockets for the next run.
-    pub(super) fn passed(&self) -> Vec<Passed> {
+    pub(super) fn passed(&self) -> Vec<InheritedSocket> {
         let Some(passed) = &self.passed else { return Vec::new() };
         let datagrams = OwnedFd::from(passed.datagrams.try_clone().unwrap());
         let listener = OwnedFd::from(passed.listener.try_clone().unwrap());
         let is_unix = true;
         vec![
-            Passed { socket: Socket::from(datagrams), purpose: Purpose::Datagrams, is_unix },
-            Passed { socket: Socket::from(listener), purpose: Purpose::Streams, is_unix },
+            InheritedSocket {
+                socket: Socket::from(datagrams),
+                purpose: Purpose::Datagrams,
+                is_unix,
+            },
+            InheritedSocket { socket: Socket::from(listener), purpose: Purpose::Streams, is_unix },
         ]
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::bounds::flushes_begun;
 use super::clock::VirtualClock;
 use crate::config::Config;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::server::Server;
 
 /// What must not change once a stop has begun.
@@ -40,8 +40,8 @@ pub(super) fn check(server: &mut Server<VirtualClock>, keys: &Path, frozen: &mut
         sent: life.config().clone(),
         state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
         keys: fs::metadata(keys).map_or(0, |keys| keys.len()),
-        packets: own.total(Own::PacketsReceived),
-        lines: own.total(Own::MetricsReceived),
+        packets: own.total(OwnCounter::PacketsReceived),
+        lines: own.total(OwnCounter::MetricsReceived),
         series: pipeline.engine().table().len(),
     };
     if let Some(before) = frozen {

@@ -20,13 +20,13 @@ use super::ports::{Ports, udp_socket};
 use super::stamps::StampCheck;
 use super::trial::is_replay;
 use crate::config::{self, Config, Origin, Overrides};
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
 use crate::server::listeners::Listeners;
 use crate::server::outputs::{self, SinkResources};
 use crate::server::reactor::Reactor;
-use crate::server::signals::{Received, Signals};
+use crate::server::signals::{ReceivedSignals, Signals};
 use crate::server::{Resources, Server};
 use crate::sink::Sinks;
 use crate::state::checked;
@@ -51,7 +51,7 @@ pub(super) struct World {
     short_queue: Option<usize>,
     server: Option<Server<VirtualClock>>,
     /// Signals for the next turn.
-    raised: Option<Received>,
+    raised: Option<ReceivedSignals>,
     /// Extra time that each turn takes, as on an overloaded machine.
     pub(super) extra_time: Duration,
     run: Run,
@@ -337,7 +337,7 @@ impl World {
         } else {
             self.write_file(&format!("{text}[statsd]\nflush_interval = 0\n"));
         }
-        self.raise(Received { reload: true, ..Received::default() });
+        self.raise(ReceivedSignals { reload: true, ..ReceivedSignals::default() });
     }
 
     /// Whether the settings of the last good file are in force.
@@ -345,7 +345,7 @@ impl World {
         config::difference(self.server().life.config(), &self.wanted).is_empty()
     }
 
-    fn raise(&mut self, received: Received) {
+    fn raise(&mut self, received: ReceivedSignals) {
         self.raised = Some(received);
     }
 
@@ -418,7 +418,7 @@ impl World {
     pub(super) fn stop(&mut self) -> bool {
         self.read_unarrived();
         self.check_counters();
-        self.raise(Received { terminate: true, ..Received::default() });
+        self.raise(ReceivedSignals { terminate: true, ..ReceivedSignals::default() });
         let state = self.server().life.config().state.file.clone();
         self.extra_time = Duration::ZERO; // or the time for the stop would be over at once
         let patience = Duration::from_millis(self.choices.shutdown_ms.max(3500));
@@ -477,7 +477,9 @@ impl World {
     /// The samples that the present run has counted as refused.
     fn refused_now(&self) -> u64 {
         let own = self.server.as_ref().map(|server| server.pipeline.engine().own());
-        own.map_or(0, |own| own.total(Own::SeriesRejected) + own.total(Own::SamplesDropped))
+        own.map_or(0, |own| {
+            own.total(OwnCounter::SeriesRejected) + own.total(OwnCounter::SamplesDropped)
+        })
     }
 
     /// Lets the peers without faults read what is on its way to them.

@@ -28,7 +28,7 @@ use super::listeners::Endpoint;
 use super::surroundings::{self, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
-use crate::ingest::bind::{self, Passed};
+use crate::ingest::bind::{self, InheritedSocket};
 use crate::privileges::{self, FileOwner, PrivilegeError};
 
 /// Returns the warnings about a configuration and the problems that a start with it would have, in
@@ -111,8 +111,8 @@ fn check_readable(path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-fn addresses(passed: &[Passed]) -> Vec<PassedSocket> {
-    let address = |passed: &Passed| {
+fn addresses(passed: &[InheritedSocket]) -> Vec<PassedSocket> {
+    let address = |passed: &InheritedSocket| {
         let address = passed.socket.local_addr().ok().and_then(|address| address.as_socket());
         PassedSocket { purpose: passed.purpose, address }
     };

@@ -10,7 +10,7 @@ use crate::config::{Destination, Remote};
 use crate::encode::chunk::Chunk;
 use crate::logging::Bytes;
 use crate::sink::advice::Advice;
-use crate::sink::framing::RefusedChunk;
+use crate::sink::http::RefusedChunk;
 use crate::sink::outbox::Outbox;
 use crate::sink::state::SinkState;
 use crate::time::Tick;

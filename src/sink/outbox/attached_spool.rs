@@ -50,9 +50,9 @@ impl AttachedSpool {
 
     /// Drops a chunk that was recalled. `lines` of it count as dropped: all, or 0 if it had
     /// arrived.
-    pub(super) fn condemn(&mut self, place: Position, lines: u32) {
+    pub(super) fn drop_recalled(&mut self, place: Position, lines: u32) {
         if let Some(spool) = &mut self.0 {
-            spool.condemn(place, lines);
+            spool.drop_recalled(place, lines);
         }
     }
 

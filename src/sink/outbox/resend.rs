@@ -1,5 +1,5 @@
 //! Which chunks are sent again, and which no longer. Pure. [`Retention`] decides about delivered
-//! chunks, [`Suspect`] about a chunk at which connections break.
+//! chunks, [`FailedChunk`] about a chunk at which connections break.
 //!
 //! After an outage, chunks of many old flushes arrive at once. Each is retained with the flush that
 //! was the newest when it arrived, not with its own. Otherwise a break soon after the outage would
@@ -7,8 +7,8 @@
 //!
 //! A chunk that makes the peer close the connection ("poison") would hold up all later chunks for
 //! ever, so it must be dropped. A peer that closes every connection, such as a proxy whose backend
-//! is down, must cost no chunk at all. So a break at a chunk counts as a *strike* against the chunk
-//! only if another chunk has arrived since the last strike. Then the peer accepts others, but not
+//! is down, must cost no chunk at all. So a break at a chunk counts as a *failure* of the chunk
+//! only if another chunk has arrived since its last failure. Then the peer accepts others, but not
 //! this one.
 //!
 //! After three breaks in a row at one chunk the next chunk is sent first, so that it can arrive.
@@ -80,62 +80,63 @@ impl Retention {
     }
 }
 
-/// A chunk with this many strikes is dropped.
-const STRIKES: u8 = 3;
+/// A chunk with this many counted failures is dropped.
+const FAILURES_MAX: u8 = 3;
 /// After this many breaks in a row at one chunk the next chunk is sent first. `EARLY_CLOSES_MAX`
 /// in `link.rs` must be larger.
 const PATIENCE: u8 = 3;
 
 /// The chunk at which the last connection broke.
 #[derive(Debug)]
-pub(super) struct Suspect<Id> {
+pub(super) struct FailedChunk<Id> {
     id: Id,
-    strikes: u8,
+    /// Breaks at this chunk that count as its failures.
+    failures: u8,
     /// Breaks in a row at this chunk, since another chunk was last sent first.
     breaks: u8,
-    /// Another chunk has arrived since the last strike.
-    others_pass: bool,
+    /// Another chunk has arrived since the last counted failure.
+    has_other_arrived: bool,
 }
 
-/// What happens to a chunk that a connection broke at.
+/// What happens to a chunk at which a connection broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum AfterBreak {
     /// It is sent again first.
-    Again,
+    Resend,
     /// It is sent again, after the next one.
-    LetPass,
+    ResendAfterNext,
     /// It is dropped.
-    Guilty,
+    Drop,
 }
 
-impl<Id: Copy + PartialEq> Suspect<Id> {
-    /// Handles a break at this chunk and returns the verdict. A break at another chunk than the
-    /// last one starts a new case.
-    pub(super) fn accuse(case: &mut Option<Self>, id: Id) -> Verdict {
-        // The first break counts as a strike, since no earlier break shows a fault of the peer.
-        let fresh = Self { id, strikes: 0, breaks: 0, others_pass: true };
-        let mut suspect = case.take().filter(|suspect| suspect.id == id).unwrap_or(fresh);
-        suspect.breaks += 1;
-        suspect.strikes += u8::from(suspect.others_pass);
-        suspect.others_pass = false;
-        if suspect.strikes == STRIKES {
-            return Verdict::Guilty;
+impl<Id: Copy + PartialEq> FailedChunk<Id> {
+    /// Notes a break at the chunk `id`, and returns what happens to that chunk. `last` is the chunk
+    /// of the break before. The counts begin again if it is another one.
+    pub(super) fn note_break(last: &mut Option<Self>, id: Id) -> AfterBreak {
+        // The first break counts as a failure, since no earlier break shows a fault of the peer.
+        let fresh = Self { id, failures: 0, breaks: 0, has_other_arrived: true };
+        let mut failed = last.take().filter(|failed| failed.id == id).unwrap_or(fresh);
+        failed.breaks += 1;
+        failed.failures += u8::from(failed.has_other_arrived);
+        failed.has_other_arrived = false;
+        if failed.failures == FAILURES_MAX {
+            return AfterBreak::Drop;
         }
-        let let_pass = suspect.breaks == PATIENCE;
-        if let_pass {
-            suspect.breaks = 0;
+        let lets_next_pass = failed.breaks == PATIENCE;
+        if lets_next_pass {
+            failed.breaks = 0;
         }
-        *case = Some(suspect);
-        if let_pass { Verdict::LetPass } else { Verdict::Again }
+        *last = Some(failed);
+        if lets_next_pass { AfterBreak::ResendAfterNext } else { AfterBreak::Resend }
     }
 
-    /// Notes that a chunk was acknowledged, for the `first` time or again. If it is the suspect,
-    /// the case is closed. Otherwise only a first acknowledgement counts against the suspect:
-    /// chunks that are sent again pass even if the peer accepts nothing new.
-    pub(super) fn note_answer(case: &mut Option<Self>, id: Id, first: bool) {
-        match case {
-            Some(suspect) if suspect.id == id => *case = None,
-            Some(suspect) => suspect.others_pass |= first,
+    /// Notes that a chunk was acknowledged, for the `first` time or again. If it is the failed
+    /// chunk, its failures are forgotten. Otherwise only a first acknowledgement counts: chunks
+    /// that are sent again pass even if the peer accepts nothing new.
+    pub(super) fn note_ack(last: &mut Option<Self>, id: Id, first: bool) {
+        match last {
+            Some(failed) if failed.id == id => *last = None,
+            Some(failed) => failed.has_other_arrived |= first,
             None => {}
         }
     }

@@ -330,7 +330,7 @@ fn a_connection_that_carried_nothing_proves_nothing() {
 }
 
 #[test]
-fn an_acknowledged_chunk_is_no_longer_suspected() {
+fn the_failures_of_an_acknowledged_chunk_are_forgotten() {
     let mut outbox = filled(Resend::Unacked, "abcdef");
     for name in "abcdef".chars() {
         for _ in 0..2 {

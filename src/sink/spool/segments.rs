@@ -1,6 +1,6 @@
 //! [`Segments`]: the segments of a spool, with their sizes and waiting lines. [`Position`]: a place
 //! in one of them. [`HandedOut`]: the chunks that the spool has handed out and not released, and
-//! the condemned chunks, which it must not hand out again. Pure.
+//! the dropped chunks, which it must not hand out again. Pure.
 
 use std::collections::VecDeque;
 
@@ -182,7 +182,7 @@ pub(super) struct HandedChunk {
 pub(super) struct HandedOut {
     chunks: VecDeque<HandedChunk>,
     /// Starts of the chunks that must never be handed out again. There are few of them.
-    condemned: Vec<Position>,
+    dropped: Vec<Position>,
 }
 
 impl HandedOut {
@@ -207,11 +207,11 @@ impl HandedOut {
         self.chunks.front().is_some_and(|chunk| chunk.start == start && chunk.arrived)
     }
 
-    /// Removes and returns the oldest chunk if it starts at `place` or before it, or is condemned.
-    /// The outbox does not have condemned chunks, so it never releases them by itself.
+    /// Removes and returns the oldest chunk if it starts at `place` or before it, or is dropped.
+    /// The outbox does not have dropped chunks, so it never releases them by itself.
     pub(super) fn pop_up_to(&mut self, place: Position) -> Option<HandedChunk> {
         let oldest = self.chunks.front()?;
-        let may_go = oldest.start <= place || self.condemned.contains(&oldest.start);
+        let may_go = oldest.start <= place || self.dropped.contains(&oldest.start);
         if may_go { self.chunks.pop_front() } else { None }
     }
 
@@ -239,16 +239,16 @@ impl HandedOut {
         out.filter(|chunk| !has_segment(chunk.start.segment)).map(|chunk| chunk.lines).sum()
     }
 
-    pub(super) fn condemn(&mut self, start: Position) {
-        self.condemned.push(start);
+    pub(super) fn note_dropped(&mut self, start: Position) {
+        self.dropped.push(start);
     }
 
-    pub(super) fn is_condemned(&self, start: Position) -> bool {
-        self.condemned.contains(&start)
+    pub(super) fn is_dropped(&self, start: Position) -> bool {
+        self.dropped.contains(&start)
     }
 
-    /// Forgets the condemned chunks of a segment that was removed, so that the list does not grow.
-    pub(super) fn forget_condemned_of(&mut self, segment: u64) {
-        self.condemned.retain(|place| place.segment != segment);
+    /// Forgets the dropped chunks of a segment that was removed, so that the list does not grow.
+    pub(super) fn forget_dropped_of(&mut self, segment: u64) {
+        self.dropped.retain(|place| place.segment != segment);
     }
 }

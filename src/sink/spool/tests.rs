@@ -205,13 +205,13 @@ fn a_disk_that_fails_but_is_not_full_costs_no_saved_chunk() {
 }
 
 #[test]
-fn a_condemned_chunk_of_a_dropped_segment_is_counted_once() {
+fn a_dropped_chunk_of_a_dropped_segment_is_counted_once() {
     let mut spool = small(&MemoryDisk::default(), 4);
     save(&mut spool, "ab");
     let records = hand_out(&mut spool, 2);
     save(&mut spool, "cdef"); // a and b are dropped for room
     spool.recall(records[0].place);
-    spool.condemn(records[0].place, 10);
+    spool.drop_recalled(records[0].place, 10);
     assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (20, 40));
 }
 
@@ -245,13 +245,13 @@ fn a_note_may_be_ahead_of_the_data_that_a_power_cut_has_left() {
 }
 
 #[test]
-fn a_condemned_chunk_is_passed_over_also_when_others_are_sent_again() {
+fn a_dropped_chunk_is_passed_over_also_when_others_are_sent_again() {
     let mut spool = small(&MemoryDisk::default(), 100);
     save(&mut spool, "abcd");
     let records = hand_out(&mut spool, 2);
     spool.note_arrived(records[0].place);
     spool.recall(records[0].place);
-    spool.condemn(records[1].place, 10);
+    spool.drop_recalled(records[1].place, 10);
     assert_eq!((spool.tally().dropped_lines, spool.waiting_lines()), (10, 20));
     let again = hand_out(&mut spool, 2);
     assert_eq!(names(&again), "ac");

@@ -48,7 +48,7 @@ struct Twin {
     closed: u64,
     /// The chunk at which the last connection broke, and its breaks: true for each break before
     /// which another chunk had arrived since the last counted one.
-    accused: Option<(u64, Vec<bool>)>,
+    failed: Option<(u64, Vec<bool>)>,
     others_pass: bool,
     /// A chunk was acknowledged on this connection for the first time.
     progressed: bool,
@@ -122,7 +122,7 @@ impl Twin {
                     self.arrivals.sort_unstable();
                     self.arrivals.dedup();
                 }
-                self.accused.take_if(|(accused, _)| *accused == id);
+                self.failed.take_if(|(failed, _)| *failed == id);
             }
         }
         self.age();
@@ -191,25 +191,25 @@ impl Twin {
             self.items.sort_by_key(|item| item.acked_ever);
         }
         if let Some(at) = self.items.iter().position(|item| Some(item.id) == head) {
-            self.judge(at);
+            self.count_failure(at);
         }
     }
 
-    fn judge(&mut self, at: usize) {
+    fn count_failure(&mut self, at: usize) {
         let id = self.items[at].id;
-        let earlier = self.accused.take().filter(|(accused, _)| *accused == id);
-        let strike = self.others_pass || earlier.is_none();
+        let earlier = self.failed.take().filter(|(failed, _)| *failed == id);
+        let is_failure = self.others_pass || earlier.is_none();
         self.others_pass = false;
         let mut breaks = earlier.map_or_else(Vec::new, |(_, breaks)| breaks);
-        breaks.push(strike);
-        if breaks.iter().filter(|&&strike| strike).count() == 3 {
+        breaks.push(is_failure);
+        if breaks.iter().filter(|&&is_failure| is_failure).count() == 3 {
             self.discard(at);
             return;
         }
         if breaks.len().is_multiple_of(3) && at + 1 < self.items.len() {
             self.items.swap(at, at + 1);
         }
-        self.accused = Some((id, breaks));
+        self.failed = Some((id, breaks));
     }
 
     fn waiting_lines(&self) -> u64 {
@@ -253,7 +253,7 @@ impl Trial {
             items: Vec::new(),
             arrivals: Vec::new(),
             closed: 0,
-            accused: None,
+            failed: None,
             others_pass: false,
             progressed: false,
             new_first: false,

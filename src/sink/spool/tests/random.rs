@@ -47,7 +47,7 @@ impl Trial {
             15..17 => self.recall(),
             17 => self.fill_or_empty_the_disk(),
             18 if self.random.one_in(4) => self.lose(),
-            18 => self.condemn(),
+            18 => self.drop_recalled(),
             _ => self.crash(),
         }
         self.spool.tidy(); // the loop does this once a turn
@@ -94,7 +94,7 @@ impl Trial {
         self.out.truncate(from);
     }
 
-    fn condemn(&mut self) {
+    fn drop_recalled(&mut self) {
         let Some((_, first)) = self.out.first().filter(|(_, first)| !first.arrived) else { return };
         let place = first.place;
         let lines = first.lines;
@@ -102,7 +102,7 @@ impl Trial {
         self.spool.recall(place);
         self.out.clear();
         if there {
-            self.spool.condemn(place, lines);
+            self.spool.drop_recalled(place, lines);
         }
     }
 

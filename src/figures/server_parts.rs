@@ -1,4 +1,4 @@
-//! [`FigureSources`]: what the figures are read from. That is the parts of the server, the last
+//! [`ServerParts`]: what the figures are read from. That is the parts of the server, the last
 //! flush, the listeners and the destinations.
 
 use std::time::Duration;
@@ -13,25 +13,26 @@ use crate::ingest::ListenerCounts;
 use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
-use crate::ledger::Own;
+use crate::ledger::OwnCounter;
 use crate::sink::{Sink, Sinks};
 use crate::time::{Now, UnixTime};
 
-/// The parts of the server, borrowed for one reading.
-#[derive(Clone, Copy, Debug)]
-pub struct FigureSources<'a> {
-    pub engine: &'a Engine,
+/// The parts of the server, borrowed for a turn.
+#[derive(Debug)]
+pub struct ServerParts<'a> {
+    /// Figures only read it. The commands of the admin port also change it.
+    pub engine: &'a mut Engine,
     pub sinks: &'a Sinks,
-    pub flush: &'a FlushFigures,
+    pub flush: FlushFigures,
     pub datagrams: &'a Slab<DatagramSocket>,
     /// The listeners for streams, and those of the admin port.
     pub streams: &'a Slab<Listener>,
+    /// The connections that send lines.
     pub connections: InUse,
     pub admin_clients: InUse,
     /// The bytes that the clients of the admin port hold.
     pub admin_bytes: usize,
-    /// The bytes of the remembered history.
-    pub history_bytes: usize,
+    /// The running configuration.
     pub config: &'a Config,
     pub rates: &'a Rates,
     pub started: Now,
@@ -86,11 +87,11 @@ impl FlushFigures {
     }
 }
 
-impl FigureSources<'_> {
+impl ServerParts<'_> {
     /// Returns an own counter since the start.
-    pub(super) fn own(&self, own: Own) -> u64 {
+    pub(super) fn own(&self, own: OwnCounter) -> u64 {
         // The loop takes the drops of sockets at each tick only.
-        let untaken = if own == Own::UdpDrops {
+        let untaken = if own == OwnCounter::UdpDrops {
             self.datagrams.iter().map(|(_, socket)| socket.untaken_drops()).sum()
         } else {
             0
@@ -159,7 +160,7 @@ pub struct DestinationReport {
 }
 
 /// Returns a report of each destination.
-pub fn destinations(from: &FigureSources<'_>) -> Vec<DestinationReport> {
+pub fn destinations(from: &ServerParts<'_>) -> Vec<DestinationReport> {
     let report = |sink: &Sink| {
         let figures = sink.figures();
         let name = sink.name();

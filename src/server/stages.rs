@@ -1,0 +1,74 @@
+//! [`Stages`]: the engine, the encoders and the sinks, and how data moves between them.
+
+use crate::encode::encoder::RefusalReason;
+use crate::encode::encoders::Encoders;
+use crate::encode::repeated::{PacketTransport, Repeated};
+use crate::engine::Engine;
+use crate::flush::Subject;
+use crate::ledger::OwnCounter;
+use crate::sender::Sender;
+use crate::sink::{Feed, Sinks};
+use crate::warnings::WarningKind;
+
+/// What the samples of an interval go through, in this order.
+#[derive(Debug)]
+pub(super) struct Stages {
+    pub(super) engine: Engine,
+    pub(super) encoders: Encoders,
+    pub(super) sinks: Sinks,
+}
+
+/// Series that are closed between two readings of the clock.
+const SWEEP_STEP: usize = 256;
+
+impl Stages {
+    /// Closes [`SWEEP_STEP`] series, and encodes them. Returns `true` if all are closed.
+    pub(super) fn sweep_step(&mut self) -> bool {
+        let Self { engine, encoders, .. } = self;
+        engine.sweep(SWEEP_STEP, &mut |summary| encoders.encode(summary))
+    }
+
+    /// Queues the full chunks of all encoders in the sinks that take their format.
+    pub(super) fn queue_chunks(&mut self) {
+        for (encoder, chunk) in self.encoders.take() {
+            self.sinks.push(Feed::Flushes(encoder), &chunk);
+        }
+    }
+
+    /// Counts the points that a destination cannot store, and adds a warning about them.
+    pub(super) fn note_refused(&mut self) {
+        let Self { engine, encoders, sinks } = self;
+        for (encoder, refused) in encoders.take_refused() {
+            for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
+                sink.note_refused_points(refused.points);
+            }
+            engine.ledger().count(OwnCounter::PointsRefused, refused.points);
+            let what = WarningKind::PointRefused(refused.reason);
+            let sender = last_sender(engine, refused.subject, &refused.example);
+            engine.ledger().warn_about(what, sender, refused.points, &refused.example);
+        }
+    }
+
+    /// Counts the lines of the present sender that no datagram to a repeater can hold, and adds a
+    /// warning about them.
+    #[inline]
+    pub(super) fn note_refused_lines(&mut self, repeated: &mut Repeated) {
+        let Some(refused) = repeated.take_refused() else { return };
+        let to_datagrams = Feed::Packets(PacketTransport::Datagrams);
+        for sink in self.sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
+            sink.note_refused_points(refused.lines);
+        }
+        let ledger = self.engine.ledger();
+        ledger.count(OwnCounter::PointsRefused, refused.lines);
+        let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
+        ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
+    }
+}
+
+/// Returns the sender of the last sample of a series. It is unknown for other subjects, and if the
+/// sender has no record.
+fn last_sender(engine: &mut Engine, subject: Subject, name: &[u8]) -> Sender {
+    let visited = subject.kind().and_then(|kind| engine.table_mut().look_up(kind, name));
+    let id = visited.map_or(0, |visited| visited.series.last_sender());
+    engine.ledger().senders().by_id(id).map_or(Sender::Unknown, |record| record.sender)
+}

@@ -1,0 +1,45 @@
+//! Writes the collected warnings to the log.
+
+use crate::engine::{Engine, NamedCrowd};
+use crate::logging::Bytes;
+use crate::sender::Sender;
+use crate::warnings::{Warning, WarningKind};
+
+/// Logs warnings, one line each. Those about too many series also name the prefix with the most new
+/// series, and the sender or prefix with the most series.
+pub(super) fn log_warnings(engine: &mut Engine, warnings: &[Warning]) {
+    // Taking the busiest prefix halves its count, so it is taken once for all these lines.
+    let mut busiest = None;
+    for warning in warnings {
+        let is_full = warning.what == WarningKind::TooManySeries;
+        let crowd = is_full.then(|| engine.crowd()).flatten();
+        let newcomers = engine.table_mut().newcomers();
+        let take = || newcomers.take_busiest().unwrap_or_default();
+        let most_new = is_full.then(|| &**busiest.get_or_insert_with(take));
+        log_warning(warning, most_new, crowd.as_ref());
+    }
+}
+
+/// Logs a warning. `most_new` is the prefix of names with the most new series, and `crowd` the
+/// sender or prefix with the most series.
+fn log_warning(warning: &Warning, most_new: Option<&[u8]>, crowd: Option<&NamedCrowd>) {
+    let Warning { what, count, example, sender, other_senders } = warning;
+    let text = what.text();
+    let most_new = most_new.map(|prefix| Bytes(prefix).to_string());
+    let other_senders = (*other_senders > 0).then_some(*other_senders);
+    let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
+    let example = (!example.is_empty()).then(|| Bytes(example).to_string());
+    let prefix = crowd.and_then(|named| named.crowd.prefix.as_deref());
+    let crowd_prefix = prefix.map(|prefix| Bytes(prefix).to_string());
+    let crowd_share = crowd.map(|named| format!("{} %", named.crowd.percent()));
+    let crowd_example = crowd.map(|named| Bytes(&named.crowd.example).to_string());
+    log::warn!(
+        (text.count_of) = count,
+        reason = what.reason(),
+        hint = text.hint,
+        crowd_sender = crowd.map(|named| named.sender.to_string()),
+        most_new, crowd_share, crowd_prefix, crowd_example,
+        other_senders, sender, example;
+        "{}", text.sentence
+    );
+}
