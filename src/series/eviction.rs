@@ -16,10 +16,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::aggregate::Series;
 use super::bounds::LARGE;
 use super::budget::Budget;
 use super::owner::{Group, Owner};
+use super::series::Series;
 use super::shard::{SeriesPlace, TakenSeries};
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new

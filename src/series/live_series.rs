@@ -9,7 +9,6 @@
 
 use std::time::Duration;
 
-use super::aggregate::Series;
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::closed::Closed;
@@ -20,6 +19,7 @@ use super::memory::Pool;
 use super::owner::Owner;
 use super::raw::{Audience, is_merged, sent_name};
 use super::saved::SavedSeries;
+use super::series::Series;
 use super::shard::{
     NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
 };

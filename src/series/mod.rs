@@ -10,7 +10,6 @@
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 
-mod aggregate;
 mod aliases;
 mod batch;
 mod bounds;
@@ -32,6 +31,8 @@ mod records;
 mod saved;
 mod shard;
 mod shards;
+#[allow(clippy::module_inception)] // the file is named after its type
+mod series;
 mod sketch;
 mod stored_name;
 mod table;
@@ -43,7 +44,6 @@ mod timing_samples;
 mod top;
 mod visited;
 
-pub use aggregate::Series;
 pub use aliases::RawKey;
 pub use batch::{Batch, Lookup, PendingSample};
 pub use bounds::{AddError, Bounds};
@@ -56,6 +56,7 @@ pub use moments::Moments;
 pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use raw::Audience;
 pub use records::{ClosedTiming, LastInterval, TimingTotals};
+pub use series::Series;
 pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::Cursor;
 pub use sketch::Sketch;

@@ -17,8 +17,8 @@
 
 use ahash::AHashMap;
 
-use super::aggregate::Series;
 use super::closed::Closed;
+use super::series::Series;
 use super::tag_store::TagStore;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 

@@ -10,9 +10,9 @@
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::aggregate::Series;
 use super::hashing::spread;
 use super::owner::Owner;
+use super::series::Series;
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
 

@@ -1,6 +1,5 @@
 //! All shards of the table as one: finds, adds and takes out series, and counts them.
 
-use super::aggregate::Series;
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
@@ -10,6 +9,7 @@ use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
+use super::series::Series;
 use super::shard::{
     NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries,
 };

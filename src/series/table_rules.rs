@@ -9,11 +9,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::aggregate::Series;
 use super::memory::Pool;
 use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
+use super::series::Series;
 use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
 use super::tag_limits::TagLimits;

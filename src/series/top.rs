@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 
 use ahash::RandomState;
 
-use super::aggregate::Series;
 use super::frequent::{Counted, Tally};
 use super::raw::is_merged;
+use super::series::Series;
 use super::tag_keys::{TagKeys, TagValues};
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;

@@ -1,7 +1,7 @@
 //! A series as a reader of the table sees it: the admin port and `/metrics`.
 
-use super::aggregate::Series;
 use super::raw::{Audience, RawNames, is_merged, sent_name};
+use super::series::Series;
 use super::shard::{PackedPlace, SeriesPlace};
 use super::tag_store::TagStore;
 use crate::policy::{Policy, PolicySets, RuleName};
