@@ -10,6 +10,7 @@ use crate::time::UnixTime;
 /// The server as an admin client sees it.
 #[derive(Debug)]
 pub struct View<'a> {
+    /// The parts that the figures are read from, too.
     pub server: ServerParts<'a>,
     /// For the last interval of a deleted series, if the flush in progress has not closed it yet.
     pub encoders: &'a mut Encoders,

@@ -245,7 +245,7 @@ impl HttpFraming {
         if self.has_answer() { self.handle_answer(outbox, now) } else { Ok(false) }
     }
 
-    pub(super) fn check(&mut self, now: Tick, patience: Duration) -> Result<(), SinkError> {
+    pub(super) fn check(&self, now: Tick, patience: Duration) -> Result<(), SinkError> {
         match self.waits_since {
             Some(since) if now - since >= patience => {
                 let what = if self.sent < self.request.len() {

@@ -344,7 +344,7 @@ impl Outbox {
     /// Handles an early close by a peer that has closed many connections early in a row. Chunks
     /// that were written and have not arrived count as in doubt, though they are sent again.
     ///
-    /// No chunk is blamed, because the peer refuses every chunk. The chunks sent on this connection
+    /// No chunk counts as failed, because the peer refuses every chunk. The chunks sent on this connection
     /// are sent last on the next one, so that each connection tries another chunk.
     pub fn was_refused(&mut self) {
         self.revoke_arrivals();
@@ -399,7 +399,7 @@ impl Outbox {
                 self.tally.doubt_item(&item);
             }
         }
-        // Delivered chunks that are not retained are gone already: `age` removes them on delivery.
+        // Delivered chunks that are not retained were removed already: `age` does so on delivery.
         self.window.rewind();
         self.connection += 1;
         self.has_progressed = false;

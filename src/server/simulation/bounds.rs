@@ -116,7 +116,7 @@ pub(super) fn check_counters(
 }
 
 /// The number of flushes that have begun in this run.
-pub(super) fn flushes_begun(server: &mut Server<VirtualClock>) -> u64 {
+pub(super) fn flushes_begun(server: &Server<VirtualClock>) -> u64 {
     let ended = server.pipeline.flush_figures().flushes;
     ended + u64::from(server.pipeline.is_sweeping())
 }

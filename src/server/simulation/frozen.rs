@@ -22,7 +22,7 @@ pub(super) struct Frozen {
 }
 
 /// Checks a server after a turn, if it is stopping. `keys` is the log of frequent names.
-pub(super) fn check(server: &mut Server<VirtualClock>, keys: &Path, frozen: &mut Option<Frozen>) {
+pub(super) fn check(server: &Server<VirtualClock>, keys: &Path, frozen: &mut Option<Frozen>) {
     let flush = flushes_begun(server);
     let Server { life, reception, pipeline, .. } = server;
     if life.is_running() {

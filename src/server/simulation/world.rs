@@ -138,10 +138,6 @@ impl World {
         self.server.as_ref().expect("a server runs")
     }
 
-    fn server_mut(&mut self) -> &mut Server<VirtualClock> {
-        self.server.as_mut().expect("a server runs")
-    }
-
     fn sinks(&self) -> &Sinks {
         self.server().pipeline.sinks()
     }
@@ -243,7 +239,7 @@ impl World {
         let is_limited = self.choices.limits.is_some();
         let reached = &mut self.coverage.reached;
         self.run.sizes.check(server, &mut self.admin, is_limited, reached);
-        let server = self.server.as_mut().expect("a server runs");
+        let server = self.server.as_ref().expect("a server runs");
         frozen::check(server, &self.fixed.keys(), &mut self.frozen);
         self.check_stamps();
     }
@@ -259,7 +255,7 @@ impl World {
 
     /// `sent` is the sum of the samples sent before this turn.
     fn note_flushes(&mut self, sent: u64) {
-        let flush = flushes_begun(self.server_mut());
+        let flush = flushes_begun(self.server());
         let Server { pipeline, life, reception, reactor, .. } =
             self.server.as_ref().expect("a server runs");
         for _ in self.run.flush..flush {
