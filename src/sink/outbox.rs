@@ -344,8 +344,8 @@ impl Outbox {
     /// Handles an early close by a peer that has closed many connections early in a row. Chunks
     /// that were written and have not arrived count as in doubt, though they are sent again.
     ///
-    /// No chunk counts as failed, because the peer refuses every chunk. The chunks sent on this connection
-    /// are sent last on the next one, so that each connection tries another chunk.
+    /// No chunk counts as failed, because the peer refuses every chunk. The chunks sent on this
+    /// connection are sent last on the next one, so that each connection tries another chunk.
     pub fn was_refused(&mut self) {
         self.revoke_arrivals();
         let written = self.window.items.range(..self.window.cursor);
