@@ -10,6 +10,7 @@ mod families;
 mod legal;
 mod samples;
 
+use crate::policy::FigureId;
 use crate::protocol::MetricKind;
 use crate::series::{Table, Values, Visited};
 use families::{FamilyWalk, family_kind, hash_of};
@@ -104,6 +105,12 @@ impl SeriesLines {
     }
 }
 
+/// Returns the quantile of a percentile: 0.999 of 99.9, which divided by 100 would be
+/// 0.9990000000000001. Exact for percentiles of up to nine decimals.
+fn quantile(percent: f64) -> f64 {
+    (percent * 1e9).round() / 1e11
+}
+
 /// Reads the values of a series. Returns `None` if it has none to show.
 fn samples<'a>(
     visited: &mut Visited<'_>,
@@ -126,9 +133,12 @@ fn samples<'a>(
                 return Some(SeriesSamples::Histogram { bins: pairs, sum, count: totals.samples });
             }
             let last = &totals.last;
-            pairs.extend([(0.0, last.lower), (0.5, last.median), (1.0, last.upper)]);
+            pairs.extend([(0.0, last.lower), (1.0, last.upper)]);
+            if plan.wants(FigureId::MEDIAN) {
+                pairs.insert(1, (0.5, last.median));
+            }
             for (percent, boundary) in plan.percents().zip(totals.boundaries(plan)) {
-                let quantile = percent / 100.0;
+                let quantile = quantile(percent);
                 match pairs.iter().position(|(known, _)| *known >= quantile) {
                     // A negative percentile is no quantile, and another one may be there already.
                     None | Some(0) => {}
@@ -136,8 +146,6 @@ fn samples<'a>(
                     Some(at) => pairs.insert(at, (quantile, *boundary)),
                 }
             }
-            // The median is no figure that is always sent.
-            pairs.retain(|(quantile, value)| *quantile != 0.5 || !value.is_nan());
             SeriesSamples::Summary { quantiles: pairs, sum, count: totals.count }
         }
     })

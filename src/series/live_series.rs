@@ -158,6 +158,7 @@ impl LiveSeries {
     ) -> bool {
         let mut left = work;
         let is_full = self.shards.is_full();
+        self.pool.sort_freed_memory();
         while let Some(taken) = self.evicted.open.pop() {
             left = left.saturating_sub(taken.series.work());
             self.close_and_release(taken, &mut close);

@@ -27,6 +27,9 @@ pub(super) struct Pool {
 const SPARE_BYTES_MAX: usize = 1 << 20;
 const SPARE_BUFFERS_MAX: usize = 4096;
 
+/// The size of a request for which glibc merges the small blocks that were freed.
+const SEARCHED_BYTES: usize = 4096;
+
 const SAMPLE: usize = size_of::<f64>();
 
 /// A buffer with this many samples grows by a quarter instead of to the double. If many timings of
@@ -207,6 +210,14 @@ impl Pool {
         }
         self.give_back((before - buffer.capacity()) * SAMPLE);
         self.holds(buffer.capacity() * SAMPLE);
+    }
+
+    /// Lets the allocator sort the buffers that were freed just before. glibc does this at the next
+    /// request that none of them fits exactly, whoever makes it. After a flush in which 300,000
+    /// timers fall idle, that one request would take a third of a second.
+    pub(super) fn sort_freed_memory(&self) {
+        // No buffer of a few samples is as large, so the allocator must search.
+        std::hint::black_box(Vec::<u8>::with_capacity(SEARCHED_BYTES));
     }
 
     /// Frees every spare buffer.

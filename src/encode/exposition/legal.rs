@@ -203,13 +203,16 @@ impl LabelWriter {
 
 /// Appends a legal key of a label. Returns whether another key may become the same.
 fn put_key(key: &[u8], out: &mut Vec<u8>) -> bool {
-    let is_own = OWN_LABELS.contains(&key) || key.starts_with(b"__");
-    let is_changed = is_own || key.first().is_none_or(u8::is_ascii_digit);
-    if is_changed {
-        out.extend_from_slice(b"tag_");
-    }
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let start = out.len();
     out.extend(key.iter().map(|byte| if is_legal(*byte) { *byte } else { b'_' }));
+    // Only now is it known whether the key is one of ours: `statsd-name` has become one.
+    let legal = &out[start..];
+    let is_own = OWN_LABELS.contains(&legal) || legal.starts_with(b"__");
+    let is_changed = is_own || legal.first().is_none_or(u8::is_ascii_digit);
+    if is_changed {
+        out.splice(start..start, *b"tag_");
+    }
     // A key that begins as those that were changed may be one of them.
     is_changed || key.starts_with(b"tag_") || !key.iter().copied().all(is_legal)
 }
@@ -309,6 +312,9 @@ mod tests {
             ("a;e-v=1;e_v=2", "a", "e_v=\"1\",statsd_name=\"a;e-v=1;e_v=2\""),
             ("a;le=1;tag_le=2", "a", "tag_le=\"1\",statsd_name=\"a;le=1;tag_le=2\""),
             ("a;__name__=x", "a", "tag___name__=\"x\",statsd_name=\"a;__name__=x\""),
+            ("a;--x=1", "a", "tag___x=\"1\",statsd_name=\"a;--x=1\""),
+            ("a;statsd-name=x", "a", "tag_statsd_name=\"x\",statsd_name=\"a;statsd-name=x\""),
+            ("a;l.e=x;le=y", "a", "l_e=\"x\",tag_le=\"y\",statsd_name=\"a;l.e=x;le=y\""),
             ("a;1=x", "a", "tag_1=\"x\",statsd_name=\"a;1=x\""),
             ("a;b=", "a", "statsd_name=\"a;b=\""),
             ("a;b", "a", "statsd_name=\"a;b\""),
@@ -339,7 +345,7 @@ mod tests {
 
     /// A random name of few pieces, so that many of them become the same.
     fn random_name(random: &mut Random) -> Vec<u8> {
-        const PIECES: [&[u8]; 30] = [
+        const PIECES: [&[u8]; 34] = [
             b"a",
             b"b",
             b".",
@@ -369,14 +375,32 @@ mod tests {
             b"%FF",
             b"statsd_name",
             b";k=",
+            b";--name--=",
+            b";statsd-name=",
+            b";statsd.bytes=",
+            b";quantile=",
             b"\xc3\xa9",
         ];
         let length = 1 + random.below(5);
         (0..length).flat_map(|_| PIECES[random.below(PIECES.len())]).copied().collect()
     }
 
+    /// Returns the keys of labels that [`LabelWriter::labels`] has written.
+    fn keys(labels: &str) -> Vec<&str> {
+        let mut keys = Vec::new();
+        let mut rest = labels;
+        while let Some((key, value)) = rest.split_once("=\"") {
+            keys.push(key.trim_start_matches(','));
+            let is_end =
+                |at: usize| value[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 0;
+            let end = value.match_indices('"').map(|(at, _)| at).find(|at| is_end(*at)).unwrap();
+            rest = &value[end + 1..];
+        }
+        keys
+    }
+
     /// Shows with random names that no two series have the same samples, that no sample belongs to
-    /// two families, and that all names are legal.
+    /// two families, that all names are legal, and that no series has two labels of one key.
     #[test]
     fn no_two_series_meet() {
         let mut random = Random::new(7);
@@ -390,6 +414,10 @@ mod tests {
             let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
             assert!(family.bytes().all(is_legal) && !family.as_bytes()[0].is_ascii_digit());
             assert!(!family.starts_with("statsd_") && family != "statsd");
+            let keys = keys(&labels);
+            assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "{labels}");
+            assert!(!keys.iter().any(|key| ["le", "quantile"].contains(key)), "{labels}");
+            assert!(!keys.iter().any(|key| key.starts_with("__")), "{labels}");
             let known = families.entry(family.clone()).or_insert(kind);
             assert_eq!(*known, kind, "two kinds of {family}");
             let known =

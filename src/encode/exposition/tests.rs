@@ -7,7 +7,7 @@ use statsd_bench::Random;
 
 use super::*;
 use crate::engine::{Closing, Engine, Settings};
-use crate::policy::Rules;
+use crate::policy::{BaseSettings, Percentile, Rules, TimerMetric};
 use crate::protocol::Grammar;
 use crate::series::{Bounds, Cursor, Seeds};
 
@@ -16,11 +16,11 @@ const SEEDS: Seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
 /// with equal hashes cost a round each, so then there are fewer series.
 const UNUSED: [(u32, usize); 3] = [(0, 8_000), (0x0fff_ffff, 1_000), (u32::MAX, 150)];
 
-fn engine() -> Engine {
+fn engine(rules: Rules) -> Engine {
     let settings = Settings {
         grammar: Grammar::default(),
         bounds: Bounds { keeps_totals: true, ..Bounds::default() },
-        rules: Rules::default(),
+        rules,
         flush_interval: Duration::from_secs(10),
         prefix_stats: "statsd".into(),
         count_names: false,
@@ -101,12 +101,48 @@ fn series_of(answer: &str) -> usize {
     answer.lines().filter(|line| !line.starts_with('#')).filter(is_one).count()
 }
 
+/// Returns the quantiles of one timer, with their values, in an interval with samples and in the
+/// idle one after it.
+fn quantiles(percentiles: &[f64], metrics: &[TimerMetric]) -> [Vec<String>; 2] {
+    let base = BaseSettings {
+        percentiles: percentiles.iter().map(|it| Percentile::new(*it).unwrap()).collect(),
+        timer_metrics: metrics.to_vec(),
+        ..BaseSettings::default()
+    };
+    let mut engine = engine(Rules { base, ..Rules::default() });
+    engine.lines(b"a:1|ms\na:2|ms\na:3|ms\na:6|ms");
+    [0, 1].map(|_| {
+        flush(&mut engine);
+        let answer = answer(&mut engine, 0, |_, _, _| {});
+        let lines = answer.lines().filter_map(|line| line.strip_prefix("a_timer{quantile="));
+        lines.map(|line| line.replace('"', "").replace('}', "")).collect()
+    })
+}
+
+/// Shows that the text of a quantile is the percentile divided by a hundred, to the digit, and that
+/// a summary has the same quantiles whether there were samples or not.
+#[test]
+fn quantiles_are_exact_and_do_not_come_and_go() {
+    let [busy, idle] = quantiles(&[99.9, 33.3, 50.0, 99.99, -10.0], &[]);
+    assert_eq!(busy, ["0.0 1", "0.333 1", "0.5 2.5", "0.999 6", "0.9999 6", "1.0 6"]);
+    assert_eq!(
+        idle,
+        ["0.0", "0.333", "0.5", "0.999", "0.9999", "1.0"].map(|it| format!("{it} NaN"))
+    );
+    // Without the figure `median`, the percentile 50 is the quantile 0.5.
+    let upper = TimerMetric::Percent("upper");
+    let [busy, idle] = quantiles(&[50.0], &[upper]);
+    assert_eq!((busy, idle.len()), (["0.0 1", "0.5 2", "1.0 6"].map(str::to_owned).to_vec(), 3));
+    let [busy, idle] = quantiles(&[90.0], &[upper]);
+    assert_eq!((busy, idle.len()), (["0.0 1", "0.9 6", "1.0 6"].map(str::to_owned).to_vec(), 3));
+}
+
 #[test]
 fn families_are_whole_and_complete() {
     let mut random = Random::new(1);
     for (unused, most) in UNUSED {
         for count in [1, 20, most / 3, most] {
-            let mut engine = engine();
+            let mut engine = engine(Rules::default());
             add_series(&mut engine, count, &mut random);
             flush(&mut engine);
             let whole = answer(&mut engine, unused, |_, _, _| {});
@@ -114,7 +150,7 @@ fn families_are_whole_and_complete() {
             assert_eq!(series_of(&whole), shown(&mut engine), "of {count}, {unused:#x}");
         }
     }
-    assert_eq!(answer(&mut engine(), 0, |_, _, _| {}), "");
+    assert_eq!(answer(&mut engine(Rules::default()), 0, |_, _, _| {}), "");
 }
 
 #[test]
@@ -122,7 +158,7 @@ fn a_paused_answer_is_the_same() {
     let mut random = Random::new(2);
     // So that a few pauses come in each.
     for (unused, count) in UNUSED.map(|(unused, count)| (unused, count.min(2_000))) {
-        let mut engine = engine();
+        let mut engine = engine(Rules::default());
         add_series(&mut engine, count, &mut random);
         flush(&mut engine);
         let whole = answer(&mut engine, unused, |_, _, _| {});
@@ -143,7 +179,7 @@ fn a_paused_answer_is_the_same() {
 fn series_may_come_and_go_meanwhile() {
     let mut random = Random::new(3);
     for (unused, count) in UNUSED {
-        let mut engine = engine();
+        let mut engine = engine(Rules::default());
         add_series(&mut engine, count, &mut random);
         flush(&mut engine);
         let found = answer(&mut engine, unused, |page, engine, has_written| {
@@ -168,7 +204,7 @@ fn series_may_come_and_go_meanwhile() {
 
 #[test]
 fn the_walk_takes_some_bytes_a_series_and_each_step_is_short() {
-    let mut engine = engine();
+    let mut engine = engine(Rules::default());
     for n in 0..60_000 {
         // Half of them are one family.
         let name = if n % 2 == 0 { format!("app.name.{n}") } else { format!("one;n={n}") };
