@@ -11,12 +11,14 @@ export CARGO_TARGET_DIR
 binary = $(CARGO_TARGET_DIR)/release/statsd
 
 # A static binary needs no C library of the target, and looks names up without its plugins.
-static = $(shell uname -m)-unknown-linux-musl
+# ARCH=aarch64 makes one for 64-bit Arm on any machine.
+ARCH ?= $(shell uname -m)
+static = $(ARCH)-unknown-linux-musl
 static_binary = $(CARGO_TARGET_DIR)/$(static)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test test-all browser packages arm simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
+.PHONY: help build run peers test test-all browser packages static arm monitors simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,11 +68,13 @@ test: ## install the peers and run every test at full size
 	run $(cargo_test) --test e2e -- $(busy_tests); \
 	report
 
-test-all: ## `make test`, then `make browser`, `packages`, `sanitize` and `fuzz` (SECONDS=n, SEED=n)
+test-all: ## `make test`, then `make browser`, `monitors`, `packages`, `arm`, `sanitize`, `fuzz` (SECONDS=n, SEED=n)
 	@$(keep_going); \
 	run $(remake) test; \
 	run $(remake) browser; \
+	run $(remake) monitors; \
 	run $(remake) packages; \
+	run $(remake) arm; \
 	run $(remake) sanitize; \
 	run $(remake) fuzz; \
 	report
@@ -82,12 +86,18 @@ packages: deb $(static_binary) ## the Debian package, the units, the container, 
 	tests/packages/completions.sh
 	tests/packages/kubernetes.sh $(CARGO_TARGET_DIR)/tmp
 
-arm: ## build for 64-bit Arm and run that build under qemu, in a scratch root with Debian's compiler (as root)
-	tests/packages/arm.sh $(CARGO_TARGET_DIR)/tmp
+arm: ## the static binary and the tests of the unsafe code for 64-bit Arm, under Debian's qemu-user
+	@$(remake) static ARCH=aarch64
+	tests/packages/arm.sh $(CARGO_TARGET_DIR)/aarch64-unknown-linux-musl/release/statsd $(CARGO_TARGET_DIR)/tmp
 
 browser: ## the page in Debian's chromium, with screenshots in target/tmp (installs chromium; ARGS=WORD)
 	$(CARGO) build
 	@tests/browser/run.sh $(abspath $(CARGO_TARGET_DIR))/debug/statsd $(abspath $(CARGO_TARGET_DIR))/tmp $(ARGS)
+
+monitors: peers ## Debian's prometheus and victoria-metrics read what the server shows and sends (installs both, as root)
+	@command -v prometheus promtool victoria-metrics >/dev/null && exit; apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus victoria-metrics
+	$(cargo_test) --test e2e -- metrics:: victoria::
 
 simulate: ## the server by a virtual clock, with every fault: SEEDS=n trials (10000), or SEED=n alone
 	SIMULATE_SEEDS=$(or $(SEEDS),10000) SIMULATE_SEED=$(SEED) $(CARGO) test --profile quick --lib simulation -- --nocapture
@@ -180,9 +190,11 @@ uninstall: ## remove what `make install` has installed; /etc/statsd.conf and /va
 	rm -rf $(share)/doc/statsd
 	@echo "make uninstall: /etc/statsd.conf, /var/lib/statsd and the user statsd are still there"
 
+static: $(static_binary) ## build the static binary (adds the Rust target, once; ARCH=aarch64 for 64-bit Arm)
+
 $(static_binary): FORCE
 	@rustc --print target-libdir --target $(static) | xargs test -d || { \
-		echo "make: the Rust target $(static) is missing: rustup target add $(static)" >&2; exit 1; }
+		echo "rustup target add $(static)"; rustup target add $(static); }
 	$(CARGO) build --release --target $(static)
 
 FORCE:
@@ -197,13 +209,15 @@ deb: build ## a Debian package, in target/debian (installs cargo-deb with Cargo,
 	$(CARGO) deb --no-build --no-strip
 
 version = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
-name = statsd-$(version)-linux-$(shell uname -m)
-dist: $(static_binary) ## a tarball with a static binary, units, docs and a checksum, in target
+name = statsd-$(version)-linux-$(ARCH)
+# The tarball lists no folders. Otherwise `tar -C /` would change the mode and time of /etc and /usr.
+dist: $(static_binary) ## a tarball with a static binary, units, docs and a checksum, in target (ARCH=aarch64)
 	@$(call stage,$(static_binary))
 	cp README.md CHANGELOG.md LICENSE $(staged)/usr/share/doc/statsd
 	cp -r docs $(staged)/usr/share/doc/statsd/docs
-	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
-		-C $(staged) -czf $(CARGO_TARGET_DIR)/$(name).tar.gz etc usr
+	cd $(staged) && find etc usr -type f | LC_ALL=C sort | tar --files-from=- \
+		--owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+		-czf $(abspath $(CARGO_TARGET_DIR))/$(name).tar.gz
 	cd $(CARGO_TARGET_DIR) && sha256sum $(name).tar.gz > $(name).tar.gz.sha256
 	@ls -l $(CARGO_TARGET_DIR)/$(name).tar.gz
 
@@ -214,4 +228,5 @@ image: $(static_binary) ## a container image with the static binary alone: stats
 	rm -rf target/image && mkdir -p target/image
 	cp packaging/container/Dockerfile $(static_binary) target/image
 	$(builder) build $(if $(filter podman buildah,$(builder)),--format docker) \
+		$(if $(filter-out $(shell uname -m),$(ARCH)),--platform linux/$(if $(filter aarch64,$(ARCH)),arm64,amd64)) \
 		-t statsd:$(version) -f target/image/Dockerfile target/image

@@ -267,19 +267,33 @@ fn bash_completes_options_settings_commands_and_files() {
         let cases = all.iter().filter(|option| option.argument == wanted).map(Completion::case);
         cases.collect::<Vec<_>>().join("|")
     };
+    let forms: Vec<_> = all
+        .iter()
+        .filter_map(|option| match option.argument {
+            Argument::Optional(value) => Some((option.case(), value)),
+            _ => None,
+        })
+        .collect();
+    let [(form, value)] = forms.as_slice() else { panic!("{} options have forms", forms.len()) };
     let list = |words: &str| format!("mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\")");
+    let everything = list(&format!("{} {form}={value}", words.join(" ")));
     let files = "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\")";
     let script = format!(
         "{MADE}\
          _statsd() {{\n    \
-             local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}\n    \
+             # bash makes a word of the = in --option=value.\n    \
+             local at=$COMP_CWORD word=${{COMP_WORDS[COMP_CWORD]}} equals=\n    \
+             if [[ $word == = ]]; then word=; else ((at -= 1)); fi\n    \
+             if [[ ${{COMP_WORDS[at]}} == = ]]; then equals==; ((at -= 1)); fi\n    \
+             [[ $at -gt 1 && ${{COMP_WORDS[at-1]}} == --compare ]] && ((at -= 1))\n    \
              COMPREPLY=()\n    \
-             case $before in\n    \
+             case ${{COMP_WORDS[at]}} in\n    \
              {}) {files} ;;\n    \
              {}) compopt -o nospace; {} ;;\n    \
              {}) {} ;;\n    \
              {}) ;;\n    \
-             *) {} ;;\n    \
+             {form}) if [[ $equals ]]; then {}; else {everything}; fi ;;\n    \
+             *) {everything} ;;\n    \
              esac\n\
          }}\n\
          complete -F _statsd statsd\n",
@@ -289,7 +303,7 @@ fn bash_completes_options_settings_commands_and_files() {
         of(Argument::Command),
         list(&commands().join(" ")),
         of(Argument::Time),
-        list(&format!("{} --print-config=example", words.join(" "))),
+        list(value),
     );
     check("completions/statsd.bash", &script);
 }

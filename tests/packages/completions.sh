@@ -4,11 +4,12 @@
 #
 # usage: completions.sh
 set -euo pipefail
+name=completions
+. "$(dirname "$0")/common.sh"
 
 files=$(realpath "$(dirname "$0")/../../packaging/completions")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-touch "$work/my.conf"
+make_work "${TMPDIR:-/tmp}"
+touch "$work/my.conf" "$work/other.conf"
 cd "$work"
 
 # offers SHELL LINE WORD…: the shell offers each of these words for a line that ends at the cursor.
@@ -26,7 +27,7 @@ offers() {
 
 in_bash() {
     bash -c '. "$1/statsd.bash"
-        read -ra COMP_WORDS <<<"$2"
+        read -ra COMP_WORDS <<<"${2//=/ = }" # as bash does
         [[ "$2" == *" " ]] && COMP_WORDS+=("")
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         compopt() { :; } # it works only while the shell completes
@@ -54,12 +55,14 @@ in_zsh() {
 }
 
 for shell in bash zsh fish; do
-    command -v $shell >/dev/null || { echo "SKIPPED: completions of $shell, which is not installed"; continue; }
+    has $shell $shell || { echo "SKIPPED: completions of $shell, which is not installed"; continue; }
     offers $shell "statsd --" --check --print-config --ask --import --compare --every
     offers $shell "statsd --ask " stats watch senders
     offers $shell "statsd -o carbon." carbon.address= carbon.queue=
     offers $shell "statsd -c m" my.conf
     offers $shell "statsd --import m" my.conf
     offers $shell "statsd --compare m" my.conf
-    echo "completions: ok in $shell"
+    offers $shell "statsd --compare my.conf o" other.conf
+    offers $shell "statsd --print-config=e" $([ $shell = fish ] && echo --print-config=example || echo example)
+    step "ok in $shell"
 done

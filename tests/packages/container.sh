@@ -5,39 +5,23 @@
 #
 # usage: container.sh BINARY FOLDER
 set -euo pipefail
+name=container
+. "$(dirname "$0")/common.sh"
 
+need_root
+has podman podman && has runc runc || echo "SKIPPED: the image, for want of podman and runc"
+in_own_network "$@"
 binary=$(realpath "$1")
-image=$(realpath "$(dirname "$0")/../../packaging/container/Dockerfile")
-work=$(mktemp -d -p "$(mkdir -p "$2" && realpath "$2")")
-[ "$(id -u)" = 0 ] || { echo "SKIPPED: the container, for want of root"; exit 0; }
-
+dockerfile=$(realpath "$(dirname "$0")/../../packaging/container/Dockerfile")
+make_work "$2"
 readonly carbon=22003 udp=28125 admin=28126
-pids=()
-trap '{ kill -KILL "${pids[@]}"; wait; } 2>/dev/null || true; rm -rf "$work"' EXIT
-step() { echo "container: $*"; }
-until_true() {
-    local attempt
-    for attempt in $(seq 200); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "waited 20 s for: $*" >&2
-    exit 1
-}
-
-if file "$binary" | grep -q dynamically; then
-    echo "$binary is not static" >&2
-    exit 1
-fi
-nc -l -k 127.0.0.1 $carbon >"$work/points" &
-pids+=($!)
+receive_points $carbon
 
 # Variables as an operator and Kubernetes set them.
 settings=(STATSD_CARBON_ADDRESS=graphite:$carbon STATSD_UDP_BIND=127.0.0.1:$udp STATSD_TCP_BIND=
     STATSD_ADMIN_BIND=127.0.0.1:$admin STATSD_STATSD_FLUSH_INTERVAL=1s STATSD_STATSD_DUMP_MESSAGES=yes
     STATSD_PORT=tcp://10.0.0.1:8125 STATSD_ADMIN_SERVICE_HOST=10.0.0.1)
 ask() { env -i "${settings[@]}" "$binary" --ask "$1"; }
-is_up() { [ "$(ask health)" = "health: up" ]; }
 send() { echo "$1" >/dev/udp/127.0.0.1/$udp; }
 
 step "a read-only root with the binary alone"
@@ -61,40 +45,43 @@ export -f start
 unshare --mount --pid --fork --kill-child bash -euc 'start "$@"' - - "${settings[@]}" 2>"$work/log" &
 outer=$!
 pids+=($outer)
+has_server() { server=$(pgrep -P $outer); }
+until_true has_server
+pids+=("$server")
 until_true is_up
-server=$(pgrep -P $outer)
 [ "$(awk '/^NSpid/ { print $3 }' "/proc/$server/status")" = 1 ]
 [ "$(awk '/^Uid/ { print $2 }' "/proc/$server/status")" = 65532 ]
 send "hits:3|c"
-until_true grep -q "^stats_counts.hits 3 " "$work/points"
+has_point "stats_counts.hits 3"
 
 step "every received line is logged, until the pipe of the log is full"
 for round in $(seq 200); do send "$round:$(printf 'x%.0s' {1..1200})"; done
 ask info >/dev/null
 send "later:4|c"
-until_true grep -q "^stats_counts.later 4 " "$work/points"
+has_point "stats_counts.later 4"
 kill -TERM "$server"
 wait $outer && status=0 || status=$?
 [ $status = 0 ] || { echo "it ended with $status" >&2; exit 1; }
 
-if command -v podman >/dev/null; then
+if command -v podman runc >/dev/null; then
     step "the image, built and run by podman"
     mkdir "$work/image"
-    cp "$image" "$work/image/Dockerfile"
+    cp "$dockerfile" "$work/image/Dockerfile"
     cp "$binary" "$work/image/statsd"
-    pod=(podman --cgroup-manager=cgroupfs)
-    command -v runc >/dev/null && pod+=(--runtime runc)
+    # Without systemd, and with limits that a machine without CAP_SYS_RESOURCE may set.
+    pod=(podman --cgroup-manager=cgroupfs --runtime runc)
     "${pod[@]}" build -q --format docker -t statsd-test "$work/image" >/dev/null
     bytes=$(podman image inspect statsd-test --format '{{.Size}}')
-    echo "container: the image has $bytes bytes"
+    step "the image has $bytes bytes"
     [ "$bytes" -lt $((4 << 20)) ]
     variables=()
     for setting in "${settings[@]/graphite/localhost}"; do variables+=(-e "$setting"); done
-    if "${pod[@]}" run -d --name statsd-test --ulimit host --network host --read-only --user 4711 \
+    if "${pod[@]}" run -d --name statsd-test --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 \
+        --network host --read-only --user 4711 \
         "${variables[@]}" statsd-test >/dev/null 2>"$work/podman"; then
         until_true is_up
         send "image:5|c"
-        until_true grep -q "^stats_counts.image 5 " "$work/points"
+        has_point "stats_counts.image 5"
         "${pod[@]}" healthcheck run statsd-test 2>/dev/null
         "${pod[@]}" stop statsd-test >/dev/null 2>&1
         [ "$(podman inspect statsd-test --format '{{.State.ExitCode}}')" = 0 ]
@@ -104,4 +91,4 @@ if command -v podman >/dev/null; then
     "${pod[@]}" rm -f statsd-test >/dev/null 2>&1 || true
     podman rmi statsd-test >/dev/null 2>&1 || true
 fi
-echo "container: ok"
+step "ok"

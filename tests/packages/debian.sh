@@ -6,9 +6,9 @@
 # usage: debian.sh PACKAGE.deb FOLDER        FOLDER keeps the scratch root for the next run
 set -euo pipefail
 
+name=debian
 . "$(dirname "$0")/system.sh"
 
-name=debian
 package=$(realpath "$1")
 mkdir -p "$2"
 root=$(realpath "$2")/debian-root
@@ -17,9 +17,11 @@ need_debootstrap
 make_root bookworm "$root"
 cp "$package" "$root/root/statsd.deb"
 
-if command -v lintian >/dev/null; then
+if has lintian lintian; then
     errors=$(lintian "$package" 2>/dev/null | grep '^E:' || true)
     [ -z "$errors" ] || { echo "$errors"; exit 1; }
+else
+    echo "SKIPPED: lintian, which is not installed: apt-get install lintian"
 fi
 
 boot "$root"

@@ -1,15 +1,12 @@
 # Boots a Debian root with a real systemd as process 1, in namespaces of its own. For the scripts in
-# this folder, which source it. A script sets `name` for its messages first. It needs root and
-# debootstrap.
+# this folder, which source it. It needs root and debootstrap.
+. "$(dirname "$0")/common.sh"
 
 readonly packages=adduser,systemd,systemd-sysv,dbus,netcat-openbsd
 
-skip() { echo "SKIPPED: $name, for want of $*"; exit 0; }
-step() { echo "$name: $*"; }
-
 need_debootstrap() {
-    [ "$(id -u)" = 0 ] || skip "root"
-    command -v debootstrap >/dev/null || skip "debootstrap: apt-get install debootstrap"
+    need_root
+    need debootstrap debootstrap
 }
 
 # make_root SUITE ROOT: a root of a Debian release. It is kept for the next run.
@@ -85,17 +82,7 @@ inside() {
         env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# Repeats a command until it succeeds, for at most half a minute.
-until_true() {
-    local attempt
-    for attempt in $(seq 300); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "waited 30 s for: $*" >&2
-    inside journalctl --no-pager -u statsd.service >&2 || true
-    exit 1
-}
+show_log() { inside journalctl --no-pager -u statsd.service; }
 
 # expect TEXT COMMAND…: the command prints this text.
 expect() {

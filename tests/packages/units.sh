@@ -6,9 +6,9 @@
 #
 # usage: units.sh BINARY FOLDER      a static binary; FOLDER keeps the scratch roots for the next run
 set -euo pipefail
+name=units
 . "$(dirname "$0")/system.sh"
 
-name=units
 binary=$(realpath "$1")
 mkdir -p "$2"
 folder=$(realpath "$2")
