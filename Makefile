@@ -95,8 +95,8 @@ browser: ## the page in Debian's chromium, with screenshots in target/tmp (insta
 	@tests/browser/run.sh $(abspath $(CARGO_TARGET_DIR))/debug/statsd $(abspath $(CARGO_TARGET_DIR))/tmp $(ARGS)
 
 monitors: peers ## Debian's prometheus and victoria-metrics read what the server shows and sends (installs both, as root)
-	@command -v prometheus promtool victoria-metrics >/dev/null && exit; apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus victoria-metrics
+	@command -v promtool >/dev/null && command -v victoria-metrics >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus victoria-metrics; }
 	$(cargo_test) --test e2e -- metrics:: victoria::
 
 simulate: ## the server by a virtual clock, with every fault: SEEDS=n trials (10000), or SEED=n alone
