@@ -64,7 +64,7 @@ fn open_metrics(web: &mut Web) -> BTreeMap<String, Family> {
 
 /// Sends series of each kind whose names and tags are as bad as clients can make them.
 fn send_hostile_names(daemon: &Daemon) {
-    let names: [&[u8]; 20] = [
+    let names: [&[u8]; 23] = [
         b"a.b",
         b"a_b",
         b"a-b",
@@ -81,6 +81,9 @@ fn send_hostile_names(daemon: &Daemon) {
         b"t;e-v=1;e_v=2",
         b"t;le=5;quantile=x",
         b"t;__name__=z",
+        b"t;--name--=z",
+        b"t;--flag=1",
+        b"t;statsd-name=z",
         b"t;k=",
         b"t;k=q\"\\'",
         b"a.b.members",
