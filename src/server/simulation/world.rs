@@ -476,8 +476,11 @@ impl World {
 
     /// The samples that the present run has counted as refused.
     fn refused_now(&self) -> u64 {
-        let own = self.server.as_ref().map(|server| server.pipeline.engine().own());
-        own.map_or(0, |own| own.total(Own::SeriesRejected) + own.total(Own::SamplesDropped))
+        let ledger = self.server.as_ref().map(|server| server.pipeline.engine().read_ledger());
+        ledger.map_or(0, |ledger| {
+            let own = ledger.own();
+            own.total(Own::SeriesRejected) + own.total(Own::SamplesDropped) + ledger.not_restored()
+        })
     }
 
     /// Lets the peers without faults read what is on its way to them.
