@@ -29,8 +29,8 @@ use crate::protocol::{
     is_plain_for, read_plain,
 };
 use crate::series::{
-    Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough, PassthroughValue, Seeds,
-    Table,
+    AddError, Audience, Batch, Bounds, Cursor, Frequent, MostFrequent, Passthrough,
+    PassthroughValue, RestoreError, Seeds, Table,
 };
 use crate::time::UnixTime;
 use crate::wire::{In, Put};
@@ -95,8 +95,8 @@ enum RestoredRecord {
     NewSeries,
     /// It was no series, or belongs to one that exists.
     Other,
-    /// A limit has no room for it.
-    Refused,
+    /// A rule drops it, or a limit has no room for it and for these events of the open interval.
+    Refused { events: u64 },
 }
 
 /// The result of [`Engine::restore`].
@@ -106,6 +106,8 @@ pub struct Restored {
     pub series: u64,
     /// The number of series and values that were not restored, because of a rule or a lower limit.
     pub refused: u64,
+    /// The events of the open interval that the limits have no room for.
+    pub lost_events: u64,
     /// Whether the state ended in the middle of a record, or a record was damaged.
     pub damaged: bool,
 }
@@ -446,10 +448,14 @@ impl Engine {
             match result {
                 RestoredRecord::NewSeries => restored.series += 1,
                 RestoredRecord::Other => {}
-                RestoredRecord::Refused => restored.refused += 1,
+                RestoredRecord::Refused { events } => {
+                    restored.refused += 1;
+                    restored.lost_events = restored.lost_events.saturating_add(events);
+                }
             }
         }
         self.intake.ledger.skip_restored();
+        self.intake.ledger.set_not_restored(restored.lost_events);
         // Another configuration may have accepted the names without changing them.
         self.trusts_names &= self.intake.table.are_names_canonical(self.reader.grammar());
         restored
@@ -466,12 +472,18 @@ impl Engine {
         match record.u8()? {
             SERIES => {
                 let before = intake.table.len();
-                let added = intake.table.restore(record, kind, age)?;
-                Some(match added {
-                    Ok(()) if intake.table.len() > before => RestoredRecord::NewSeries,
-                    Ok(()) => RestoredRecord::Other,
-                    Err(_) => RestoredRecord::Refused,
-                })
+                match intake.table.restore(record.clone(), kind, age) {
+                    Ok(()) if intake.table.len() > before => Some(RestoredRecord::NewSeries),
+                    Ok(()) => Some(RestoredRecord::Other),
+                    Err(RestoreError::Damaged) => None,
+                    Err(RestoreError::Refused(error)) => {
+                        // What a rule drops is no loss, and the interval of a gauge that was saved
+                        // alone is over.
+                        let is_lost = kind.is_none() && error != AddError::ByRule;
+                        let events = if is_lost { Table::saved_events(record) } else { 0 };
+                        Some(RestoredRecord::Refused { events })
+                    }
+                }
             }
             OWN if kind.is_none() => {
                 let name = record.name()?;
@@ -491,7 +503,8 @@ impl Engine {
                     return None;
                 }
                 let added = intake.passthrough.add(passing);
-                Some(if added.is_ok() { RestoredRecord::Other } else { RestoredRecord::Refused })
+                let refused = RestoredRecord::Refused { events: 1 };
+                Some(if added.is_ok() { RestoredRecord::Other } else { refused })
             }
             _ => Some(RestoredRecord::Other),
         }

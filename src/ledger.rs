@@ -43,6 +43,8 @@ pub struct Ledger {
     bytes: u64,
     /// The series that samples have created, since the start.
     series_created: u64,
+    /// The events of the state file for which the start had no room.
+    not_restored: u64,
 }
 
 impl Ledger {
@@ -247,6 +249,16 @@ impl Ledger {
     /// Adds to a counter what an earlier run has counted in this interval.
     pub(crate) fn restore(&mut self, own: OwnCounter, count: u64) {
         self.own.restore(own, count);
+    }
+
+    /// Sets the number of events of the state file for which the start had no room.
+    pub(crate) fn set_not_restored(&mut self, events: u64) {
+        self.not_restored = events;
+    }
+
+    /// Returns the number of events of the state file for which the start had no room.
+    pub fn not_restored(&self) -> u64 {
+        self.not_restored
     }
 
     /// The own counters, for reading.

@@ -7,8 +7,8 @@ use crate::protocol::{
 };
 use crate::sender::Sender;
 use crate::series::{
-    AddError, Crowd, Frequent, Lookup, NameHash, Passthrough, PassthroughKind, PassthroughValue,
-    PendingSample, RawKey, Table,
+    AddError, AddKnown, Crowd, Frequent, Lookup, NameHash, Passthrough, PassthroughKind,
+    PassthroughValue, PendingSample, RawKey, Table,
 };
 use crate::warnings::WarningKind;
 
@@ -68,19 +68,19 @@ impl Intake {
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || is_plain_for(reader.grammar(), sample.name);
             let added = self.table.add_looked_up(sample, revision, may_create);
-            let Some(added) = added else {
+            if added == AddKnown::NoSeries {
                 if self.add_new_tagged(sample, reader, room) {
                     continue;
                 }
                 stopped = Some(at);
                 break;
-            };
+            }
             taken += 1;
             // While names are counted, no series is found by raw bytes.
             if let (Some(frequent), Lookup::Name(hash)) = (&mut self.frequent, sample.lookup) {
                 frequent.add(sample.name, hash);
             }
-            if let Err(error) = added {
+            if let AddKnown::Refused(error) = added {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
@@ -207,8 +207,10 @@ impl Intake {
             return false;
         }
         self.all_samples(line, samples, |intake, sample| {
-            if let Some(added) = intake.table.add_aliased(key, sample) {
-                return added;
+            match intake.table.add_aliased(key, sample) {
+                AddKnown::Added => return Ok(()),
+                AddKnown::Refused(error) => return Err(error),
+                AddKnown::NoSeries => {}
             }
             // A series of another kind. The name is good, since it is that of a series.
             let ParsedLine::Metrics(parsed) = reader.read(line) else { return Ok(()) };

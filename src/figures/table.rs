@@ -187,6 +187,10 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Loss, "samples_dropped_by_limit", (Total, Values), Reader::One(dropped_by_limit),
         "valid values dropped because timer_memory or passthrough_memory is used up")
         .lost(LossCount::Lines);
+    figure(Loss, "events_not_restored", (Total, Values),
+        Reader::One(|from| from.engine.read_ledger().not_restored() as f64),
+        "counts, samples and set members of state_file that the limits have no room for")
+        .lost(LossCount::Lines);
     own(Loss, OwnCounter::FiguresNotFinite, Figures,
         "figures left out because they overflowed")
         .lost(LossCount::Lines);

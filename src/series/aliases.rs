@@ -97,7 +97,7 @@ impl AliasLink {
 
 /// The bytes of an alias: its entry, its place in the index, its part of the list of its series,
 /// and the slack of all of them.
-const ALIAS_BYTES: usize = 60;
+pub(super) const ALIAS_BYTES: usize = 60;
 
 /// With more, the position would not fit in a [`AliasLink`].
 const OF_SHARD_MAX: usize = (u32::MAX as usize) / SHARDS - 1;

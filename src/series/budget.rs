@@ -69,6 +69,8 @@ pub(super) struct Budget {
 
 /// The most series whose order of creation is known. They take 48 KiB.
 pub(super) const NEWEST_MAX: usize = 4096;
+/// The newest series that are checked for one that makes room, so that a creation stays short.
+pub(super) const NEWEST_TRIES: usize = 64;
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 impl GroupSizes {
@@ -140,7 +142,7 @@ impl Budget {
     }
 
     /// Finds the largest groups again, since removals do not.
-    pub(super) fn end_sweep(&mut self) {
+    pub(super) fn find_largest(&mut self) {
         self.by_number.find_largest();
         self.by_bytes.find_largest();
     }
@@ -374,7 +376,7 @@ mod tests {
         (0..50).for_each(|n| budget.add(&Owner::new(format!("c.d.{n}").as_bytes(), 2, hash)));
         assert!(is_in(&budget, 1, "a.b.x"));
         (0..90).for_each(|n| budget.remove(&Owner::new(format!("a.b.{n}").as_bytes(), 1, hash)));
-        budget.end_sweep();
+        budget.find_largest();
         assert!(is_in(&budget, 2, "c.d.x") && !is_in(&budget, 1, "a.b.x"));
     }
 

@@ -1,20 +1,38 @@
 //! [`SeriesCounts`]: how many series there are, and what they take.
 
+use crate::protocol::MetricKind;
+
 /// The bytes of a series beside its name, as measured with a million series of each kind:
 /// docs/operations.md has the numbers.
 pub(super) const COUNTER_OR_GAUGE: usize = 110;
 const TIMING_OR_SET: usize = 235;
 
-/// The bytes of the memory beside the text of the name from which rules have made another one.
-pub(super) const ORIGINAL_BYTES: usize = 32;
+/// The bytes of a series beside its name.
+pub(super) fn bytes_of(kind: MetricKind) -> usize {
+    match kind {
+        MetricKind::Counter | MetricKind::Gauge => COUNTER_OR_GAUGE,
+        MetricKind::Timing | MetricKind::Set => TIMING_OR_SET,
+    }
+}
+
+/// The bytes of a stored name. The allocator gives no less for a shorter one.
+pub(super) fn name_bytes(length: usize) -> usize {
+    length.max(24)
+}
+
+/// The bytes of a name from which rules have made that of a series.
+pub(super) fn original_bytes(name: Option<&[u8]>) -> usize {
+    const BESIDE: usize = 32;
+    name.map_or(0, |name| name.len() + BESIDE)
+}
 
 /// The number of series, and what has happened to series since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeriesCounts {
     /// The series of each [`MetricKind`], in the order of the enum.
     pub kinds: [usize; 4],
-    /// The bytes of all their names, without the texts of tags.
-    pub name_bytes: usize,
+    /// About the bytes of all their names, without the texts of tags.
+    pub(super) name_bytes: usize,
     /// The bytes of the names from which rules have made those of series.
     pub(super) original_bytes: usize,
     pub created: u64,
@@ -28,9 +46,8 @@ pub struct SeriesCounts {
 impl SeriesCounts {
     /// About the bytes of all series, without tags, samples and members of sets.
     pub(super) fn bytes(&self) -> usize {
-        let [counters, gauges, timings, sets] = self.kinds;
-        (counters + gauges) * COUNTER_OR_GAUGE
-            + (timings + sets) * TIMING_OR_SET
+        let series = MetricKind::ALL.iter().zip(self.kinds);
+        series.map(|(kind, count)| bytes_of(*kind) * count).sum::<usize>()
             + self.name_bytes
             + self.original_bytes
     }

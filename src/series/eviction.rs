@@ -18,9 +18,11 @@ use std::collections::BinaryHeap;
 
 use super::bounds::LARGE;
 use super::budget::Budget;
+use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::series::Series;
 use super::shard::{SeriesPlace, TakenSeries};
+use super::shards::Shards;
 
 /// The series that were idle for longest at the last sweep. Each is returned once, so that a new
 /// series costs no search.
@@ -107,8 +109,39 @@ impl LongIdle {
 
     /// Returns the next series idle for longest. It may have had samples since the sweep, or be
     /// removed.
-    pub(super) fn next(&mut self) -> Option<IdleSeries> {
+    fn next(&mut self) -> Option<IdleSeries> {
         self.ready.next()
+    }
+
+    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
+    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
+    /// evicted for it.
+    pub(super) fn take_for(
+        &mut self,
+        newcomer: &Owner,
+        shards: &mut Shards,
+    ) -> Option<TakenSeries> {
+        while let Some(idle) = self.ready().first().copied() {
+            if !idle.can_be_evicted_for(newcomer, shards.budget.culprit()) {
+                return None;
+            }
+            self.next();
+            // The place may hold another series by now, or this one may have had a sample.
+            if shards.get(idle.place).is_none_or(|series| series.seen() != idle.seen) {
+                continue;
+            }
+            if shards.series_of_clean_name(idle.place).is_some() {
+                // A merged series stays while there is a series with its clean name. Otherwise
+                // destinations with cleaned names would get the values of that one alone. It has
+                // been idle for as long, so it is evicted itself.
+                continue;
+            }
+            let taken = shards.take(idle.place);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
     }
 }
 
@@ -194,7 +227,7 @@ impl Largest {
     }
 
     /// Takes the note of the largest series.
-    pub(super) fn pop(&mut self) -> Option<SeriesPlace> {
+    fn pop(&mut self) -> Option<SeriesPlace> {
         while let Some(notes) = self.classes.last_mut() {
             if let Some(holder) = notes.pop() {
                 return Some(holder);
@@ -202,6 +235,25 @@ impl Largest {
             self.classes.pop();
         }
         None
+    }
+
+    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
+    /// condenses at most a few. `tick` is the number of the open interval.
+    pub(super) fn condense(&mut self, shards: &mut Shards, pool: &mut Pool, tick: u32) {
+        const AT_ONCE: usize = 16;
+        let needed = pool.take_refused();
+        for _ in 0..AT_ONCE {
+            if pool.has_room(needed) {
+                return;
+            }
+            let Some(largest) = self.pop() else { return };
+            // The note may be stale. Condensing a small or another series does no harm: it frees
+            // little, and the next note follows.
+            if let Some(series) = shards.get_mut(largest) {
+                series.condense(tick, pool);
+                self.note(pool.take_grown(), largest);
+            }
+        }
     }
 
     /// Whether no series is noted.

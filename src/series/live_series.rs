@@ -9,21 +9,24 @@
 
 use std::time::Duration;
 
+use super::aliases::{ALIAS_BYTES, RawKey};
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
+use super::budget::NEWEST_MAX;
 use super::closed::Closed;
-use super::counts::COUNTER_OR_GAUGE;
+use super::counts::{bytes_of, name_bytes, original_bytes};
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
 use super::owner::Owner;
-use super::raw::{Audience, is_merged, sent_name};
-use super::saved::SavedSeries;
+use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
+use super::room::Room;
+use super::saved::{RestoreError, SavedSeries};
 use super::series::Series;
 use super::shard::{
     NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
 };
-use super::shards::{Cursor, Shards};
+use super::shards::{Cursor, RunningTotal, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
 use super::top::Top;
@@ -35,6 +38,7 @@ use crate::protocol::{MetricKind, Sample, is_plain_path};
 #[derive(Debug)]
 pub(super) struct LiveSeries {
     pub(super) shards: Shards,
+    pub(super) limits: SeriesLimits,
     pub(super) rules: TableRules,
     pub(super) members: MemberHasher,
     /// The memory of samples and members.
@@ -54,18 +58,17 @@ pub(super) struct LiveSeries {
 /// of series. If it is full by their bytes, the new one may have a longer name than an evicted one.
 const EVICTIONS_MAX: usize = 8;
 
-/// The newest series that are checked for one that makes room, so that a creation stays short.
-pub(super) const NEWEST_TRIES: usize = 64;
-
 impl LiveSeries {
     /// See [`Table::new`](super::Table::new).
     pub(super) fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
         pool.records.keep_timings(bounds.keeps_totals);
-        let shards = Shards::new(seeds.names, bounds.keeps_totals, SeriesLimits::new(bounds));
+        let limits = SeriesLimits::new(bounds);
+        let shards = Shards::new(seeds.names, bounds.keeps_totals, limits);
         Self {
             rules: TableRules::new(rules, interval, &shards.names),
             shards,
+            limits,
             members: MemberHasher::new(&seeds),
             pool,
             largest: Largest::new(bounds.sample_memory),
@@ -74,6 +77,29 @@ impl LiveSeries {
             top: Top::new(),
             sender: 0,
             tick: 0,
+        }
+    }
+
+    /// About the bytes of all series, without samples and members of sets.
+    pub(super) fn bytes(&self) -> usize {
+        self.shards.bytes() + self.pool.records.bytes()
+    }
+
+    pub(super) fn room(&self) -> Room {
+        Room::new(self.limits, self.shards.len(), self.bytes())
+    }
+
+    /// Lets the records grow up to the limit. Must be called before something may make a record.
+    fn note_room(&mut self) {
+        self.pool.records.room = self.room().bytes;
+    }
+
+    /// From now on, lines with this key are added to the series at a place without being read,
+    /// unless the memory of all series is used up. Its lines are then read, at a higher cost.
+    pub(super) fn add_alias(&mut self, key: RawKey, kind: MetricKind, place: SeriesPlace) {
+        if self.room().has(0, ALIAS_BYTES) {
+            let at = (place.shard(), place.slot().at);
+            self.shards.aliases.add(key, kind, at, self.tick);
         }
     }
 
@@ -93,7 +119,7 @@ impl LiveSeries {
         if let Some(slot) = self.shards.find_by(&key, kind, name) {
             let place = SeriesPlace::new(key.shard, slot);
             if let Some(outcome) = outcome {
-                self.rules.claim(&mut self.shards, place, outcome);
+                self.claim(place, outcome)?;
             }
             return self.add_at(place, sample).map(|()| place);
         }
@@ -109,6 +135,9 @@ impl LiveSeries {
         sample: Sample<'_>,
     ) -> Result<(), AddError> {
         let sample = HashedSample::new(sample, &self.members);
+        if let HashedSample::Cumulative { .. } = sample {
+            self.note_room(); // for its first value
+        }
         let series = self.shards.get_mut(place).expect("found or created just now");
         series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
@@ -157,7 +186,8 @@ impl LiveSeries {
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let mut left = work;
-        let is_full = self.shards.is_full();
+        let is_full = self.room().is_full();
+        self.note_room();
         self.pool.sort_freed_memory();
         while let Some(taken) = self.evicted.open.pop() {
             left = left.saturating_sub(taken.series.work());
@@ -242,7 +272,9 @@ impl LiveSeries {
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
         self.long_idle.end_sweep();
-        self.shards.end_sweep();
+        if self.room().is_full() {
+            self.shards.budget.find_largest();
+        }
         self.top.end_sweep();
         self.rules.end_sweep();
     }
@@ -252,7 +284,8 @@ impl LiveSeries {
         self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
         self.pool.records.keep_timings(bounds.keeps_totals);
         self.shards.keep_totals(bounds.keeps_totals);
-        self.shards.limit(SeriesLimits::new(bounds));
+        self.limits = SeriesLimits::new(bounds);
+        self.shards.aliases.limit(self.limits);
         self.largest.limit(bounds.sample_memory);
         self.long_idle.set_after(flushes(bounds.evict_after, interval));
     }
@@ -264,6 +297,7 @@ impl LiveSeries {
         name: &[u8],
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
+        self.note_room();
         let Self { shards, rules, pool, tick, .. } = self;
         let Some(place) = shards.find(kind, name) else { return };
         let Some(placed) = shards.all[place.shard()].at_mut(place.at()) else { return };
@@ -272,6 +306,12 @@ impl LiveSeries {
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
         series.close(*tick, &rules.policies, (pool, &mut shards.tags), total, &mut close);
         pool.take_grown();
+    }
+
+    /// Sets the running total of a series, if there is one of this name.
+    pub(super) fn set_total(&mut self, kind: MetricKind, name: &[u8], total: RunningTotal) {
+        self.note_room();
+        self.shards.set_total(kind, name, total, (&self.rules.policies, &mut self.pool));
     }
 
     /// Removes the series that the table holds under this name. See
@@ -328,7 +368,7 @@ impl LiveSeries {
         sample: HashedSample,
     ) -> Result<(), AddError> {
         self.largest.note(grown, place);
-        self.condense();
+        self.largest.condense(&mut self.shards, &mut self.pool, self.tick);
         if added != Err(AddError::NoMemory) {
             return added;
         }
@@ -337,25 +377,6 @@ impl LiveSeries {
         self.pool.take_refused();
         self.largest.note(self.pool.take_grown(), place);
         added
-    }
-
-    /// Condenses the largest series until the pool has room again. Each one takes time, so a call
-    /// condenses at most a few.
-    fn condense(&mut self) {
-        const AT_ONCE: usize = 16;
-        let needed = self.pool.take_refused();
-        for _ in 0..AT_ONCE {
-            if self.pool.has_room(needed) {
-                return;
-            }
-            let Some(largest) = self.largest.pop() else { return };
-            // The note may be stale. Condensing a small or another series does no harm: it frees
-            // little, and the next note follows.
-            if let Some(series) = self.shards.get_mut(largest) {
-                series.condense(self.tick, &mut self.pool);
-                self.largest.note(self.pool.take_grown(), largest);
-            }
-        }
     }
 
     /// Removes a series whose first sample was refused. Otherwise it would send zeros at every
@@ -371,60 +392,16 @@ impl LiveSeries {
     /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
     /// the newest one of the largest group. Fails if there is none.
     fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
-        let Some(taken) = self.take_idle(newcomer).or_else(|| self.take_newest(newcomer)) else {
+        let Some(taken) = self
+            .long_idle
+            .take_for(newcomer, &mut self.shards)
+            .or_else(|| self.shards.take_newest_for(newcomer, self.tick))
+        else {
             self.shards.budget.note_refused(name, *newcomer);
             return Err(AddError::TooManySeries);
         };
         self.shards.counts.evicted += 1;
         Ok(taken)
-    }
-
-    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
-    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
-    /// evicted for it.
-    fn take_idle(&mut self, newcomer: &Owner) -> Option<TakenSeries> {
-        while let Some(idle) = self.long_idle.ready().first().copied() {
-            if !idle.can_be_evicted_for(newcomer, self.shards.budget.culprit()) {
-                return None;
-            }
-            self.long_idle.next();
-            // The place may hold another series by now, or this one may have had a sample.
-            if self.shards.get(idle.place).is_none_or(|series| series.seen() != idle.seen) {
-                continue;
-            }
-            if self.shards.series_of_clean_name(idle.place).is_some() {
-                // A merged series stays while there is a series with its clean name. Otherwise
-                // destinations with cleaned names would get the values of that one alone. It has
-                // been idle for as long, so it is evicted itself.
-                continue;
-            }
-            let taken = self.shards.take(idle.place);
-            if taken.is_some() {
-                return taken;
-            }
-        }
-        None
-    }
-
-    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
-    /// place.
-    #[cold]
-    fn take_newest(&mut self, newcomer: &Owner) -> Option<TakenSeries> {
-        let Self { shards, tick, .. } = self;
-        if shards.raw.is_some() || shards.budget.newest_to_evict_for(newcomer) == 0 {
-            return None;
-        }
-        for _ in 0..NEWEST_TRIES {
-            let place = shards.budget.take_newest()?;
-            if shards.can_be_evicted(place, *tick, shards.budget.culprit()) {
-                return shards.take(place);
-            }
-            if shards.get(place).is_some() {
-                // Its group may be the culprit later.
-                shards.budget.put_back(place);
-            }
-        }
-        None
     }
 
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
@@ -438,6 +415,33 @@ impl LiveSeries {
         } else {
             self.evicted.open.push(taken);
         }
+    }
+
+    /// Lets lines of a name lead to a series that they did not lead to before a reload, or that may
+    /// be left over from before it.
+    ///
+    /// The name must be stored, since the rules of a later reload, and of a restart, apply to it.
+    /// Without it they would apply to a name whose lines no longer lead to the series, and could
+    /// drop the series with its values. So the name gets room as that of a new series does. If
+    /// there is none, its sample is refused and counted.
+    fn claim(&mut self, place: SeriesPlace, made: RuleOutcome<'_>) -> Result<(), AddError> {
+        let Some(series) = self.shards.get(place) else { return Ok(()) };
+        if !self.rules.is_claimed(series.policy()) {
+            return Ok(());
+        }
+        let known = original_bytes(self.shards.all[place.shard()].original(place.slot().at));
+        let more = original_bytes(made.original).saturating_sub(known);
+        if let Some(original) = made.original
+            && !self.room().has(0, more)
+        {
+            let owner = self.shards.owner(original, self.sender);
+            self.make_room_for(original, &owner, (0, more))?;
+            if self.shards.get(place).is_none() {
+                return Err(AddError::TooManySeries); // it was evicted itself
+            }
+        }
+        self.rules.claim(&mut self.shards, place, made);
+        Ok(())
     }
 
     /// Creates a series for a name that the table does not hold.
@@ -458,7 +462,11 @@ impl LiveSeries {
         if !is_merged(name) {
             self.top.count_new_series(name, self.tick, |text| self.shards.hash(text).0);
         }
-        self.create_with(name, hash, kind, outcome)
+        let place = self.create_with(name, hash, kind, outcome)?;
+        if self.room().series() < NEWEST_MAX {
+            self.shards.budget.note_newest(place);
+        }
+        Ok(place)
     }
 
     /// Creates a series with this policy. If the table is full, evicts an idle or a new series, or
@@ -471,9 +479,16 @@ impl LiveSeries {
         outcome: RuleOutcome<'_>,
     ) -> Result<SeriesPlace, AddError> {
         let owner = self.shards.owner(name, self.sender);
-        let bytes = COUNTER_OR_GAUGE + name.len() + self.pool.records.bytes();
-        if !self.shards.has_room(bytes) {
-            self.make_room_for(name, &owner, bytes)?;
+        let beside = self.bytes_beside_name(kind, &outcome);
+        // Only near the limit, the tags that are stored already are looked up. A tag has at least
+        // two bytes, and takes less than 16 times as many.
+        if !self.room().has(1, beside + name_bytes(16 * name.len())) {
+            let bytes = StoredName::bytes_for(name, Some(&self.shards.tags));
+            if !self.room().has(1, beside + name_bytes(bytes)) {
+                // Tags of a series that is evicted may have to be stored again.
+                let most = name_bytes(StoredName::bytes_for(name, None));
+                self.make_room_for(name, &owner, (1, beside + most))?;
+            }
         }
         let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
@@ -484,23 +499,49 @@ impl LiveSeries {
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
         let place = self.shards.insert(key.shard, series, owner, self.tick);
-        self.shards.note_newest(place);
         if outcome.original.is_some() {
             self.shards.set_original(place, outcome.original);
+        }
+        if kind == MetricKind::Timing {
+            self.note_room();
+            if let Some(series) = self.shards.get_mut(place) {
+                series.begin_record(&self.rules.policies, &mut self.pool);
+            }
         }
         Ok(place)
     }
 
-    /// Evicts series until there is room for a new one of this size. Fails, and evicts none, if a
-    /// few would not be enough.
+    /// The bytes of a new series beside its name.
+    fn bytes_beside_name(&self, kind: MetricKind, outcome: &RuleOutcome<'_>) -> usize {
+        let record = match kind {
+            MetricKind::Timing => {
+                let plan = &self.rules.policies.at(outcome.policy).plan;
+                self.pool.records.bytes_of_timing(plan)
+            }
+            _ => 0,
+        };
+        let raw = self.shards.raw.as_ref().map_or(0, |_| RAW_NAME_BYTES);
+        bytes_of(kind) + original_bytes(outcome.original) + record + raw
+    }
+
+    /// Evicts series until there is room for `series` new ones, of `bytes` in all. Fails, and
+    /// evicts none, if a few would not be enough.
     #[cold]
-    fn make_room_for(&mut self, name: &[u8], owner: &Owner, bytes: usize) -> Result<(), AddError> {
-        self.shards.budget.count_bytes(!self.shards.has_most_series());
-        if self.shards.may_have_room(bytes, EVICTIONS_MAX) {
+    fn make_room_for(
+        &mut self,
+        name: &[u8],
+        owner: &Owner,
+        (series, bytes): (usize, usize),
+    ) -> Result<(), AddError> {
+        self.shards.budget.count_bytes(self.room().has(1, 0));
+        // Those that are evicted have the average size.
+        let used = self.bytes();
+        let freed = used / self.shards.len().max(1) * EVICTIONS_MAX;
+        if used.saturating_sub(freed).saturating_add(bytes) <= self.limits.bytes {
             for _ in 0..EVICTIONS_MAX {
                 let taken = self.make_room(name, owner)?;
                 self.evict(taken);
-                if self.shards.has_room(bytes) {
+                if self.room().has(series, bytes) {
                     return Ok(());
                 }
             }
@@ -509,34 +550,46 @@ impl LiveSeries {
         Err(AddError::TooManySeries)
     }
 
-    /// Creates a series from its saved values.
+    /// Creates a series from its saved values. If the table is full, no other series that was
+    /// restored makes room for it: it is not among the newest ones.
     pub(super) fn create_saved(
         &mut self,
         saved: SavedSeries<'_>,
         policy: Option<u16>,
-    ) -> Option<Result<(), AddError>> {
-        let Some(policy) = policy else { return Some(Err(AddError::ByRule)) };
+    ) -> Result<(), RestoreError> {
+        let policy = policy.ok_or(RestoreError::Refused(AddError::ByRule))?;
         if saved.kind == MetricKind::Gauge
             && self.rules.policies.at(policy).forgets_gauge(saved.idle)
         {
-            return Some(Ok(())); // another configuration kept its level for longer
+            return Ok(()); // another configuration kept its level for longer
         }
         let outcome = RuleOutcome { policy, original: saved.original };
         let hash = self.shards.hash(saved.name);
-        let place = match self.create_with(saved.name, hash, saved.kind, outcome) {
-            Ok(place) => place,
-            Err(error) => return Some(Err(error)),
-        };
+        let place = self
+            .create_with(saved.name, hash, saved.kind, outcome)
+            .map_err(RestoreError::Refused)?;
         // It counts as one more interval. Otherwise the series could make room for a new name while
         // it has restored values, and they would be lost.
         self.shards.all[place.shard()].owner_mut(place.at()).note_interval();
-        let series = self.shards.get_mut(place).expect("created just now");
-        let restored = series.restore(saved, self.tick, &mut self.pool, None);
-        self.largest.note(self.pool.take_grown(), place);
-        self.pool.take_refused();
-        if !matches!(restored, Some(Ok(()))) {
+        let restored = self.restore_into(place, saved, None);
+        if restored.is_err() {
             self.discard(place);
         }
+        restored
+    }
+
+    /// Adds saved values to the series at a place. See [`Series::restore`].
+    pub(super) fn restore_into(
+        &mut self,
+        place: SeriesPlace,
+        saved: SavedSeries<'_>,
+        merged: Option<bool>,
+    ) -> Result<(), RestoreError> {
+        self.note_room();
+        let series = self.shards.get_mut(place).expect("found or created just now");
+        let restored = series.restore(saved, self.tick, &mut self.pool, merged);
+        self.largest.note(self.pool.take_grown(), place);
+        self.pool.take_refused();
         restored
     }
 }

@@ -170,6 +170,12 @@ impl Pool {
         let held = buffer.capacity();
         let most = self.exactness.timer_exact.saturating_sub(held).max(1);
         let more = if held < MANY { held.max(4) } else { held / 4 }.min(most);
+        self.reserve(buffer, more)
+    }
+
+    /// Makes room for `more` samples in a full buffer. Returns false if the budget has less.
+    #[must_use]
+    pub(super) fn reserve(&mut self, buffer: &mut Vec<f64>, more: usize) -> bool {
         let granted = self.take(more * SAMPLE);
         if granted {
             let before = buffer.capacity();

@@ -71,6 +71,9 @@ pub(super) fn sent_name(name: &[u8]) -> &[u8] {
     name.strip_prefix(&[MERGED]).unwrap_or(name)
 }
 
+/// The bytes of an entry of [`RawNames`], with the slack of its map. A series has at most one.
+pub(super) const RAW_NAME_BYTES: usize = 32;
+
 /// The merged series of a table.
 #[derive(Debug)]
 pub(super) struct RawNames {
@@ -87,6 +90,11 @@ pub(super) struct RawNames {
 impl RawNames {
     pub(super) fn new(hasher: ahash::RandomState) -> Self {
         Self { hasher, merged: AHashMap::new(), sources: AHashMap::new() }
+    }
+
+    /// About the bytes that are taken.
+    pub(super) fn bytes(&self) -> usize {
+        (self.merged.len() + self.sources.len()) * RAW_NAME_BYTES
     }
 
     /// Whether there is no merged series.

@@ -21,9 +21,15 @@ pub(super) struct SideRecords {
     keeps_timings: bool,
     /// The bytes of all timing records.
     timing_bytes: usize,
+    /// The bytes by which records may grow. The caller sets it before it closes series, and before
+    /// it adds what may make a record.
+    pub(super) room: usize,
     /// The last value of each cumulative counter.
     last_values: Slab<f64>,
 }
+
+/// The bytes of a last value, with the slack of their list.
+const LAST_VALUE_BYTES: usize = 24;
 
 /// The place of the last value of a cumulative counter. 0 if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,7 +81,20 @@ impl SideRecords {
 
     /// The bytes of all timing records and last values.
     pub(super) fn bytes(&self) -> usize {
-        self.timing_bytes + self.last_values.capacity() * size_of::<(usize, f64)>()
+        self.timing_bytes + self.last_values.len() * LAST_VALUE_BYTES
+    }
+
+    /// The bytes of the record that a new timing with this plan gets.
+    pub(super) fn bytes_of_timing(&self, plan: &Plan) -> usize {
+        if self.keeps_timings { TimingTotals::bytes_for(plan) } else { 0 }
+    }
+
+    /// Takes `bytes` of the room. Returns false if there is less.
+    #[must_use]
+    fn take_room(&mut self, bytes: usize) -> bool {
+        let left = self.room.checked_sub(bytes);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
     }
 
     /// Returns the increase of a cumulative counter. The first value has nothing to compare with,
@@ -93,13 +112,18 @@ impl SideRecords {
         self.last_values.get((last.0 as usize).checked_sub(1)?).copied()
     }
 
-    pub(super) fn set_last_value(&mut self, last: &mut LastValue, value: f64) {
+    /// Returns false, and sets nothing, if there is no room for one more value.
+    #[must_use]
+    pub(super) fn set_last_value(&mut self, last: &mut LastValue, value: f64) -> bool {
         if let Some(known) = (last.0 as usize).checked_sub(1) {
             self.last_values[known] = value;
-        } else {
+        } else if self.take_room(LAST_VALUE_BYTES) {
             let at = self.last_values.insert(value);
             last.0 = u32::try_from(at + 1).expect("one for each series, and max_series is a u32");
+        } else {
+            return false;
         }
+        true
     }
 
     pub(super) fn forget_last_value(&mut self, last: &mut LastValue) {
@@ -109,7 +133,8 @@ impl SideRecords {
     }
 
     /// Returns the record of a timing that is being closed. Makes it or frees it, as the setting
-    /// demands.
+    /// demands. Returns `None` also if there is no room for it: a reload has begun to keep records,
+    /// or has made them larger.
     pub(super) fn of_timing<'a>(
         &mut self,
         record: &'a mut Option<Box<TimingTotals>>,
@@ -119,7 +144,7 @@ impl SideRecords {
             self.release(record);
             return None;
         }
-        if record.is_none() {
+        if record.is_none() && self.take_room(TimingTotals::bytes_for(plan)) {
             let new = TimingTotals::new(plan);
             self.timing_bytes += new.bytes();
             *record = Some(Box::new(new));
@@ -127,20 +152,19 @@ impl SideRecords {
         record.as_deref_mut()
     }
 
-    /// Replaces the record of a timing by a copy of another one.
-    pub(super) fn replace(
-        &mut self,
-        record: &mut Option<Box<TimingTotals>>,
-        by: Option<Box<TimingTotals>>,
-    ) {
+    /// Replaces the record of a timing by a copy of another one, if there is room for it.
+    pub(super) fn replace(&mut self, record: &mut Option<Box<TimingTotals>>, by: &TimingTotals) {
         self.release(record);
-        self.timing_bytes += by.as_ref().map_or(0, |by| by.bytes());
-        *record = by;
+        if self.take_room(by.bytes()) {
+            self.timing_bytes += by.bytes();
+            *record = Some(Box::new(by.clone()));
+        }
     }
 
     pub(super) fn release(&mut self, record: &mut Option<Box<TimingTotals>>) {
         if let Some(record) = record.take() {
             self.timing_bytes -= record.bytes();
+            self.room = self.room.saturating_add(record.bytes());
         }
     }
 }
@@ -168,6 +192,12 @@ impl TimingTotals {
 
     fn bytes(&self) -> usize {
         size_of::<Self>() + size_of_val(&*self.values)
+    }
+
+    /// The bytes of a record for this plan.
+    fn bytes_for(plan: &Plan) -> usize {
+        let values = plan.percentiles.len() + plan.bins.len();
+        size_of::<Self>() + values * size_of::<f64>()
     }
 
     /// The boundaries of the percentiles of the policy's plan in the last closed interval, in the

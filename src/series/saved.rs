@@ -8,11 +8,24 @@
 //! If rules have made the name, the highest bit of `kind` is set, and the name from which they made
 //! it follows.
 
+use super::bounds::AddError;
+use super::distinct::Members;
+use super::memory::Pool;
+use super::timing_samples::TimingSamples;
 use crate::protocol::MetricKind;
 use crate::wire::{In, Put};
 
+/// Why a saved series was not restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The record makes no sense.
+    Damaged,
+    /// A rule or a limit leaves no room for the series.
+    Refused(AddError),
+}
+
 /// A saved series whose values are not decoded yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SavedSeries<'a> {
     pub(super) kind: MetricKind,
     /// The number of intervals since the last sample.
@@ -36,6 +49,28 @@ impl<'a> SavedSeries<'a> {
         let name = input.name().filter(|name| !name.is_empty())?;
         let original = if has_source { Some(input.name()?) } else { None };
         Some(Self { kind, idle, name, original, values: input })
+    }
+
+    /// The events of the saved interval: the count of a counter, the events that the samples of a
+    /// timing stand for, the members of a set, and 1 for a gauge with a sample. Returns 0 if the
+    /// values are damaged.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
+    pub(super) fn events(&self) -> u64 {
+        let mut values = self.values.clone();
+        let pool = &mut Pool::unbounded();
+        let events = match self.kind {
+            MetricKind::Counter => values.finite().map(f64::abs),
+            MetricKind::Gauge => Some(f64::from(u8::from(self.idle == 0))),
+            MetricKind::Timing => {
+                let mut samples = TimingSamples::default();
+                samples.restore(&mut values, pool).map(|_| samples.weight())
+            }
+            MetricKind::Set => {
+                let mut members = Members::default();
+                members.restore(&mut values, pool).map(|_| members.len() as f64)
+            }
+        };
+        events.unwrap_or_default().ceil() as u64
     }
 
     /// Appends what [`read`](Self::read) reads. The values follow.

@@ -9,7 +9,7 @@ use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
 use super::records::{SideRecords, TimingTotals, add_to_total};
-use super::saved::SavedSeries;
+use super::saved::{RestoreError, SavedSeries};
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::timing_samples::TimingSamples;
@@ -123,8 +123,12 @@ impl Series {
                 Intervals::Counter { current, last_value, .. },
                 HashedSample::Cumulative { value, weight },
             ) => {
-                add_finite(current, pool.records.increase(*last_value, value) * weight)?;
-                pool.records.set_last_value(last_value, value);
+                let mut count = *current;
+                add_finite(&mut count, pool.records.increase(*last_value, value) * weight)?;
+                if !pool.records.set_last_value(last_value, value) {
+                    return Err(AddError::TooManySeries);
+                }
+                *current = count;
             }
             (Intervals::Gauge { current, .. }, HashedSample::Level(level)) => *current = level,
             (Intervals::Timing(pair), HashedSample::Time { value, weight }) => {
@@ -298,6 +302,7 @@ impl Series {
                 }
             }
             Intervals::Timing(intervals) => {
+                *is_new = false;
                 let record = pool.records.of_timing(&mut intervals.record, &policy.plan);
                 close(Values::of(&mut intervals.current), record);
                 intervals.current.empty(pool);
@@ -333,6 +338,7 @@ impl Series {
             }
             Intervals::Gauge { previous, .. } => close(Values::Gauge(*previous), None),
             Intervals::Timing(intervals) => {
+                *is_new = false;
                 let record = pool.records.of_timing(&mut intervals.record, &policy.plan);
                 close(Values::of(&mut intervals.previous), record);
                 std::mem::take(&mut intervals.previous).release(pool);
@@ -390,24 +396,40 @@ impl Series {
                     *previous
                 }
             }
-            Intervals::Timing(intervals) => intervals.record.as_ref()?.last.count,
+            Intervals::Timing(_) => self.timing()?.last.count,
             Intervals::Set(intervals) => intervals.closed,
         };
         (!value.is_nan()).then_some(value)
     }
 
-    /// The record of a timing.
+    /// The record of a timing. Returns `None` until an interval was closed.
     pub fn timing(&self) -> Option<&TimingTotals> {
         match &self.intervals {
-            Intervals::Timing(intervals) => intervals.record.as_deref(),
+            Intervals::Timing(intervals) if !self.is_new => intervals.record.as_deref(),
             _ => None,
         }
     }
 
-    /// Replaces the record of a timing.
-    pub(super) fn set_timing(&mut self, by: Option<Box<TimingTotals>>, pool: &mut Pool) {
+    /// Makes the record of a new timing, so that its memory is taken before other series use it
+    /// up.
+    pub(super) fn begin_record(&mut self, policies: &PolicySets, pool: &mut Pool) {
+        if let Intervals::Timing(intervals) = &mut self.intervals {
+            pool.records.of_timing(&mut intervals.record, &policies.at(self.policy).plan);
+        }
+    }
+
+    /// Removes the record of a timing. Another one is made when it is closed next.
+    pub(super) fn forget_record(&mut self, pool: &mut Pool) {
+        if let Intervals::Timing(intervals) = &mut self.intervals {
+            pool.records.release(&mut intervals.record);
+        }
+    }
+
+    /// Replaces the record of a timing by that of another one, if there is room for it.
+    pub(super) fn take_record(&mut self, by: &TimingTotals, pool: &mut Pool) {
         if let Intervals::Timing(intervals) = &mut self.intervals {
             pool.records.replace(&mut intervals.record, by);
+            self.is_new = false;
         }
     }
 
@@ -479,7 +501,7 @@ impl Series {
         tick.wrapping_sub(self.seen)
     }
 
-    /// Takes over the saved values. Returns `None` if they are damaged.
+    /// Takes over the saved values.
     ///
     /// `merged` is `None` for a new series. Else the series has the values of another saved series,
     /// because rules make one of the two. Counts add up. Of two gauges the one with the later
@@ -491,32 +513,35 @@ impl Series {
         tick: u32,
         pool: &mut Pool,
         merged: Option<bool>,
-    ) -> Option<Result<(), AddError>> {
+    ) -> Result<(), RestoreError> {
         let mut values = saved.values;
         let idle = merged.map_or(u32::MAX, |_| self.idle_until(tick));
         let wins = saved.idle < idle || saved.idle == idle && merged != Some(false);
         self.seen = tick.wrapping_sub(saved.idle.min(idle));
-        let taken = match &mut self.intervals {
+        let is_whole = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {
-                let added = add_finite(current, values.finite()?);
-                let last = values.f64()?;
-                if !last.is_nan() {
-                    pool.records.set_last_value(last_value, last);
-                }
-                added.is_ok()
+                let both = values.finite().zip(values.f64());
+                let (count, last) = both.ok_or(RestoreError::Damaged)?;
+                // In this order, so that a refused count is not added.
+                (last.is_nan() || pool.records.set_last_value(last_value, last))
+                    && add_finite(current, count).is_ok()
             }
             Intervals::Gauge { current, .. } => {
-                let level = values.finite()?;
+                let level = values.finite().ok_or(RestoreError::Damaged)?;
                 if wins {
                     *current = level;
                 }
                 true
             }
             _ if merged.is_some() => false,
-            Intervals::Timing(pair) => pair.current.restore(&mut values, pool)?,
-            Intervals::Set(pair) => pair.current.restore(&mut values, pool)?,
+            Intervals::Timing(pair) => {
+                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
+            }
+            Intervals::Set(pair) => {
+                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
+            }
         };
-        Some(if taken { Ok(()) } else { Err(AddError::NoMemory) })
+        if is_whole { Ok(()) } else { Err(RestoreError::Refused(AddError::NoMemory)) }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
-use super::budget::{Budget, NEWEST_MAX};
-use super::counts::{COUNTER_OR_GAUGE, ORIGINAL_BYTES, SeriesCounts};
+use super::budget::{Budget, NEWEST_TRIES};
+use super::counts::{SeriesCounts, name_bytes, original_bytes};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
@@ -30,7 +30,8 @@ pub struct Cursor {
 #[derive(Debug, Default)]
 pub(super) struct RunningTotal {
     count: Option<f64>,
-    timing: Option<Box<TimingTotals>>,
+    /// With the number of the policy of its series.
+    timing: Option<(u16, TimingTotals)>,
 }
 
 /// The series in their shards.
@@ -45,15 +46,11 @@ pub(super) struct Shards {
     /// The buffer for the name of a series that is visited.
     room: Vec<u8>,
     keeps_totals: bool,
-    limits: SeriesLimits,
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
     pub(super) budget: Budget,
 }
-
-/// A table with no room for a series of this size counts as full. Shorter names still fit.
-const LONG_NAME: usize = 4 << 10;
 
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
@@ -69,7 +66,6 @@ impl Shards {
             raw: None,
             aliases: Aliases::new(seeds, limits),
             keeps_totals,
-            limits,
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
@@ -90,58 +86,10 @@ impl Shards {
         self.len
     }
 
-    /// Sets other limits. Series that are there stay.
-    pub(super) fn limit(&mut self, limits: SeriesLimits) {
-        self.limits = limits;
-        self.aliases.limit(limits);
-    }
-
-    /// About the bytes of all series, without samples and members of sets.
+    /// About the bytes of all series, without samples, members of sets, and records.
     pub(super) fn bytes(&self) -> usize {
-        self.counts.bytes() + self.tags.bytes() + self.aliases.bytes()
-    }
-
-    /// Adds an alias of the series at a place, unless the memory of all series is used up. Its
-    /// lines are read without the alias, at a higher cost.
-    pub(super) fn add_alias(
-        &mut self,
-        key: RawKey,
-        kind: MetricKind,
-        place: SeriesPlace,
-        tick: u32,
-    ) {
-        if self.bytes() < self.limits.bytes {
-            self.aliases.add(key, kind, (place.shard(), place.slot().at), tick);
-        }
-    }
-
-    /// Whether a new series may need the place of another one.
-    pub(super) fn is_full(&self) -> bool {
-        self.room() == 0 || !self.has_room(LONG_NAME)
-    }
-
-    /// About how many more series there can be. Exact if `max_series` is the limit that is nearer.
-    pub(super) fn room(&self) -> usize {
-        let bytes = self.limits.bytes.saturating_sub(self.bytes());
-        self.limits.count.saturating_sub(self.len).min(bytes / COUNTER_OR_GAUGE)
-    }
-
-    /// Whether the table holds as many series as it may.
-    pub(super) fn has_most_series(&self) -> bool {
-        self.len >= self.limits.count
-    }
-
-    /// Whether there can be one more series, with this many bytes in all.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.len < self.limits.count && self.bytes().saturating_add(bytes) <= self.limits.bytes
-    }
-
-    /// Whether there can be one more series with this many bytes if `most` others are evicted, and
-    /// those are of the average size.
-    pub(super) fn may_have_room(&self, bytes: usize, most: usize) -> bool {
-        let used = self.bytes();
-        let freed = used / self.len.max(1) * most;
-        used.saturating_sub(freed).saturating_add(bytes) <= self.limits.bytes
+        let raw = self.raw.as_ref().map_or(0, RawNames::bytes);
+        self.counts.bytes() + self.tags.bytes() + self.aliases.bytes() + raw
     }
 
     /// See [`Table::revision`](super::Table::revision).
@@ -294,7 +242,7 @@ impl Shards {
         self.revision += 1;
         self.counts.created += 1;
         self.counts.kinds[series.kind() as usize] += 1;
-        self.counts.name_bytes += series.name().bytes().len();
+        self.counts.name_bytes += name_bytes(series.name().bytes().len());
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name().text(&mut self.tags), tick);
         }
@@ -312,7 +260,7 @@ impl Shards {
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
-        self.counts.name_bytes -= series.name().bytes().len();
+        self.counts.name_bytes -= name_bytes(series.name().bytes().len());
         if let Some(raw) = &mut self.raw {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
@@ -454,7 +402,7 @@ impl Shards {
         let unclosed = tick.map_or(0.0, |tick| series.unclosed(tick));
         RunningTotal {
             count: shard.total(place.at()).map(|total| series.total(total) + unclosed),
-            timing: series.timing().cloned().map(Box::new),
+            timing: series.timing().map(|record| (series.policy(), record.clone())),
         }
     }
 
@@ -464,7 +412,7 @@ impl Shards {
         kind: MetricKind,
         name: &[u8],
         total: RunningTotal,
-        pool: &mut Pool,
+        (policies, pool): (&PolicySets, &mut Pool),
     ) {
         let Some(place) = self.find(kind, name) else { return };
         let Some(placed) = self.all[place.shard()].at_mut(place.at()) else { return };
@@ -473,14 +421,32 @@ impl Shards {
             *count = total;
             series.take_total();
         }
-        series.set_timing(total.timing, pool);
+        // A reload may have changed the percentiles of one of the two.
+        if let Some((policy, record)) = total.timing
+            && TimingTotals::is_for(&policies.at(policy).plan, &policies.at(series.policy()).plan)
+        {
+            series.take_record(&record, pool);
+        }
     }
 
-    /// Finds the largest groups again if the table is full.
-    pub(super) fn end_sweep(&mut self) {
-        if self.is_full() {
-            self.budget.end_sweep();
+    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
+    /// place.
+    #[cold]
+    pub(super) fn take_newest_for(&mut self, newcomer: &Owner, tick: u32) -> Option<TakenSeries> {
+        if self.raw.is_some() || self.budget.newest_to_evict_for(newcomer) == 0 {
+            return None;
         }
+        for _ in 0..NEWEST_TRIES {
+            let place = self.budget.take_newest()?;
+            if self.can_be_evicted(place, tick, self.budget.culprit()) {
+                return self.take(place);
+            }
+            if self.get(place).is_some() {
+                // Its group may be the culprit later.
+                self.budget.put_back(place);
+            }
+        }
+        None
     }
 
     /// Whether a series of the culprit can be evicted because it is new.
@@ -495,13 +461,6 @@ impl Shards {
         // An interval before the open one must have been sent, or the loss could not be counted.
         let has_one_interval = owner.had_one_interval(series.seen() == tick);
         has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
-    }
-
-    /// Notes that a series was created.
-    pub(super) fn note_newest(&mut self, place: SeriesPlace) {
-        if self.room() < NEWEST_MAX {
-            self.budget.note_newest(place);
-        }
     }
 
     /// See [`Table::set_remembered`](super::Table::set_remembered).
@@ -534,9 +493,4 @@ impl Shards {
         series.save((name, original), tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
-}
-
-/// The bytes of a name from which rules have made that of a series.
-fn original_bytes(name: Option<&[u8]>) -> usize {
-    name.map_or(0, |name| name.len() + ORIGINAL_BYTES)
 }

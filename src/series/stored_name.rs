@@ -7,7 +7,7 @@
 //! A tag takes three bytes, or four if the number of some tag of the name needs them. No canonical
 //! name begins with a `;`.
 
-use super::tag_store::TagStore;
+use super::tag_store::{TAG_BYTES, TagStore, WIDE_NUMBER};
 
 /// A stored name.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl StoredName {
             }
             numbers.push(number);
         }
-        let width = if numbers.iter().any(|number| *number >= 1 << 24) { 4 } else { 3 };
+        let width = if numbers.iter().any(|number| *number >= WIDE_NUMBER) { 4 } else { 3 };
         let count = u16::try_from(numbers.len()).expect("at most TAGS_MAX");
         let mut stored = Vec::with_capacity(HEAD + width * numbers.len() + bare);
         stored.push(MARK);
@@ -53,6 +53,19 @@ impl StoredName {
         tags.put_numbers(numbers);
         stored.extend_from_slice(&name[..bare]);
         Self(stored.into())
+    }
+
+    /// The bytes that [`new`](Self::new) takes for a canonical name, and for those of its tags that
+    /// are not in the store. Without `store` none is, and these are the most bytes.
+    pub(super) fn bytes_for(name: &[u8], store: Option<&TagStore>) -> usize {
+        let Some(bare) = memchr::memchr(b';', name) else { return name.len() };
+        let width = if store.is_some_and(|store| !store.may_have_wide_numbers()) { 3 } else { 4 };
+        let of_tag = |tag: &[u8]| {
+            let is_known = store.is_some_and(|store| store.has(tag));
+            width + if is_known { 0 } else { tag.len() + TAG_BYTES }
+        };
+        let tags = name[bare + 1..].splitn(TAGS_MAX, |byte| *byte == b';');
+        HEAD + bare + tags.map(of_tag).sum::<usize>()
     }
 
     /// Ends the uses of the tags. Must be called once, when the series is removed.

@@ -17,7 +17,7 @@ use super::hashing::Seeds;
 use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::records::TimingTotals;
-use super::saved::SavedSeries;
+use super::saved::{RestoreError, SavedSeries};
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
 use super::table_rules::{RuleOutcome, TableRules};
@@ -26,6 +26,21 @@ use super::visited::Visited;
 use crate::policy::{AppliedRules, Rules};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
+
+/// What became of a sample whose series was looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddKnown {
+    Added,
+    Refused(AddError),
+    /// The series is unknown, and was not created.
+    NoSeries,
+}
+
+impl From<Result<(), AddError>> for AddKnown {
+    fn from(added: Result<(), AddError>) -> Self {
+        added.map_or_else(Self::Refused, |()| Self::Added)
+    }
+}
 
 /// All series. It decides which of them a sample is for.
 #[derive(Debug)]
@@ -73,10 +88,10 @@ impl Table {
         self.live.shards.counts
     }
 
-    /// About the bytes of all series, without samples and members. It is kept below
-    /// [`Bounds::series_memory`].
+    /// About the bytes of all series, without samples and members. At most
+    /// [`Bounds::series_memory`], unless that was lowered.
     pub fn series_bytes(&self) -> usize {
-        self.live.shards.bytes() + self.live.pool.records.bytes()
+        self.live.bytes()
     }
 
     /// The bytes that samples and members hold.
@@ -178,7 +193,7 @@ impl Table {
         place: SeriesPlace,
     ) {
         for key in keys {
-            self.live.shards.add_alias(key, kind, place, self.live.tick);
+            self.live.add_alias(key, kind, place);
         }
     }
 
@@ -240,8 +255,12 @@ impl Table {
         saved.name = merged;
         let sent = saved.original.unwrap_or(clean);
         let policy = self.live.rules.resolve(sent, self.hash(sent)).map(|resolved| resolved.policy);
-        self.live.create_saved(saved, policy).expect("written just now")?;
-        self.live.shards.set_total(kind, merged, total, &mut self.live.pool);
+        match self.live.create_saved(saved, policy) {
+            Ok(()) => {}
+            Err(RestoreError::Refused(error)) => return Err(error),
+            Err(RestoreError::Damaged) => unreachable!("written just now"),
+        }
+        self.live.set_total(kind, merged, total);
         Ok(())
     }
 
@@ -289,11 +308,11 @@ impl Table {
         self.live.shards.find_raw(raw, kind, self.live.tick).is_some()
     }
 
-    /// Adds a sample to the series that is found by a key. Returns `None`, and adds nothing, if
-    /// there is none.
-    pub fn add_aliased(&mut self, raw: RawKey, sample: Sample<'_>) -> Option<Result<(), AddError>> {
-        let place = self.live.shards.find_raw(raw, sample.kind()?, self.live.tick)?;
-        Some(self.live.add_at(place, sample))
+    /// Adds a sample to the series that is found by a key.
+    pub fn add_aliased(&mut self, raw: RawKey, sample: Sample<'_>) -> AddKnown {
+        let place =
+            sample.kind().and_then(|kind| self.live.shards.find_raw(raw, kind, self.live.tick));
+        place.map_or(AddKnown::NoSeries, |place| self.live.add_at(place, sample).into())
     }
 
     /// Whether rules change names, so that a name without tags is also found by its raw bytes.
@@ -315,22 +334,21 @@ impl Table {
     /// Adds a sample that [`find_all`](Self::find_all) looked up when [`revision`](Self::revision)
     /// was `revision`. If its series is unknown, one is created, provided the sample has no tags
     /// and `may_create` returns true.
-    ///
-    /// Returns `None`, and adds nothing, if the series is unknown and not created.
     pub fn add_looked_up(
         &mut self,
         sample: &PendingSample<'_>,
         revision: u64,
         may_create: impl FnOnce() -> bool,
-    ) -> Option<Result<(), AddError>> {
+    ) -> AddKnown {
         match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
             (Some(slot), _) if self.live.shards.revision() == revision => {
-                Some(self.live.add_plain(sample, SeriesPlace::new(sample.key.shard, slot)))
+                self.live.add_plain(sample, SeriesPlace::new(sample.key.shard, slot)).into()
             }
-            (_, Lookup::Name(hash)) => {
-                may_create().then(|| self.add(sample.name, hash, sample.sample()))
+            (_, Lookup::Name(hash)) if may_create() => {
+                self.add(sample.name, hash, sample.sample()).into()
             }
+            (_, Lookup::Name(_)) => AddKnown::NoSeries,
             // Not `add_plain`, which would not be inlined if it had two callers.
             (_, Lookup::Raw(raw, _)) => self.add_aliased(raw, sample.sample()),
         }
@@ -406,7 +424,7 @@ impl Table {
         // From now on the series of the clean name is sent in place of the merged one.
         if let Some(place) = self.live.shards.find(kind, &merged) {
             let total = self.live.shards.total(place, None);
-            self.live.shards.set_total(kind, &clean, total, &mut self.live.pool);
+            self.live.set_total(kind, &clean, total);
         }
         self.live.remove(kind, &merged, &mut close) || removed
     }
@@ -434,21 +452,20 @@ impl Table {
     /// merged series then has the samples of all of them.
     ///
     /// `age` converts a number of idle intervals from the saved flush interval to the current one.
-    /// Returns `None` if the record is damaged.
     pub fn restore(
         &mut self,
         record: In<'_>,
         kind: Option<MetricKind>,
         age: impl FnOnce(u32) -> u32,
-    ) -> Option<Result<(), AddError>> {
-        let mut saved = SavedSeries::read(record)?;
+    ) -> Result<(), RestoreError> {
+        let mut saved = SavedSeries::read(record).ok_or(RestoreError::Damaged)?;
         if kind.is_some_and(|kind| saved.kind != kind) {
-            return Some(Ok(()));
+            return Ok(());
         }
         saved.idle = age(saved.idle);
         let is_raw = self.live.shards.raw.is_some();
         let has_all_samples = !is_raw && is_merged(saved.name);
-        let names = self.live.rules.restored_names(&saved, !is_raw)?;
+        let names = self.live.rules.restored_names(&saved, !is_raw).ok_or(RestoreError::Damaged)?;
         let has_own_name = *saved.name == *names.name;
         saved.name = &names.name;
         saved.original = names.original.as_deref();
@@ -458,15 +475,18 @@ impl Table {
                 // The merged series was restored from one of the raw names already.
                 self.live.discard(place);
             } else if names.original.is_none() && (is_raw || self.has_restored_merged) {
-                return Some(Ok(()));
+                return Ok(());
             } else {
                 // Rules make one series of two saved ones.
-                let LiveSeries { shards, pool, tick, .. } = &mut self.live;
-                let series = shards.get_mut(place).expect("it was found just now");
-                return series.restore(saved, *tick, pool, Some(has_own_name));
+                return self.live.restore_into(place, saved, Some(has_own_name));
             }
         }
         self.live.create_saved(saved, names.policy)
+    }
+
+    /// The events of the interval in a saved record, for a series that was not restored.
+    pub fn saved_events(record: In<'_>) -> u64 {
+        SavedSeries::read(record).map_or(0, |saved| saved.events())
     }
 
     /// Takes the number of samples of the open interval that evicted series had. They are lost.
@@ -476,7 +496,7 @@ impl Table {
 
     /// The sender or prefix with the most series, if the table is full and refuses its names.
     pub fn crowd(&self) -> Option<Crowd> {
-        self.live.shards.budget.crowd().filter(|_| self.live.shards.is_full())
+        self.live.shards.budget.crowd().filter(|_| self.live.room().is_full())
     }
 
     /// The prefixes of names with the most new series.

@@ -19,7 +19,7 @@ use super::shards::Shards;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
 use crate::policy::{LimitedTag, PolicySets, ResolvedName, Rules};
-use crate::protocol::{cleaned, is_clean, tags_of};
+use crate::protocol::{MetricKind, cleaned, is_clean, tags_of};
 
 /// The rules of a table.
 #[derive(Debug)]
@@ -171,21 +171,21 @@ impl TableRules {
         self.limits.take_replaced()
     }
 
-    /// Gives a series that lines of a name lead to the name as its original name, if lines of
-    /// its own one go elsewhere since a reload.
+    /// Whether the lines of a name that leads to a series of this policy must be noted, since those
+    /// of its own name, or of its original one, may go elsewhere since a reload.
+    pub(super) fn is_claimed(&self, policy: u16) -> bool {
+        !self.policies.is_newest(policy) || self.policies.is_abandoned(policy)
+    }
+
+    /// Gives a series of such a policy the name that leads to it as its original name.
     pub(super) fn claim(&mut self, shards: &mut Shards, place: SeriesPlace, made: RuleOutcome<'_>) {
         let Shards { all, tags, .. } = shards;
-        let shard = &mut all[place.shard()];
-        let Some(series) = shard.get_mut(place.slot()) else { return };
-        let policy = series.policy();
-        let is_newest = self.policies.is_newest(policy);
-        let is_abandoned = self.policies.is_abandoned(policy);
-        if is_newest && is_abandoned {
+        let Some(series) = all[place.shard()].get_mut(place.slot()) else { return };
+        // One of an older policy gets the newest when it is closed.
+        if self.policies.is_newest(series.policy()) {
             self.change_policy(series, tags, made.policy);
         }
-        if !is_newest || is_abandoned {
-            shards.set_original(place, made.original);
-        }
+        shards.set_original(place, made.original);
     }
 
     /// Sets another policy, and counts the values of the limited tags for it.
@@ -234,10 +234,10 @@ impl TableRules {
         let Some(ResolvedName { policy, name: made }) = resolved else { return false };
         let is_its_own = made.as_deref().unwrap_or(name) == sent_name(own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
-        if series.timing().is_some()
+        if series.kind() == MetricKind::Timing
             && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
         {
-            series.set_timing(None, pool);
+            series.forget_record(pool);
         }
         self.change_policy(series, tags, policy);
         true

@@ -57,8 +57,11 @@ struct StoredTag {
 
 const SHARDS: usize = 64;
 
+/// The least number that does not fit in three bytes.
+pub(super) const WIDE_NUMBER: u32 = 1 << 24;
+
 /// The bytes of a tag beside its text: the entry, its place in the index, and the slack of both.
-const TAG_BYTES: usize = 28;
+pub(super) const TAG_BYTES: usize = 28;
 
 /// The bytes of a chunk.
 const CHUNK: usize = 1 << CHUNK_BITS;
@@ -110,6 +113,17 @@ impl TagStore {
         #[allow(clippy::cast_possible_truncation)] // there are 64 shards
         let number = at * SHARDS as u32 + home as u32;
         (number, known.is_none())
+    }
+
+    /// Whether some series has this tag.
+    pub(super) fn has(&self, tag: &[u8]) -> bool {
+        let (home, hash) = split(self.hasher.hash_one(tag));
+        self.shards[home].find(hash, tag).is_some()
+    }
+
+    /// Whether the number of a new tag may be at least [`WIDE_NUMBER`].
+    pub(super) fn may_have_wide_numbers(&self) -> bool {
+        self.shards.iter().any(|shard| (shard.entries.len() + 1) * SHARDS > WIDE_NUMBER as usize)
     }
 
     /// Ends one use of a tag.

@@ -54,19 +54,18 @@ impl TimingSamples {
 
     #[inline(never)]
     fn add_or_grow(&mut self, value: f64, weight: f64, pool: &mut Pool) -> Result<(), AddError> {
-        if !self.can_weigh(weight) {
+        if !(self.weight() + weight).is_finite() {
             return Err(AddError::NotFinite);
         }
         if self.push(value, weight, pool) { Ok(()) } else { Err(AddError::NoMemory) }
     }
 
-    /// Whether the number of events stays finite with `more` events.
-    fn can_weigh(&self, more: f64) -> bool {
-        let weight = match self {
+    /// The events that the samples stand for.
+    pub(super) fn weight(&self) -> f64 {
+        match self {
             Self::Exact { weight, .. } => *weight,
             Self::Sketch(sketch) => sketch.moments().weight(),
-        };
-        (weight + more).is_finite()
+        }
     }
 
     /// Returns false if there is no memory for the sample.
@@ -153,7 +152,14 @@ impl TimingSamples {
         // Only the sum of the weights is stored, so the first sample gets all of it.
         let mut weight = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
-        for bits in input.u64s(count)? {
+        let samples = input.u64s(count)?;
+        if let Self::Exact { values, .. } = self
+            && count <= pool.exactness.timer_exact
+            && !pool.reserve(values, count)
+        {
+            return Some(false);
+        }
+        for bits in samples {
             let value = Some(f64::from_bits(bits)).filter(|value| value.is_finite())?;
             if !self.push(value, std::mem::take(&mut weight), pool) {
                 return Some(false);

@@ -224,6 +224,7 @@ pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> 
         log::warn!(
             state = "refused",
             refused = restored.refused,
+            events_not_restored = restored.lost_events,
             hint = "raise [limits] max_memory, or the limit that info limits shows as full";
             "series of the run before were not restored"
         );

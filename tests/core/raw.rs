@@ -388,3 +388,22 @@ fn whatever_comes_clean_and_raw_destinations_get_what_they_would_get_alone() {
         }
     }
 }
+
+/// Shows that a merged timer that begins after a reload has the totals of its own percentiles. The
+/// series of the clean name still has those of before.
+#[test]
+fn a_merged_timer_that_begins_after_a_reload_has_its_own_percentiles() {
+    // The encoder of the test has the names of all three percentiles from the start.
+    let text = |percentiles| {
+        format!("{RAW}percentiles = {percentiles}\n[rule.z]\nmatch = z\npercentiles = 50, 90, 99\n")
+    };
+    let mut server = Server::new(&text("90"));
+    server.packet(b"a_b:5|ms");
+    server.flush(10);
+    server.engine.reconfigure(&configured(&text("50, 90, 99")));
+    server.packet(b"a_b:5|ms\na b:7|ms");
+    server.flush(20);
+    let visited = server.engine.table_mut().look_up(MetricKind::Timing, b"\0a_b").unwrap();
+    let plan = &visited.policy.plan;
+    assert_eq!(visited.series.timing().unwrap().boundaries(plan), [5.0, 7.0, 7.0]);
+}

@@ -89,7 +89,8 @@ fn limits_hold_when_a_state_is_taken_up() {
     settings.bounds.max_series = 5;
     let mut after = Core::new(&settings, &Namespace::default());
     let restored = after.engine.restore(In::new(&save(&before)), Duration::from_secs(10), false);
-    assert_eq!(restored, Restored { series: 5, refused: 15, damaged: false });
+    let expected = Restored { series: 5, refused: 15, lost_events: 15, damaged: false };
+    assert_eq!(restored, expected);
 }
 
 /// Shows that a changed byte, or an end at any place, causes no panic. It may cause a wrong value,

@@ -8,9 +8,9 @@
 use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
-use super::super::budget::GroupChanges;
+use super::super::budget::{GroupChanges, NEWEST_TRIES};
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
-use super::super::live_series::{LiveSeries, NEWEST_TRIES};
+use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
@@ -54,6 +54,7 @@ impl Preview {
         let free = if table.live.largest.is_empty() { table.live.pool.free() } else { usize::MAX };
         let live = LiveSeries {
             shards: table.live.shards.empty_copy(),
+            limits: SeriesLimits::NONE,
             rules: table.live.rules.unused_copy(),
             members: table.live.members,
             pool: Pool::new(free, table.live.pool.exactness),
@@ -77,7 +78,7 @@ impl Preview {
         }
         let made = table.live.rules.made_of(name, |tag| copy.live.rules.deny(tag));
         let name = &*made;
-        copy.live.shards.limit(SeriesLimits::NONE);
+        copy.live.limits = SeriesLimits::NONE;
         let created = copy.len() - self.copied;
         let tries = match self.depth {
             PreviewDepth::AllSamples => usize::MAX,
@@ -85,7 +86,7 @@ impl Preview {
         };
         // The sender is assumed to have no other series.
         let newcomer = table.live.shards.owner(name, 0);
-        let is_nearly_full = table.live.shards.room() < NEW_SERIES_MAX;
+        let is_nearly_full = table.live.room().series() < NEW_SERIES_MAX;
         if is_nearly_full {
             self.forecast.create(&table.live, &newcomer, created, tries);
         }
@@ -103,7 +104,7 @@ impl Preview {
             let most = NEW_SERIES_MAX.saturating_sub(created);
             let room = self.forecast.room(&table.live, &newcomer, most, tries);
             let limits = SeriesLimits { count: copy.len() + room, ..SeriesLimits::NONE };
-            copy.live.shards.limit(limits);
+            copy.live.limits = limits;
         }
     }
 
@@ -158,7 +159,7 @@ impl Preview {
         copy.live.pool.limit(usize::MAX, pool.exactness);
         let restored = copy.restore(In::new(&record), None, |idle| idle);
         copy.live.pool.limit(free.saturating_add(copy.live.pool.used()), pool.exactness);
-        restored == Some(Ok(())) && copy.live.shards.find(series.kind(), name).is_some()
+        restored.is_ok() && copy.live.shards.find(series.kind(), name).is_some()
     }
 }
 
@@ -208,7 +209,7 @@ impl Forecast {
 
     /// Creates a series. Returns `false` if there is no room for it.
     fn create_one(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> bool {
-        if live.shards.room() + self.evicted.len() <= self.created {
+        if live.room().series() + self.evicted.len() <= self.created {
             let taken =
                 self.take_idle(live, newcomer, tries).or_else(|| self.take_newest(live, newcomer));
             let Some(place) = taken else { return false };

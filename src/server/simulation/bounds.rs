@@ -14,14 +14,19 @@ use crate::server::Server;
 pub(super) struct Sizes {
     connections: usize,
     series: usize,
+    series_bytes: usize,
     admin: usize,
     /// The limits. In the turn of a reload they hold until it is applied.
     max_connections: usize,
     max_admin: usize,
+    series_memory: usize,
 }
 
 /// More memory than an estimate of a timer may take in excess of the limit.
 const TIMER_SLACK: usize = 16 << 10;
+
+/// More bytes than a series of a trial takes.
+const SERIES_BYTES_MAX: usize = 1000;
 
 impl Sizes {
     /// Checks the sizes after a turn. `is_limited` is true if the limits of series and memory are
@@ -51,12 +56,26 @@ impl Sizes {
         assert!(series <= before.series.max(max_series), "{series} series");
         // Those that wait may be accepted under the limit that a reload replaces in this turn.
         let admin = admin_clients.len();
-        *self = Self { connections, series, admin, max_connections, max_admin };
+        let series_bytes = engine.table().series_bytes();
+        let series_memory = config.bounds.series_memory;
+        let most = before.series_bytes.max(series_memory).max(before.series_memory);
+        assert!(series_bytes <= most, "{series_bytes} bytes of series, {series_memory} allowed");
+        *self = Self {
+            connections,
+            series,
+            series_bytes,
+            admin,
+            max_connections,
+            max_admin,
+            series_memory,
+        };
 
         let own = |own| engine.own().total(own);
         reached.note(Bound::Series, own(OwnCounter::SeriesRejected) > 0);
         assert!(own(OwnCounter::SeriesRejected) == 0 || is_limited, "refused series");
         if is_limited {
+            let is_near = series_bytes + SERIES_BYTES_MAX > series_memory;
+            reached.note(Bound::SeriesMemory, is_near);
             let key_values = engine.passthrough_bytes();
             let most = config.bounds.passthrough_memory;
             assert!(key_values <= most, "{key_values} bytes of key/values");

@@ -6,6 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
     Series,
+    SeriesMemory,
     KeyValues,
     TimerMemory,
     History,
@@ -20,8 +21,9 @@ pub(super) enum Bound {
     NameLength,
 }
 
-const BOUNDS: [Bound; 13] = [
+const BOUNDS: [Bound; 14] = [
     Bound::Series,
+    Bound::SeriesMemory,
     Bound::KeyValues,
     Bound::TimerMemory,
     Bound::History,

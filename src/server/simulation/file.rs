@@ -39,6 +39,7 @@ pub(super) struct Choices {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) max_series: usize,
+    pub(super) series_memory: &'static str,
     pub(super) timer_exact: usize,
     pub(super) history_memory: &'static str,
     pub(super) max_key_length: usize,
@@ -104,6 +105,7 @@ const RULES: [&str; 4] = [
     "[rule.a]\nmatch = g.*\nsigned_gauges = absolute\n",
 ];
 const RESENDS: [&str; 5] = ["flush", "flush", "flush", "unacked", "none"];
+const SERIES_MEMORIES: [&str; 4] = ["64k", "64k", "80k", "200k"];
 const HISTORIES: [&str; 2] = ["4k", "60k"];
 const QUEUES: [&str; 3] = ["64m", "64m", "1m"];
 
@@ -119,7 +121,8 @@ pub(super) fn rules_of(config: &Config) -> &'static str {
 impl Choices {
     pub(super) fn new(random: &mut Random) -> Self {
         let limits = random.one_in(3).then(|| Limits {
-            max_series: *random.pick(&[10, 40, 150]),
+            max_series: *random.pick(&[10, 40, 150, 4000, 4000]),
+            series_memory: *random.pick(&SERIES_MEMORIES),
             timer_exact: *random.pick(&[10, 50_000]),
             history_memory: HISTORIES[random.below::<usize>(HISTORIES.len())],
             max_key_length: 600,
@@ -183,7 +186,10 @@ impl Choices {
                 21 => self.max_connections = *random.pick(&[2, 5, 20]),
                 22 => {
                     self.admin_connections = *random.pick(&[1, 2, 8]);
-                    self.limits.iter_mut().for_each(|limits| limits.max_series += 5);
+                    if let Some(limits) = &mut self.limits {
+                        limits.max_series += 5;
+                        limits.series_memory = *random.pick(&SERIES_MEMORIES);
+                    }
                 }
                 _ => self.listens.datagram = *random.pick(&["one", "two", ""]),
             }
@@ -216,6 +222,7 @@ impl Choices {
             add(format_args!("timer_exact = {}\n", limits.timer_exact));
             add(format_args!("timer_memory = 64k\npassthrough_memory = 64k\n[limits]\n"));
             add(format_args!("max_series = {}\n", limits.max_series));
+            add(format_args!("series_memory = {}\n", limits.series_memory));
             add(format_args!("max_key_length = {}\n", limits.max_key_length));
         }
         let bind = |is_bound: bool| if is_bound { "127.0.0.1:0" } else { "" };

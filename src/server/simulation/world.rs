@@ -472,9 +472,12 @@ impl World {
 
     /// The samples that the present run has counted as refused.
     fn refused_now(&self) -> u64 {
-        let own = self.server.as_ref().map(|server| server.pipeline.engine().own());
-        own.map_or(0, |own| {
-            own.total(OwnCounter::SeriesRejected) + own.total(OwnCounter::SamplesDropped)
+        let ledger = self.server.as_ref().map(|server| server.pipeline.engine().read_ledger());
+        ledger.map_or(0, |ledger| {
+            let own = ledger.own();
+            own.total(OwnCounter::SeriesRejected)
+                + own.total(OwnCounter::SamplesDropped)
+                + ledger.not_restored()
         })
     }
 
