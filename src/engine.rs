@@ -151,6 +151,7 @@ impl Engine {
         if !settings.grammar.sanitize {
             engine.intake.table.accept_raw_names();
         }
+        engine.intake.ledger.set_rules(settings.rules.names());
         engine
     }
 
@@ -170,6 +171,7 @@ impl Engine {
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
         intake.passthrough.limit(settings.bounds.passthrough_memory);
+        intake.ledger.set_rules(settings.rules.names());
         let counts_names = settings.count_names != intake.frequent.is_some();
         if counts_names {
             intake.frequent = settings.count_names.then(Frequent::default);

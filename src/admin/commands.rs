@@ -263,6 +263,7 @@ commands! {
     ///                   of the values as the lines have them
     ///   differs         for one name: what differs from most other senders. type, rate, value and
     ///                   lines (by more than a factor of 4). These come first.
+    /// A line for each rule that drops values of the name follows: dropped by [rule.NAME] values=N.
     /// A host with more than 32 sockets has one line. 256 lines are shown, the rest is in others.
     senders "[N | GLOB [for 5s]]", "shows what each sender has sent, or who sends a name", senders;
 
@@ -287,8 +288,10 @@ commands! {
     top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
 
     /// Shows each rule of the configuration: its section, the number of series that its patterns
-    /// match, and its settings. Several rules may apply to a series. END and an empty line follow.
-    rules "", "shows each rule and the number of its series", |_, _, _| {
+    /// match, and its settings. Several rules may apply to a series. A rule with drop = yes also
+    /// has dropped_values: the values that it has dropped since the start, or since a rule of this
+    /// name was added. END and an empty line follow.
+    rules "", "shows each rule, the number of its series, and what it dropped", |_, _, _| {
         Answer::Job(Job::Rules(Box::default()))
     };
 

@@ -450,7 +450,8 @@ impl LiveSeries {
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => {
-                let resolved = self.rules.resolve(sent_name(name), hash).ok_or(AddError::ByRule)?;
+                let resolved =
+                    self.rules.resolve(sent_name(name), hash).map_err(AddError::ByRule)?;
                 RuleOutcome { policy: resolved.policy, original: None }
             }
         };
@@ -512,9 +513,12 @@ impl LiveSeries {
     pub(super) fn create_saved(
         &mut self,
         saved: SavedSeries<'_>,
-        policy: Option<u16>,
+        policy: Result<u16, u8>,
     ) -> Option<Result<(), AddError>> {
-        let Some(policy) = policy else { return Some(Err(AddError::ByRule)) };
+        let policy = match policy {
+            Ok(policy) => policy,
+            Err(rule) => return Some(Err(AddError::ByRule(rule))),
+        };
         if saved.kind == MetricKind::Gauge
             && self.rules.policies.at(policy).forgets_gauge(saved.idle)
         {

@@ -190,7 +190,7 @@ impl Table {
         hash: NameHash,
         sample: Sample<'_>,
     ) -> Result<Option<SeriesPlace>, AddError> {
-        let resolved = self.live.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
+        let resolved = self.live.rules.resolve(name, hash).map_err(AddError::ByRule)?;
         let original = resolved.name.as_ref().map(|_| name);
         let made = resolved.name.as_deref().unwrap_or(name);
         let hash = if original.is_some() { self.hash(made) } else { hash };

@@ -504,7 +504,7 @@ fn top_and_rules_show_what_brings_most() {
     assert_eq!(
         admin.ask("rules"),
         "[rule.web] series=50\n  match = web.**, app.**\n  expire = 1h\n\
-         [rule.gone] series=0\n  match = gone.*\n  drop = yes\n\
-         rules with drop = yes: dropped_values=2\nno rule: series=2\nEND\n\n"
+         [rule.gone] series=0 dropped_values=2\n  match = gone.*\n  drop = yes\n\
+         no rule: series=2\nEND\n\n"
     );
 }

@@ -276,16 +276,19 @@ fn the_api_names_the_rule_that_drops() {
         .set("rule.keep", "match", "shop.orders.paid")
         .set("rule.keep", "drop", "no")
         .set("rule.shop", "match", "shop.orders.*, noise")
-        .set("rule.shop", "drop", "yes");
+        .set("rule.shop", "drop", "yes")
+        .set("rule.test", "match", "test.*")
+        .set("rule.test", "drop", "yes");
     let daemon = Daemon::start(&conf);
-    daemon.send(["shop.orders.paid:1|c\nshop.orders.sent:1|c\nnoise:1|g\nend:1|c"]);
+    daemon.send(["shop.orders.paid:1|c\nshop.orders.sent:1|c\nnoise:1|g\ntest.a:1|c\nend:1|c"]);
     daemon.until_counter("end", 1.0);
     let mut web = daemon.web();
     let info = web.get("/api/info").json();
     let rules = info["drop_rules"].as_array().unwrap();
-    assert_eq!(rules.len(), 1, "{info}");
+    assert_eq!(rules.len(), 2, "{info}");
     assert_eq!(rules[0]["name"].as_str(), Some("rule.shop"), "{info}");
     assert_eq!(texts(&rules[0]["match"]), ["shop.orders.*", "noise"], "{info}");
+    assert_eq!((&rules[0]["dropped_values"], &rules[1]["dropped_values"]), (&2.into(), &1.into()));
     for (text, rule) in [
         ("", None),
         ("shop.orders.sent", Some("rule.shop")),

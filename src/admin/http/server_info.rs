@@ -91,6 +91,8 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     json.close(b'}').key("drop_rules").open(b'[');
     for rule in view.server.config.rules.rules.iter().filter(|rule| rule.drop == Some(true)) {
         json.open(b'{').key("name").string(format!("rule.{}", rule.name).as_bytes());
+        let dropped = view.server.engine.read_ledger().dropped_by(&rule.name);
+        json.key("dropped_values").number(dropped as f64);
         json.key("match").open(b'[');
         rule.matches.iter().for_each(|glob| _ = json.string(glob.as_str().as_bytes()));
         json.close(b']').close(b'}');

@@ -1,5 +1,5 @@
 // The tiles: what arrives, what is lost, what is kept.
-import { ask, dropRules, figure, rows } from "./api.js";
+import { ask, dropNames, dropRules, figure, rows } from "./api.js";
 import { $, attribute, bar, el, fill, keyed, spark, sparkBox, text } from "./dom.js";
 import {
   ago,
@@ -138,13 +138,13 @@ function showLoss(one, info) {
 function droppedByRules(info) {
   const dropped = figure(info, DROPPED);
   if (!dropped?.value) return null;
-  const rules = info.drop_rules ?? [];
+  const rules = dropRules(info);
   const share = dropped.value / (dropped.value + (figure(info, SAMPLES)?.value ?? 0));
   const last = Math.round((dropped.rate ?? 0) * Math.min(60, info.now - info.started));
   const about = rules.length === 1 ? `match = ${some(rules[0].match)}; ` : "";
   return [
     "rules",
-    `${plural(dropped.value, "value")} dropped by ${dropRules(info)}: ${percent(share)} of all values`,
+    `${plural(dropped.value, "value")} dropped by ${dropNames(info)}: ${percent(share)} of all values`,
     last ? "mid" : null,
     `${about}${last ? number(last) : "none"} in the last minute; not counted as lost`,
   ];

@@ -1,5 +1,5 @@
 // Where the figures go, and who sends the lines.
-import { ask, dropRules, figure } from "./api.js";
+import { ask, dropNames, figure } from "./api.js";
 import { $, attribute, bar, el, fill, keyed, text } from "./dom.js";
 import { ago, bytes, duration, known, number, plural, rate, when } from "./format.js";
 import { toFigure } from "./route.js";
@@ -264,7 +264,7 @@ function refusal(one, info) {
   const reasons = one.refused_reason
     ? [one.refused_reason]
     : [
-        ["samples_dropped_by_rule", `dropped by ${dropRules(info)}`],
+        ["samples_dropped_by_rule", `dropped by ${dropNames(info)}`],
         ["series_rejected", "the table of series is full"],
         ["samples_dropped_by_limit", "timer_memory or passthrough_memory is used up"],
       ]
