@@ -190,6 +190,22 @@ test("a series shows its value, its names in Graphite, its rules and its last se
     },
   ));
 
+test("lines of unknown delivery are no green zero", () =>
+  serving(
+    { statsd: { flush_interval: "1s" }, exec: { command: "cat > /dev/null; exit 1" } },
+    async (server) => {
+      const page = await visit(server.url);
+      const loss = page.locator("#tile-loss");
+      await loss.getByText(/lines?: delivery unknown, at exec$/).waitFor();
+      assert.equal(await loss.getAttribute("data-state"), "mid");
+      assert.equal(await textOf(page, "#tile-loss .value"), "0");
+      await page.locator("#destinations .pill[data-state=bad]", { hasText: "failing" }).waitFor();
+      await shoot(page, "doubt");
+      calm(page);
+      await leave(page);
+    },
+  ));
+
 test("a rule that drops is named: at the loss, at its senders, in a search and under a link", () =>
   serving({ "rule.noise": { match: "noise.*, shop.*", drop: "yes" } }, async (server) => {
     await server.send(["shop.orders:1|c", "shop.orders:2|c", "shop.time:5|ms", "web.hits:1|c"]);

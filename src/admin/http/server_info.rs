@@ -14,7 +14,8 @@ use crate::time::UnixTime;
 type Labelled = BTreeMap<String, BTreeMap<&'static str, f64>>;
 
 /// The fields of a destination, and the figures that they show.
-const DESTINATION_FIELDS: [(&str, &str); 9] = [
+const DESTINATION_FIELDS: [(&str, &str); 10] = [
+    ("up", "up"),
     ("queue_bytes", "queue_bytes"),
     ("queue_limit", "queue_limit_bytes"),
     ("queue_lasts", "queue_lasts_seconds"),

@@ -109,14 +109,14 @@ function showLines(one, info) {
 
 function showLoss(one, info) {
   const lost = info.lost_lines ?? 0;
-  one.root.dataset.state = lost ? "bad" : "good";
+  const doubt = inDoubt(info);
+  one.root.dataset.state = lost ? "bad" : doubt ? "mid" : "good";
   text(one.value, number(lost));
-  const byRule = droppedByRules(info);
+  const others = [doubt, droppedByRules(info)];
   if (!lost) {
-    return facts(one, [
-      ["none", `Nothing lost in ${duration(info.now - info.started)}, since the start`, "good"],
-      byRule,
-    ]);
+    const since = `in ${duration(info.now - info.started)}, since the start`;
+    const none = doubt ? `None known to be lost ${since}` : `Nothing lost ${since}`;
+    return facts(one, [["none", none, doubt ? null : "good"], ...others]);
   }
   const places = (info.sections?.loss ?? [])
     .filter((row) => row.value > 0 && row.lost)
@@ -131,7 +131,15 @@ function showLoss(one, info) {
   list.unshift(["now", `${recent ? number(recent) : "none"} in the last minute`]);
   if (places.length > 4)
     list.push(["more", `and ${plural(places.length - 4, "more place")}: see all figures`]);
-  facts(one, [...list, byRule]);
+  facts(one, [...list, ...others]);
+}
+
+// Lines that may be lost, or may have arrived.
+function inDoubt(info) {
+  const lines = info.sections?.loss?.find((row) => row.name === "in_doubt")?.value;
+  if (!lines) return null;
+  const at = some(placesOf("in_doubt", info)) || "a destination that was removed";
+  return ["doubt", `${plural(lines, "line")}: delivery unknown, at ${at}`, "mid", hints.in_doubt];
 }
 
 // What rules drop is no loss: it is configured. But a rule may drop more than it should.
@@ -154,6 +162,7 @@ function droppedByRules(info) {
 const hints = {
   udp_drops: "a larger [udp] recv_buffer takes larger bursts",
   dropped_lines: "their queue was full; see Destinations",
+  in_doubt: "Their connection broke, or their command failed. They may have arrived.",
   series_rejected: "statsd --ask top new names the culprit",
 };
 
@@ -161,8 +170,8 @@ const hints = {
 function placesOf(name, info) {
   if (name === "udp_drops")
     return (info.listeners ?? []).filter((one) => one.drops).map((one) => one.address);
-  if (name === "dropped_lines")
-    return (info.destinations ?? []).filter((one) => one.dropped_lines).map((one) => one.name);
+  if (name === "dropped_lines" || name === "in_doubt")
+    return (info.destinations ?? []).filter((one) => one[name]).map((one) => one.name);
   return [];
 }
 

@@ -6,7 +6,13 @@ import { toFigure } from "./route.js";
 
 const good = ["up", "idle", "running"];
 const waits = ["resolving", "connecting"];
-const level = (state) => (good.includes(state) ? "good" : waits.includes(state) ? "mid" : "bad");
+// A command that has failed is idle until the next flush.
+const isFailing = (one) => one.kind === "exec" && !one.up;
+
+function level(one) {
+  if (good.includes(one.state)) return isFailing(one) ? "bad" : "good";
+  return waits.includes(one.state) ? "mid" : "bad";
+}
 
 export function showDestinations(info) {
   const box = $("destinations");
@@ -61,8 +67,8 @@ function makeDestination() {
 function fillDestination({ parts: part }, one, info) {
   text(part.name, one.name);
   part.name.href = toFigure("queue_bytes", one.name);
-  text(part.state, one.state.replace("_", " "));
-  part.state.dataset.state = level(one.state);
+  text(part.state, isFailing(one) ? "failing" : one.state.replace("_", " "));
+  part.state.dataset.state = level(one);
   text(
     part.since,
     known(one.since) ? `since ${when(one.since)} (${duration(info.now - one.since)})` : "",
@@ -93,7 +99,7 @@ function fillDestination({ parts: part }, one, info) {
     (fact) => el("span", {}, fact),
     () => {},
   );
-  const isDown = level(one.state) === "bad";
+  const isDown = level(one) === "bad";
   const wasNeverUp = isDown && !one.reconnects && one.since - info.started < 30;
   const trouble = [];
   if (one.state === "stalled")
