@@ -61,6 +61,15 @@ test("a first visitor sees the command, and then the counter move", () =>
     await leave(page);
   }));
 
+test("the command leads to a listener of IPv6 alone", () =>
+  serving({ udp: { bind: "[::]:0" } }, async (server) => {
+    const page = await visit(server.url);
+    const command = page.locator("#first code");
+    await command.waitFor();
+    assert.equal(await command.innerText(), `echo "hello:1|c" | nc -u -w1 localhost ${server.udp}`);
+    await leave(page);
+  }));
+
 test("the page shows what the server has counted", () =>
   serving({ statsd: { flush_interval: "1h", align_flush: "no" } }, async (server) => {
     await server.send([
