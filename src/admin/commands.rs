@@ -328,6 +328,12 @@ pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer
     }
 }
 
+/// Whether the line begins with the name of a command.
+pub(super) fn begins_with_command(line: &[u8]) -> bool {
+    next_word(line)
+        .is_some_and(|(name, _)| COMMANDS.iter().any(|command| command.name.as_bytes() == name))
+}
+
 /// Returns the first word of `line` and the text after it, or `None` if there is no word.
 fn next_word(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.trim_ascii_start();
