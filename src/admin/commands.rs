@@ -19,7 +19,7 @@ use crate::ingest::datagrams::DatagramSocket;
 use crate::ledger::OwnCounter;
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
-use crate::time::UnixTime;
+use crate::time::{Now, UnixTime};
 
 /// The result of a command.
 #[derive(Debug)]
@@ -440,21 +440,12 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     let now = view.server.now.unix;
     let bad_lines = view.server.engine.own().total(OwnCounter::BadLinesSeen);
     let started = view.server.started.unix;
-    let ago = |then: UnixTime| now.as_secs().saturating_sub(then.as_secs());
-    write(
-        out,
-        format_args!(
-            "uptime: {}\n",
-            view.server.started.tick.until(view.server.now.tick).as_secs()
-        ),
-    );
-    write(
-        out,
-        format_args!(
-            "messages.last_msg_seen: {}\n",
-            ago(view.server.last_input.map_or(started, |last| last.unix))
-        ),
-    );
+    // A difference of whole seconds could be one more than the time that has passed.
+    let ago = |then: UnixTime| now.as_millis().saturating_sub(then.as_millis()) / 1000;
+    let since = |then: Now| then.tick.until(view.server.now.tick).as_secs();
+    let last_input = view.server.last_input.unwrap_or(view.server.started);
+    write(out, format_args!("uptime: {}\n", since(view.server.started)));
+    write(out, format_args!("messages.last_msg_seen: {}\n", since(last_input)));
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
     let address = |socket: &DatagramSocket| socket.address().ok()?.as_socket();
     let internet =
