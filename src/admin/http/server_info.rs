@@ -86,6 +86,7 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     let series = if leaves_out { view.server.engine.table().len() } else { 0 };
     let not_kept = series.saturating_sub(history.len());
     json.key("bytes").number(history.bytes() as f64);
+    json.key("reserved").number(history.reserved() as f64);
     json.key("limit").number(history.memory() as f64);
     json.key("series").number(history.len() as f64);
     json.key("not_kept").number(not_kept as f64);
