@@ -70,7 +70,7 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Input, "bad_lines", (Total, Lines), Reader::Reasons,
         "lines and values that were refused for this reason; bad_lines_seen is their sum");
     figure(Series, "series", (Level, SeriesUnit), Reader::Kinds,
-        "series of this kind, idle ones too");
+        "series of this kind that clients send, idle ones too");
     figure(Series, "num_stats", (Level, SeriesUnit),
         Reader::One(|from| from.engine.num_stats() as f64),
         "series of the last flush, as Node counts them")

@@ -64,6 +64,14 @@ impl Table {
         self.live.shards.len()
     }
 
+    /// The number of series of each kind that clients send: without the merged series of raw names.
+    /// A merged series takes memory and a place of `max_series`, but is shown nowhere by itself.
+    pub fn client_series(&self) -> [usize; 4] {
+        let kinds = self.counts().kinds;
+        let merged = self.live.shards.raw.as_ref().map_or([0; 4], RawNames::counts);
+        std::array::from_fn(|kind| kinds[kind] - merged[kind])
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

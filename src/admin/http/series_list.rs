@@ -187,7 +187,8 @@ impl SeriesList {
     fn begin(&mut self, view: &View<'_>, out: &mut Vec<u8>) {
         self.search.keep_first(&mut self.found);
         let mut json = JsonWriter::new(out);
-        json.open(b'{').key("total").number(view.server.engine.table().len() as f64);
+        let total: usize = view.server.engine.table().client_series().iter().sum();
+        json.open(b'{').key("total").number(total as f64);
         json.key("matched").number(self.matched as f64);
         json.key("now").number(view.server.now.unix.as_millis() as f64 / 1000.0);
         put_dropped_by(self.search.text.as_bytes(), view, &mut json);

@@ -83,7 +83,8 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     let history = view.server.engine.history();
     // A new series comes in with its first flush.
     let leaves_out = history.is_full() || !history.is_on();
-    let series = if leaves_out { view.server.engine.table().len() } else { 0 };
+    let series =
+        if leaves_out { view.server.engine.table().client_series().iter().sum() } else { 0 };
     let not_kept = series.saturating_sub(history.len());
     json.key("bytes").number(history.bytes() as f64);
     json.key("reserved").number(history.reserved() as f64);
