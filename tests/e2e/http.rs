@@ -121,7 +121,14 @@ fn what_is_refused_has_a_status() {
         ("GET //health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
         ("GET /../health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
         ("GET /api/series?n=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/senders?n=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/history HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/history?name=a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/history?name=a&kind=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/info HTTP/1.1\r\nHost: ::1\r\n\r\n", 400),
+        ("GET /metrics HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
         ("POST /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        ("CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n", 405),
         ("DELETE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
         ("OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
         ("health /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
@@ -139,6 +146,12 @@ fn what_is_refused_has_a_status() {
         assert!(!page.body.is_empty() && page.body.len() < 500);
         if [400, 431, 505].contains(&status) && !request.contains("/api/") {
             assert_eq!(page.field("Connection"), Some("close"), "{page:?}");
+        }
+    }
+    // The health paths answer any host, also one that is none.
+    for path in ["/health", "/-/healthy", "/-/ready"] {
+        for host in ["::1", "a b", "[::1", "evil.example", "b\u{e9}"] {
+            assert_eq!(status_for(&daemon, path, host), 200, "{path} {host}");
         }
     }
     // A head that never ends is not answered, and no harm is done.

@@ -216,16 +216,12 @@ impl Search {
             _ => SearchText::Part(Box::new(memmem::Finder::new(&text).into_owned())),
         };
         let order = named(request, "sort", &ORDERS, "sort is name, value, samples, rate or seen")?;
-        let most = match request.parameter("n").filter(|text| !text.is_empty()) {
-            None => USUAL,
-            Some(_) => request.number("n").ok_or("n is not a whole number")?,
-        };
         Ok(Self {
             text,
             kind: read_kind(request)?,
             order: order.unwrap_or(Order::Name),
             descends: request.parameter("desc").is_some_and(|text| text == b"1"),
-            most: most.clamp(1, MOST),
+            most: request.most()?.unwrap_or(USUAL).clamp(1, MOST),
         })
     }
 
