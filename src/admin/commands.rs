@@ -216,6 +216,7 @@ commands! {
     ///   series          the canonical name
     ///   rules           the rules that match the name
     ///   sent            for each destination the first name, and how many more there are
+    ///   not_sent        a destination, and why it does not get some of the points
     /// sent names a destination that is down as such: its points wait in the queue. At most 1000
     /// lines a second are shown. If there are more, each sender gets an equal share of them, and
     /// missed=N has the number of lines left out since the last report: not_sampled by this limit,
@@ -514,7 +515,7 @@ fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> 
             }
         };
     }
-    answer(out, most(arguments.first()), |most, out| put_senders(view, most, out))
+    answer(out, most(arguments.first()), NO_SENDER, |most, out| put_senders(view, most, out))
 }
 
 /// Begins to count the lines of a name by their senders. Returns for how many seconds.
@@ -526,11 +527,15 @@ fn count_senders(
     let name = words.next().unwrap_or_default();
     let seconds = match (words.next().as_deref(), words.next(), words.next()) {
         (None, ..) => Some(5),
-        (Some("for"), Some(time), None) => time.strip_suffix('s').unwrap_or(&time).parse().ok(),
+        (Some("for"), Some(time), None) => time.parse().ok().or_else(|| {
+            let time = humantime::parse_duration(&time).ok()?;
+            (time.subsec_nanos() == 0).then_some(time.as_secs())
+        }),
         _ => None,
     };
     let is_allowed = |seconds: &u64| (1..=60).contains(seconds);
-    let seconds = seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], at most 60s")?;
+    let seconds =
+        seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], from 1s to 1m")?;
     let glob =
         Glob::new(&name).ok_or("expected a name without tags, or a pattern such as web.*")?;
     let end = view.server.now.tick + Duration::from_secs(seconds);
@@ -539,7 +544,7 @@ fn count_senders(
 }
 
 fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    answer(out, most(arguments.first()), |most, out| put_bad_lines(view, most, out))
+    answer(out, most(arguments.first()), NO_BAD_LINE, |most, out| put_bad_lines(view, most, out))
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
@@ -548,8 +553,18 @@ fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answ
         [number] if is_number(number) => (&b"samples"[..], Some(number)),
         [what, rest @ ..] => (&**what, rest.first()),
     };
-    answer(out, most(number), |most, out| put_top(view, what, most, out))
+    let nothing = match what {
+        b"samples" => "none yet; samples are counted at each flush",
+        b"senders" | b"bytes" => NO_SENDER,
+        b"bad" => NO_BAD_LINE,
+        b"tags" => "no tag yet",
+        _ => "no new series yet",
+    };
+    answer(out, most(number), nothing, |most, out| put_top(view, what, most, out))
 }
+
+const NO_SENDER: &str = "no sender yet";
+const NO_BAD_LINE: &str = "no bad line yet";
 
 fn is_number(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_digit)
@@ -561,10 +576,21 @@ fn most(word: Option<&Cow<'_, [u8]>>) -> Option<usize> {
     str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// Writes entries and the end of the answer.
-fn answer(out: &mut Vec<u8>, most: Option<usize>, put: impl FnOnce(usize, &mut Vec<u8>)) -> Answer {
+/// Writes entries, or `nothing` if there are none, and the end of the answer.
+fn answer(
+    out: &mut Vec<u8>,
+    most: Option<usize>,
+    nothing: &str,
+    put: impl FnOnce(usize, &mut Vec<u8>),
+) -> Answer {
     match most {
-        Some(most) => put(most, out),
+        Some(most) => {
+            let start = out.len();
+            put(most, out);
+            if out.len() == start && most > 0 {
+                write(out, format_args!("{nothing}\n"));
+            }
+        }
         None => out.extend_from_slice(b"ERROR N must be a number\n"),
     }
     out.extend_from_slice(b"END\n\n");

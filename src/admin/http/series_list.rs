@@ -11,6 +11,7 @@ use memchr::memmem;
 use super::request::WebRequest;
 use super::sender_list::put_name;
 use crate::admin::json::JsonWriter;
+use crate::admin::text::refusals;
 use crate::admin::view::View;
 use crate::encode::sent_names::NameEncoders;
 use crate::engine::explain::{ExplainedLine, explain_series};
@@ -390,6 +391,13 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
         json.key("names").open(b'[');
         names.for_each(|name| _ = json.string(name));
         json.close(b']').close(b'}');
+    }
+    json.close(b']').key("not_sent").open(b'[');
+    for sink in view.server.sinks.iter() {
+        for reason in refusals(points(), sink) {
+            json.open(b'{').key("destination").string(sink.name().as_bytes());
+            json.key("reason").string(reason.as_bytes()).close(b'}');
+        }
     }
     json.close(b']');
 }
