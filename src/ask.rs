@@ -9,9 +9,11 @@
 use std::fmt;
 use std::io::{self, Read as _, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use crate::config::{Bind, Config, Origin};
+use crate::sys::terminal_size;
 
 /// The time for a connection, and the longest pause inside an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,7 +109,7 @@ pub fn ask(
 }
 
 /// Asks again and again, `every` after the end of each answer. `clears` is true if the output is
-/// a terminal, which is cleared before each answer.
+/// a terminal, which is cleared before each answer. An answer that it has no room for is cut.
 ///
 /// Returns `Ok` once the reader of `out` has closed it, as `head` does. This is the normal end.
 /// Returns an error if the first attempt or another write to `out` fails. Later failures to get an
@@ -134,6 +136,10 @@ pub fn ask_every(
             (false, false) => b"\n",
         };
         is_first = false;
+        // The size may change between two answers.
+        if clears && let Some(size) = terminal_size(io::stdout().as_fd()) {
+            text = fitting(&text, size);
+        }
         match put(out, &[before, &text].concat()) {
             Err(AskError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return Ok(());
@@ -142,6 +148,31 @@ pub fn ask_every(
         }
         wait(every);
     }
+}
+
+/// Returns as many lines of a text as a terminal with these rows and columns has room for, and the
+/// number of the others in a line. Otherwise the first lines would scroll away.
+fn fitting(text: &[u8], (rows, columns): (usize, usize)) -> Vec<u8> {
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    let height = |line: &&[u8]| {
+        let characters = String::from_utf8_lossy(line.trim_ascii_end()).chars().count();
+        characters.div_ceil(columns).max(1)
+    };
+    // After the last line the cursor is in a row of its own.
+    let mut free = rows.saturating_sub(1);
+    if lines.iter().map(height).sum::<usize>() <= free {
+        return text.to_vec();
+    }
+    free = free.saturating_sub(1);
+    let fits = |line: &&&[u8]| {
+        let height = height(line);
+        let fits = height <= free;
+        free = free.saturating_sub(height);
+        fits
+    };
+    let shown: Vec<&[u8]> = lines.iter().take_while(fits).copied().collect();
+    let more = lines.len() - shown.len();
+    [&shown.concat()[..], format!("+{more} more lines\n").as_bytes()].concat()
 }
 
 /// Returns the longest pause inside the answer to a command. `senders GLOB for 60s` takes its time.
@@ -341,6 +372,21 @@ mod tests {
         assert_eq!(addresses_of(&[at("10.0.0.1:0"), at("10.0.0.1:9")]).unwrap(), ["10.0.0.1:9"]);
         assert!(addresses_of(&[]).unwrap_err().contains("[admin] bind is empty"));
         assert!(addresses_of(&[Bind::Any(0)]).unwrap_err().contains("set a fixed port"));
+    }
+
+    #[test]
+    fn an_answer_is_cut_to_the_height_of_a_terminal() {
+        for (text, size, shown) in [
+            ("a\nb\nc\n", (4, 80), "a\nb\nc\n"),
+            ("a\nb\nc\nd\n", (4, 80), "a\nb\n+2 more lines\n"),
+            ("a\n12345678901\nc\n", (5, 10), "a\n12345678901\nc\n"),
+            ("a\n12345678901\nc\n", (4, 10), "a\n+2 more lines\n"),
+            ("\u{e9}\u{e9}\n\nc\n", (4, 2), "\u{e9}\u{e9}\n\nc\n"),
+            ("a\nb\n", (1, 1), "+2 more lines\n"),
+        ] {
+            let fitted = String::from_utf8(fitting(text.as_bytes(), size)).unwrap();
+            assert_eq!(fitted, shown, "{text:?} {size:?}");
+        }
     }
 
     #[test]

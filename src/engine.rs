@@ -153,6 +153,7 @@ impl Engine {
         if !settings.grammar.sanitize {
             engine.intake.table.accept_raw_names();
         }
+        engine.intake.ledger.set_rules(settings.rules.names());
         engine
     }
 
@@ -172,6 +173,7 @@ impl Engine {
         let intake = &mut self.intake;
         intake.table.reconfigure(&settings.bounds, &settings.rules, settings.flush_interval);
         intake.passthrough.limit(settings.bounds.passthrough_memory);
+        intake.ledger.set_rules(settings.rules.names());
         let counts_names = settings.count_names != intake.frequent.is_some();
         if counts_names {
             intake.frequent = settings.count_names.then(Frequent::default);
@@ -479,7 +481,7 @@ impl Engine {
                     Err(RestoreError::Refused(error)) => {
                         // What a rule drops is no loss, and the interval of a gauge that was saved
                         // alone is over.
-                        let is_lost = kind.is_none() && error != AddError::ByRule;
+                        let is_lost = kind.is_none() && !matches!(error, AddError::ByRule(_));
                         let events = if is_lost { Table::saved_events(record) } else { 0 };
                         Some(RestoredRecord::Refused { events })
                     }

@@ -32,8 +32,10 @@ pub struct Ledger {
     own: OwnCounters,
     /// The refused lines and values by reason, since the start.
     rejects: [u64; Reject::ALL.len()],
-    /// The values that a rule with `drop = yes` dropped, since the start.
+    /// The values that rules with `drop = yes` dropped, since the start.
     dropped_by_rule: u64,
+    /// The same for each rule, with its name, in file order.
+    drops: Vec<(Box<str>, u64)>,
     /// The values of lines beside the first of each line, since the start.
     more_values: u64,
     warnings: Warnings,
@@ -186,10 +188,23 @@ impl Ledger {
         self.warnings.add(WarningKind::BadLine(reject), line);
     }
 
-    /// Counts a valid value that a rule with `drop = yes` dropped.
-    pub fn drop_by_rule(&mut self) {
+    /// Counts a valid value that the rule with this number dropped.
+    pub fn drop_by_rule(&mut self, rule: u8) {
         self.own.add(OwnCounter::SamplesDropped, 1);
         self.dropped_by_rule += 1;
+        if let Some((_, drops)) = self.drops.get_mut(usize::from(rule)) {
+            *drops += 1;
+        }
+    }
+
+    /// Sets the names of the rules. A rule whose name was known before keeps its count.
+    pub(crate) fn set_rules<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.drops = names.map(|name| (name.into(), self.dropped_by(name))).collect();
+    }
+
+    /// Returns the number of values that the rule with this name has dropped since the start.
+    pub fn dropped_by(&self, name: &str) -> u64 {
+        self.drops.iter().find(|(known, _)| **known == *name).map_or(0, |(_, drops)| *drops)
     }
 
     /// Counts the values of a line beside its first.
@@ -202,7 +217,7 @@ impl Ledger {
         Reject::ALL.into_iter().map(|reject| (reject, self.rejects[reject as usize]))
     }
 
-    /// Returns the number of values that a rule with `drop = yes` dropped, since the start.
+    /// Returns the number of values that rules with `drop = yes` dropped, since the start.
     pub fn dropped_by_rule(&self) -> u64 {
         self.dropped_by_rule
     }

@@ -9,7 +9,7 @@ use memchr::memchr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::commands::{self, Answer, Job};
+use super::commands::{self, Answer, Job, begins_with_command};
 use super::http::{HttpSession, HttpStep};
 use super::view::View;
 use crate::sender::Sender;
@@ -407,18 +407,31 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Whether these are the first bytes of an HTTP request, such as `POST / HTTP/1.1`. Commands are
-/// lower case and have no version in them.
+/// Whether these are the first bytes of an HTTP request, such as `POST / HTTP/1.1`.
 ///
 /// A method in capital letters shows it at once. Another one shows it with the end of the first
-/// line.
+/// line, which has a version in it. A command may have that text in it, too: `explain` gets any
+/// line. So a line that begins with a command is a request only if it is exactly a method, a target
+/// and a version. A web page can send the method `delgauges`, but no blank in a target.
 fn begins_as_http(input: &[u8]) -> bool {
     let input = input.trim_ascii_start();
     let method = input.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     if method > 0 && input.get(method) == Some(&b' ') {
         return true;
     }
-    let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut lines = input.splitn(2, |byte| *byte == b'\n');
+    let line = lines.next().unwrap_or_default();
+    if begins_with_command(line) {
+        if lines.next().is_none() {
+            return false; // it may go on
+        }
+        let words: Vec<_> = line.trim_ascii_end().split(|byte| *byte == b' ').collect();
+        let is_version = |word: &[u8]| {
+            let number = word.strip_prefix(b"HTTP/");
+            number.is_some_and(|number| number.iter().all(|byte| b"0123456789.".contains(byte)))
+        };
+        return matches!(words[..], [_, _, last] if is_version(last));
+    }
     memchr::memmem::find(line, b" HTTP/").is_some()
 }
 
@@ -436,6 +449,7 @@ mod tests {
             "OPTIONS * HTTP/1.1",
             "GET /",
             "x y HTTP/2\nstats",
+            "delgauges /x HTTP/1.1\r\nHost: a\r\n",
         ] {
             assert!(begins_as_http(text.as_bytes()), "{text}");
         }
@@ -447,6 +461,10 @@ mod tests {
             "STATS",
             "GET",
             "stats\nGET / HTTP/1.1",
+            "explain web.GET / HTTP/1.1:1|c",
+            "explain web.GET HTTP/1.1",
+            "explain HTTP/1.1 HTTP/1.1:1|c\n",
+            "delcounters \"GET / HTTP/1.1\"",
         ] {
             assert!(!begins_as_http(text.as_bytes()), "{text}");
         }

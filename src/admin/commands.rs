@@ -19,7 +19,7 @@ use crate::ingest::datagrams::DatagramSocket;
 use crate::ledger::OwnCounter;
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
-use crate::time::UnixTime;
+use crate::time::{Now, UnixTime};
 
 /// The result of a command.
 #[derive(Debug)]
@@ -216,6 +216,7 @@ commands! {
     ///   series          the canonical name
     ///   rules           the rules that match the name
     ///   sent            for each destination the first name, and how many more there are
+    ///   not_sent        a destination, and why it does not get some of the points
     /// sent names a destination that is down as such: its points wait in the queue. At most 1000
     /// lines a second are shown. If there are more, each sender gets an equal share of them, and
     /// missed=N has the number of lines left out since the last report: not_sampled by this limit,
@@ -263,6 +264,7 @@ commands! {
     ///                   of the values as the lines have them
     ///   differs         for one name: what differs from most other senders. type, rate, value and
     ///                   lines (by more than a factor of 4). These come first.
+    /// A line for each rule that drops values of the name follows: dropped by [rule.NAME] values=N.
     /// A host with more than 32 sockets has one line. 256 lines are shown, the rest is in others.
     senders "[N | GLOB [for 5s]]", "shows what each sender has sent, or who sends a name", senders;
 
@@ -287,8 +289,10 @@ commands! {
     top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
 
     /// Shows each rule of the configuration: its section, the number of series that its patterns
-    /// match, and its settings. Several rules may apply to a series. END and an empty line follow.
-    rules "", "shows each rule and the number of its series", |_, _, _| {
+    /// match, and its settings. Several rules may apply to a series. A rule with drop = yes also
+    /// has dropped_values: the values that it has dropped since the start, or since a rule of this
+    /// name was added. END and an empty line follow.
+    rules "", "shows each rule, the number of its series, and what it dropped", |_, _, _| {
         Answer::Job(Job::Rules(Box::default()))
     };
 
@@ -323,6 +327,12 @@ pub(super) fn run(line: &[u8], view: &mut View<'_>, out: &mut Vec<u8>) -> Answer
             Answer::Done
         }
     }
+}
+
+/// Whether the line begins with the name of a command.
+pub(super) fn begins_with_command(line: &[u8]) -> bool {
+    next_word(line)
+        .is_some_and(|(name, _)| COMMANDS.iter().any(|command| command.name.as_bytes() == name))
 }
 
 /// Returns the first word of `line` and the text after it, or `None` if there is no word.
@@ -431,21 +441,12 @@ fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     let now = view.server.now.unix;
     let bad_lines = view.server.engine.own().total(OwnCounter::BadLinesSeen);
     let started = view.server.started.unix;
-    let ago = |then: UnixTime| now.as_secs().saturating_sub(then.as_secs());
-    write(
-        out,
-        format_args!(
-            "uptime: {}\n",
-            view.server.started.tick.until(view.server.now.tick).as_secs()
-        ),
-    );
-    write(
-        out,
-        format_args!(
-            "messages.last_msg_seen: {}\n",
-            ago(view.server.last_input.map_or(started, |last| last.unix))
-        ),
-    );
+    // A difference of whole seconds could be one more than the time that has passed.
+    let ago = |then: UnixTime| now.as_millis().saturating_sub(then.as_millis()) / 1000;
+    let since = |then: Now| then.tick.until(view.server.now.tick).as_secs();
+    let last_input = view.server.last_input.unwrap_or(view.server.started);
+    write(out, format_args!("uptime: {}\n", since(view.server.started)));
+    write(out, format_args!("messages.last_msg_seen: {}\n", since(last_input)));
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
     let address = |socket: &DatagramSocket| socket.address().ok()?.as_socket();
     let internet =
@@ -514,7 +515,7 @@ fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> 
             }
         };
     }
-    answer(out, most(arguments.first()), |most, out| put_senders(view, most, out))
+    answer(out, most(arguments.first()), NO_SENDER, |most, out| put_senders(view, most, out))
 }
 
 /// Begins to count the lines of a name by their senders. Returns for how many seconds.
@@ -526,11 +527,15 @@ fn count_senders(
     let name = words.next().unwrap_or_default();
     let seconds = match (words.next().as_deref(), words.next(), words.next()) {
         (None, ..) => Some(5),
-        (Some("for"), Some(time), None) => time.strip_suffix('s').unwrap_or(&time).parse().ok(),
+        (Some("for"), Some(time), None) => time.parse().ok().or_else(|| {
+            let time = humantime::parse_duration(&time).ok()?;
+            (time.subsec_nanos() == 0).then_some(time.as_secs())
+        }),
         _ => None,
     };
     let is_allowed = |seconds: &u64| (1..=60).contains(seconds);
-    let seconds = seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], at most 60s")?;
+    let seconds =
+        seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], from 1s to 1m")?;
     let glob =
         Glob::new(&name).ok_or("expected a name without tags, or a pattern such as web.*")?;
     let end = view.server.now.tick + Duration::from_secs(seconds);
@@ -539,7 +544,7 @@ fn count_senders(
 }
 
 fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    answer(out, most(arguments.first()), |most, out| put_bad_lines(view, most, out))
+    answer(out, most(arguments.first()), NO_BAD_LINE, |most, out| put_bad_lines(view, most, out))
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
@@ -548,8 +553,18 @@ fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answ
         [number] if is_number(number) => (&b"samples"[..], Some(number)),
         [what, rest @ ..] => (&**what, rest.first()),
     };
-    answer(out, most(number), |most, out| put_top(view, what, most, out))
+    let nothing = match what {
+        b"samples" => "none yet; samples are counted at each flush",
+        b"senders" | b"bytes" => NO_SENDER,
+        b"bad" => NO_BAD_LINE,
+        b"tags" => "no tag yet",
+        _ => "no new series yet",
+    };
+    answer(out, most(number), nothing, |most, out| put_top(view, what, most, out))
 }
+
+const NO_SENDER: &str = "no sender yet";
+const NO_BAD_LINE: &str = "no bad line yet";
 
 fn is_number(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_digit)
@@ -561,10 +576,21 @@ fn most(word: Option<&Cow<'_, [u8]>>) -> Option<usize> {
     str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// Writes entries and the end of the answer.
-fn answer(out: &mut Vec<u8>, most: Option<usize>, put: impl FnOnce(usize, &mut Vec<u8>)) -> Answer {
+/// Writes entries, or `nothing` if there are none, and the end of the answer.
+fn answer(
+    out: &mut Vec<u8>,
+    most: Option<usize>,
+    nothing: &str,
+    put: impl FnOnce(usize, &mut Vec<u8>),
+) -> Answer {
     match most {
-        Some(most) => put(most, out),
+        Some(most) => {
+            let start = out.len();
+            put(most, out);
+            if out.len() == start && most > 0 {
+                write(out, format_args!("{nothing}\n"));
+            }
+        }
         None => out.extend_from_slice(b"ERROR N must be a number\n"),
     }
     out.extend_from_slice(b"END\n\n");

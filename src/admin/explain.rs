@@ -1,6 +1,6 @@
 //! `explain LINE`: what a line would do.
 
-use super::text::{name_and_state, put_escaped, write};
+use super::text::{name_and_state, put_escaped, refusals, write};
 use super::view::View;
 use crate::encode::repeated::PacketTransport;
 use crate::encode::sent_names::{NameEncoders, SentNames};
@@ -82,17 +82,16 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
     }
     let points = || sent.iter().flat_map(|series| &series.points);
     for sink in view.server.sinks.iter() {
-        for SentNames { encoder, names, refused } in points() {
+        for SentNames { encoder, names, .. } in points() {
             if !sink.takes(Feed::Flushes(*encoder)) {
                 continue;
             }
             for name in names {
                 put(out, &format!("sent: {}", name_and_state(sink)), name);
             }
-            for reason in refused {
-                let reason = reason.text();
-                write(out, format_args!("not_sent: {}: {reason}\n", sink.name()));
-            }
+        }
+        for reason in refusals(points(), sink) {
+            write(out, format_args!("not_sent: {}: {reason}\n", sink.name()));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `rules`: each rule with its patterns, its settings, and the number of series it applies to.
+//! `rules`: each rule with its patterns, its settings, the number of series it applies to, and the
+//! number of values it has dropped.
 //!
 //! The series are counted in slices of a turn. The answer is written once all are counted.
 
@@ -55,20 +56,21 @@ impl RuleCounts {
     fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
         let config = render_masked(view.server.config);
         let rules = &view.server.config.rules.rules;
+        let ledger = view.server.engine.read_ledger();
         for (rule, count) in rules.iter().zip(&self.counts) {
             let head = format!("[rule.{}]", rule.name);
-            write(out, format_args!("{head} series={count}\n"));
+            write(out, format_args!("{head} series={count}"));
+            // A rule that drops has no series, and would look as if it matched nothing.
+            if rule.drop == Some(true) {
+                write(out, format_args!(" dropped_values={}", ledger.dropped_by(&rule.name)));
+            }
+            out.push(b'\n');
             let lines = config.lines().skip_while(|line| *line != head).skip(1);
             for line in lines.take_while(|line| !line.starts_with('[')) {
                 if !line.is_empty() {
                     write(out, format_args!("  {line}\n"));
                 }
             }
-        }
-        // A rule that drops has no series, and would look as if it matched nothing.
-        if rules.iter().any(|rule| rule.drop == Some(true)) {
-            let dropped = view.server.engine.read_ledger().dropped_by_rule();
-            write(out, format_args!("rules with drop = yes: dropped_values={dropped}\n"));
         }
         write(out, format_args!("no rule: series={}\nEND\n\n", self.others));
     }

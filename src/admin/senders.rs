@@ -61,7 +61,7 @@ fn put_sender(record: &SenderRecord, engine: &Engine, out: &mut Vec<u8>) {
 /// Returns why one of the last values of a sender was dropped: the rule, or the limit.
 pub(super) fn refusal_of(record: &SenderRecord, engine: &Engine) -> Option<String> {
     let (error, line) = record.refusal.as_ref()?;
-    if *error != AddError::ByRule {
+    if !matches!(error, AddError::ByRule(_)) {
         return Some(error.to_string());
     }
     let rule = dropping_rule(engine, line);

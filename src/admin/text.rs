@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use humantime::Rfc3339Timestamp;
 
 use crate::encode::number::Number;
+use crate::encode::sent_names::SentNames;
 use crate::sender::Sender;
-use crate::sink::Sink;
+use crate::sink::{Feed, Sink};
 use crate::time::UnixTime;
 
 pub(super) fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
@@ -100,6 +101,22 @@ fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
     let owner = fs::metadata(&folder).ok()?.uid();
     // The files of a process that must not be inspected, as one with other rights, belong to root.
     (owner == user || owner == 0).then(|| fs::read(format!("{folder}/comm")).ok())?
+}
+
+/// Returns why a destination does not get some of the points, each reason once.
+pub(super) fn refusals<'a>(
+    points: impl Iterator<Item = &'a SentNames>,
+    sink: &Sink,
+) -> Vec<&'static str> {
+    let mut reasons = Vec::new();
+    for points in points.filter(|points| sink.takes(Feed::Flushes(points.encoder))) {
+        for reason in points.refused.iter().map(|reason| reason.text()) {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+    }
+    reasons
 }
 
 /// Returns the name of a destination, and whether it is down, so that points wait in its queue.

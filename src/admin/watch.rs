@@ -164,7 +164,8 @@ impl Watch {
         let mut preview = self.preview.take().unwrap_or_else(|| LinePreview::new(engine));
         let line = preview.read(piece);
         for counts in &self.counts {
-            counts.borrow_mut().add(sender, &line, self.now.unix);
+            let dropping_rule = |name: &[u8]| engine.table().rules_of(name).dropped_by;
+            counts.borrow_mut().add(sender, &line, dropping_rule, self.now.unix);
         }
         let watchers = self.sample(sender, |watcher| {
             watcher.filter.wants_sender(sender) && watcher.filter.may_want(&line)

@@ -263,7 +263,9 @@ impl<'a> Copied<'a> {
             }
             // As `Intake::note` counts them.
             Err(AddError::NotFinite) => SampleVerdict::Bad(Reject::TooLarge),
-            Err(AddError::ByRule) => SampleVerdict::Dropped(dropped_by.unwrap_or_default().into()),
+            Err(AddError::ByRule(_)) => {
+                SampleVerdict::Dropped(dropped_by.unwrap_or_default().into())
+            }
             Err(error) => SampleVerdict::Refused(error),
         }
     }

@@ -287,7 +287,7 @@ impl Intake {
                 return added;
             }
         };
-        let made = self.table.rules().name_passing(name, hash).ok_or(AddError::ByRule)?;
+        let made = self.table.rules().name_passing(name, hash).map_err(AddError::ByRule)?;
         let name = Box::from(&*made);
         self.passthrough.add(PassthroughValue { name, what, value, timestamp })
     }
@@ -306,7 +306,7 @@ impl Intake {
                 self.ledger.count(OwnCounter::SeriesRejected, 1);
                 self.ledger.warn(WarningKind::TooManySeries, line);
             }
-            Problem::NotAdded(AddError::ByRule) => self.ledger.drop_by_rule(),
+            Problem::NotAdded(AddError::ByRule(rule)) => self.ledger.drop_by_rule(rule),
             Problem::NotAdded(AddError::NoMemory) => {
                 self.ledger.count(OwnCounter::SamplesDropped, 1);
                 self.ledger.warn(WarningKind::NoTimerMemory, line);

@@ -130,7 +130,7 @@ fn each_value(
             }
         }
         FigureReader::Kinds => {
-            let kinds = from.engine.table().counts().kinds;
+            let kinds = from.engine.table().client_series();
             for kind in MetricKind::ALL {
                 out(Some(kind.name()), kinds[kind as usize] as f64, None);
             }

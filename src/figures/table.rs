@@ -70,7 +70,7 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Input, "bad_lines", (Total, Lines), Reader::Reasons,
         "lines and values that were refused for this reason; bad_lines_seen is their sum");
     figure(Series, "series", (Level, SeriesUnit), Reader::Kinds,
-        "series of this kind, idle ones too");
+        "series of this kind that clients send, idle ones too");
     figure(Series, "num_stats", (Level, SeriesUnit),
         Reader::One(|from| from.engine.num_stats() as f64),
         "series of the last flush, as Node counts them")
@@ -115,7 +115,7 @@ pub static TABLE: &[FigureRow] = rows! {
         .sent(&[Gauge("timestamp_lag")]);
     figure(Destinations, "up", YES,
         Reader::Destination(|sink, _| Some(f64::from(u8::from(sink.is_up)))),
-        "1 if the destination can be written to, else 0; 0 if it is stalled, too");
+        "1 if the destination can be written to, else 0; 0 if it is stalled, or its last command failed");
     figure(Destinations, "queue_bytes", BYTES,
         Reader::Destination(|sink, _| Some(sink.queue_bytes as f64)),
         "bytes in memory that are unsent or unacknowledged")
@@ -203,7 +203,7 @@ pub static TABLE: &[FigureRow] = rows! {
         .lost(LossCount::Lines);
     figure(Loss, "in_doubt", LINES,
         Reader::One(|from| from.sinks.lost_lines().in_doubt as f64),
-        "sum of in_doubt of all destinations, also of removed ones; they may have arrived");
+        "lines of unknown delivery, of all destinations, also of removed ones; not in lost_lines");
     own(Loss, OwnCounter::SamplesDropped, Values,
         "valid values dropped by a rule or for lack of memory: the sum of both");
     figure(Loss, "samples_dropped_by_rule", (Total, Values),

@@ -260,6 +260,12 @@ impl History {
         series.chain(own).map(|bytes| bytes + OVERHEAD).sum()
     }
 
+    /// The bytes that the series which are kept take once they have all their points. This is what
+    /// [`memory`](Self::memory) limits.
+    pub fn reserved(&self) -> usize {
+        self.reserved
+    }
+
     /// The most bytes of the series.
     pub fn memory(&self) -> usize {
         self.memory

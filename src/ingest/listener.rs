@@ -72,6 +72,11 @@ impl Listener {
         self.socket.local_addr()
     }
 
+    /// Whether it accepts connections over IPv6 alone.
+    pub fn is_only_v6(&self) -> bool {
+        self.socket.only_v6().unwrap_or(false)
+    }
+
     pub fn purpose(&self) -> Purpose {
         self.purpose
     }

@@ -57,8 +57,9 @@ pub struct Policies {
     policies: Vec<Policy>,
     /// The sources of each policy.
     sources: Vec<PolicySources>,
-    /// The hashes of names that are dropped, each at the slot of its hash.
-    dropped: Box<[u64]>,
+    /// The hashes of names that are dropped, each at the slot of its hash, with the number of the
+    /// rule.
+    dropped: Box<[(u64, u8)]>,
     /// Whether some rule changes names or tags.
     changes_names: bool,
 }
@@ -204,7 +205,7 @@ pub struct AppliedRules<'a> {
 /// number must be bounded.
 const POLICIES_MAX: usize = 1024;
 
-/// The number of dropped names that are remembered by their hash, in 8 KiB. It saves the matching
+/// The number of dropped names that are remembered by their hash, in 16 KiB. It saves the matching
 /// when many samples of few names arrive. A name that is not remembered is matched again with each
 /// sample, which takes as long as the creation of a series and needs no memory.
 const DROPPED_MAX: usize = 1024;
@@ -221,7 +222,7 @@ impl Policies {
             changes_names: rules.rules.iter().any(Rule::changes_names),
         };
         if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
-            policies.dropped = vec![0; DROPPED_MAX].into();
+            policies.dropped = vec![(0, 0); DROPPED_MAX].into();
         }
         policies.number(PolicySources { settings: SettingSources::ALL_BASE, is_abandoned: false });
         policies
@@ -237,9 +238,9 @@ impl Policies {
         &self.policies[usize::from(number)]
     }
 
-    /// Returns what the rules make of a name, or `None` if a rule drops it. `hash` is the hash of
-    /// the whole name. Rules are compared with the clean name, so that all raw names that are one
-    /// clean name have one policy.
+    /// Returns what the rules make of a name. Fails with the number of the rule that drops it.
+    /// `hash` is the hash of the whole name. Rules are compared with the clean name, so that all
+    /// raw names that are one clean name have one policy.
     ///
     /// `allows` returns whether one more value of a tag is within its limit.
     pub fn resolve(
@@ -247,24 +248,23 @@ impl Policies {
         name: &[u8],
         hash: u64,
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
-    ) -> Option<ResolvedName> {
+    ) -> Result<ResolvedName, u8> {
         if self.rules.rules.is_empty() {
-            return Some(ResolvedName { policy: 0, name: None });
+            return Ok(ResolvedName { policy: 0, name: None });
         }
-        if self.is_remembered(hash) {
-            return None;
+        if let Some(rule) = self.remembered(hash) {
+            return Err(rule);
         }
         let clean = clean_form(name);
         let name = RuleName::new(&clean);
-        let Some(sources) = self.sources(name) else {
-            self.remember(hash);
-            return None;
-        };
+        let sources = self.sources(name).inspect_err(|rule| {
+            self.dropped[slot(hash)] = (hash, *rule);
+        })?;
         let changes = self.changes(sources);
         let made = if changes.is_none() { None } else { changes.apply(name, allows) };
         let settings = sources.in_policy();
         let policy = self.number(PolicySources { settings, is_abandoned: false });
-        Some(ResolvedName { policy, name: made })
+        Ok(ResolvedName { policy, name: made })
     }
 
     /// Returns the number of a policy like this one, for a series that no line leads to any more.
@@ -284,22 +284,25 @@ impl Policies {
         }
         let clean = clean_form(name);
         let name = RuleName::new(&clean);
-        self.changes(self.sources(name)?).apply(name, allows)
+        self.changes(self.sources(name).ok()?).apply(name, allows)
     }
 
-    /// Returns the rule that gives each setting of a name. Returns `None` if the first rule with a
-    /// value for `drop` drops the name.
-    fn sources(&self, name: RuleName<'_>) -> Option<SettingSources> {
+    /// Returns the rule that gives each setting of a name. Fails with the number of the first rule
+    /// with a value for `drop`, if that rule drops the name.
+    fn sources(&self, name: RuleName<'_>) -> Result<SettingSources, u8> {
         let mut sources = SettingSources::ALL_BASE;
         let mut drop = None;
         for (number, rule) in (0..).zip(&self.rules.rules) {
             if !rule.matches_name(name) {
                 continue;
             }
-            drop = drop.or(rule.drop);
+            drop = drop.or_else(|| rule.drop.map(|drops| (drops, number)));
             sources.add(number, rule);
         }
-        (drop != Some(true)).then_some(sources)
+        match drop {
+            Some((true, number)) => Err(number),
+            _ => Ok(sources),
+        }
     }
 
     /// The rules that change a name whose settings have these sources.
@@ -415,12 +418,10 @@ impl Policies {
         deletes.or(base.delete_gauges).unwrap_or(base.delete_idle)
     }
 
-    fn is_remembered(&self, hash: u64) -> bool {
-        !self.dropped.is_empty() && hash != 0 && self.dropped[slot(hash)] == hash
-    }
-
-    fn remember(&mut self, hash: u64) {
-        self.dropped[slot(hash)] = hash;
+    /// Returns the number of the rule that drops the name with this hash, if that is remembered.
+    fn remembered(&self, hash: u64) -> Option<u8> {
+        let (dropped, rule) = *self.dropped.get(slot(hash))?;
+        (hash != 0 && dropped == hash).then_some(rule)
     }
 }
 
@@ -465,9 +466,9 @@ impl PolicySets {
         name: &[u8],
         hash: u64,
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
-    ) -> Option<ResolvedName> {
+    ) -> Result<ResolvedName, u8> {
         let resolved = self.sets[usize::from(self.newest)].resolve(name, hash, allows)?;
-        Some(ResolvedName { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
+        Ok(ResolvedName { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
     }
 
     /// See [`Policies::changed`].
@@ -561,7 +562,7 @@ mod tests {
     }
 
     fn of_name(policies: &mut Policies, name: &[u8], hash: u64) -> Option<u16> {
-        policies.resolve(name, hash, &mut |_| true).map(|resolved| resolved.policy)
+        policies.resolve(name, hash, &mut |_| true).ok().map(|resolved| resolved.policy)
     }
 
     fn policies(rules: Vec<Rule>) -> Policies {
@@ -621,14 +622,14 @@ mod tests {
         let first = 5;
         let second = 5 + DROPPED_MAX as u64;
         assert_eq!(of_name(&mut policies, b"junk.a", first), None);
-        assert!(policies.is_remembered(first) && !policies.is_remembered(second));
+        assert_eq!((policies.remembered(first), policies.remembered(second)), (Some(1), None));
         assert_eq!(
             of_name(&mut policies, b"junk.but.not.this", second),
             Some(0),
             "the first rule wins"
         );
         assert_eq!(of_name(&mut policies, b"junk.b", second), None);
-        assert!(!policies.is_remembered(first));
+        assert_eq!((policies.remembered(first), policies.remembered(second)), (None, Some(1)));
         assert_eq!(of_name(&mut policies, b"junk.a", first), None);
     }
 }

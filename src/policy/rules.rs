@@ -105,6 +105,11 @@ pub enum SignedGauges {
 }
 
 impl Rules {
+    /// Returns the names of the rules in file order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
     /// Returns the percentiles of all names, each once.
     pub fn percentiles(&self) -> Vec<Percentile> {
         let of_rules = self.rules.iter().filter_map(|rule| rule.percentiles.as_ref());

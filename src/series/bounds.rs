@@ -80,8 +80,8 @@ pub enum AddError {
     /// The series is new, the table is full by `max_series` or `series_memory`, and no series can
     /// be evicted.
     TooManySeries,
-    /// A rule drops the name.
-    ByRule,
+    /// The rule with this number drops the name.
+    ByRule(u8),
     /// `sample_memory` is used up for this interval.
     NoMemory,
     /// `passthrough_memory` is used up for this interval.
@@ -96,7 +96,7 @@ impl fmt::Display for AddError {
             Self::TooManySeries => {
                 "the table of series is full, and no series makes room for the name"
             }
-            Self::ByRule => "a rule drops the name",
+            Self::ByRule(_) => "a rule drops the name",
             Self::NoMemory => "timer_memory is used up",
             Self::NoPassthroughMemory => "passthrough_memory is used up",
             Self::NotFinite => "the value takes its series out of the range of a double",

@@ -455,7 +455,8 @@ impl LiveSeries {
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => {
-                let resolved = self.rules.resolve(sent_name(name), hash).ok_or(AddError::ByRule)?;
+                let resolved =
+                    self.rules.resolve(sent_name(name), hash).map_err(AddError::ByRule)?;
                 RuleOutcome { policy: resolved.policy, original: None }
             }
         };
@@ -555,9 +556,9 @@ impl LiveSeries {
     pub(super) fn create_saved(
         &mut self,
         saved: SavedSeries<'_>,
-        policy: Option<u16>,
+        policy: Result<u16, u8>,
     ) -> Result<(), RestoreError> {
-        let policy = policy.ok_or(RestoreError::Refused(AddError::ByRule))?;
+        let policy = policy.map_err(|rule| RestoreError::Refused(AddError::ByRule(rule)))?;
         if saved.kind == MetricKind::Gauge
             && self.rules.policies.at(policy).forgets_gauge(saved.idle)
         {

@@ -82,6 +82,8 @@ pub(super) struct RawNames {
     /// began its first interval. Two names of the same hash are as unlikely as two equal members
     /// of a set.
     merged: AHashMap<u64, u32>,
+    /// The number of merged series of each kind.
+    counts: [usize; 4],
     /// For each clean name, as the same hash, the number of series with other names that it is
     /// the clean name of.
     sources: AHashMap<u64, usize>,
@@ -89,7 +91,7 @@ pub(super) struct RawNames {
 
 impl RawNames {
     pub(super) fn new(hasher: ahash::RandomState) -> Self {
-        Self { hasher, merged: AHashMap::new(), sources: AHashMap::new() }
+        Self { hasher, merged: AHashMap::new(), counts: [0; 4], sources: AHashMap::new() }
     }
 
     /// About the bytes that are taken.
@@ -102,10 +104,16 @@ impl RawNames {
         self.merged.is_empty()
     }
 
+    /// The number of merged series of each kind.
+    pub(super) fn counts(&self) -> [usize; 4] {
+        self.counts
+    }
+
     /// Notes a series that the table has created at `tick`.
     pub(super) fn note_created(&mut self, kind: MetricKind, name: &[u8], tick: u32) {
         if is_merged(name) {
-            self.merged.insert(self.hash(kind, sent_name(name)), tick);
+            let before = self.merged.insert(self.hash(kind, sent_name(name)), tick);
+            self.counts[kind as usize] += usize::from(before.is_none());
         } else if !is_clean(name) {
             let hash = self.hash(kind, &cleaned(name));
             *self.sources.entry(hash).or_default() += 1;
@@ -115,7 +123,8 @@ impl RawNames {
     /// Notes a series that the table no longer has.
     pub(super) fn note_removed(&mut self, kind: MetricKind, name: &[u8]) {
         if is_merged(name) {
-            self.merged.remove(&self.hash(kind, sent_name(name)));
+            let removed = self.merged.remove(&self.hash(kind, sent_name(name)));
+            self.counts[kind as usize] -= usize::from(removed.is_some());
         } else if !is_clean(name) {
             let hash = self.hash(kind, &cleaned(name));
             if let Some(count) = self.sources.get_mut(&hash) {

@@ -79,6 +79,14 @@ impl Table {
         self.live.shards.len()
     }
 
+    /// The number of series of each kind that clients send: without the merged series of raw names.
+    /// A merged series takes memory and a place of `max_series`, but is shown nowhere by itself.
+    pub fn client_series(&self) -> [usize; 4] {
+        let kinds = self.counts().kinds;
+        let merged = self.live.shards.raw.as_ref().map_or([0; 4], RawNames::counts);
+        std::array::from_fn(|kind| kinds[kind] - merged[kind])
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -205,7 +213,7 @@ impl Table {
         hash: NameHash,
         sample: Sample<'_>,
     ) -> Result<Option<SeriesPlace>, AddError> {
-        let resolved = self.live.rules.resolve(name, hash).ok_or(AddError::ByRule)?;
+        let resolved = self.live.rules.resolve(name, hash).map_err(AddError::ByRule)?;
         let original = resolved.name.as_ref().map(|_| name);
         let made = resolved.name.as_deref().unwrap_or(name);
         let hash = if original.is_some() { self.hash(made) } else { hash };

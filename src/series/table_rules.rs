@@ -47,8 +47,8 @@ pub(super) struct RestoredNames<'a> {
     pub(super) name: Cow<'a, [u8]>,
     /// The name from which rules have made `name`.
     pub(super) original: Option<Cow<'a, [u8]>>,
-    /// `None` if a rule drops the series.
-    pub(super) policy: Option<u16>,
+    /// An error has the number of the rule that drops the series.
+    pub(super) policy: Result<u16, u8>,
 }
 
 impl TableRules {
@@ -80,12 +80,12 @@ impl TableRules {
         self.changes_names
     }
 
-    /// Returns what the rules make of a name, or `None` if a rule drops it.
+    /// Returns what the rules make of a name. Fails with the number of the rule that drops it.
     pub(super) fn resolve(
         &mut self,
         name: &[u8],
         NameHash(hash): NameHash,
-    ) -> Option<ResolvedName> {
+    ) -> Result<ResolvedName, u8> {
         let Self { policies, limits, .. } = self;
         let generation = policies.newest_rule(0);
         policies.resolve(name, hash, &mut |tag| {
@@ -130,8 +130,8 @@ impl TableRules {
         }
         let original = sent.as_deref().unwrap_or_else(|| sent_name(&name));
         let resolved = self.resolve(original, NameHash(self.names.hash_one(original)));
-        let policy = resolved.as_ref().map(|resolved| resolved.policy);
-        Some(match resolved.and_then(|resolved| resolved.name) {
+        let policy = resolved.as_ref().map(|resolved| resolved.policy).map_err(|rule| *rule);
+        Some(match resolved.ok().and_then(|resolved| resolved.name) {
             Some(made) => {
                 let original = Some(Cow::Owned(original.to_vec()));
                 RestoredNames { name: Cow::Owned(made), original, policy }
@@ -160,10 +160,14 @@ impl TableRules {
     }
 
     /// Returns the name that the rules make of a name for a value that belongs to no series.
-    /// Returns `None` if a rule drops it.
-    pub fn name_passing<'a>(&mut self, name: &'a [u8], hash: NameHash) -> Option<Cow<'a, [u8]>> {
+    /// Fails with the number of the rule that drops it.
+    pub fn name_passing<'a>(
+        &mut self,
+        name: &'a [u8],
+        hash: NameHash,
+    ) -> Result<Cow<'a, [u8]>, u8> {
         let resolved = self.resolve(name, hash)?;
-        Some(resolved.name.map_or(Cow::Borrowed(name), Cow::Owned))
+        Ok(resolved.name.map_or(Cow::Borrowed(name), Cow::Owned))
     }
 
     /// Takes the tags of new series whose values were replaced, each as `key=value`.
@@ -231,7 +235,7 @@ impl TableRules {
         };
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
-        let Some(ResolvedName { policy, name: made }) = resolved else { return false };
+        let Ok(ResolvedName { policy, name: made }) = resolved else { return false };
         let is_its_own = made.as_deref().unwrap_or(name) == sent_name(own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
         if series.kind() == MetricKind::Timing

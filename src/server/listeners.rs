@@ -5,7 +5,7 @@
 //! are not bound yet are bound.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use mio::Registry;
@@ -369,9 +369,10 @@ impl Listeners {
 
     /// Returns the address of the page: that of the first listener of the admin port.
     pub(super) fn page_address(&self) -> Option<String> {
-        let mut addresses =
-            self.streams_for(Purpose::Admin).filter_map(|listener| listener.address().ok());
-        addresses.find_map(|address| address.as_socket()).map(page_address)
+        self.streams_for(Purpose::Admin).find_map(|listener| {
+            let address = listener.address().ok()?.as_socket()?;
+            Some(page_address(address, listener.is_only_v6()))
+        })
     }
 
     /// Returns the line that reports where the server listens: `ready udp=… tcp=… admin=…`, and
@@ -399,9 +400,12 @@ impl Listeners {
 }
 
 /// Returns the address under which a browser on this machine finds a listener.
-fn page_address(listener: SocketAddr) -> String {
-    let is_any = listener.ip().is_unspecified();
-    let host = if is_any { Ipv4Addr::LOCALHOST.into() } else { listener.ip() };
+fn page_address(listener: SocketAddr, is_only_v6: bool) -> String {
+    let host = match listener.ip() {
+        ip if !ip.is_unspecified() => ip,
+        _ if is_only_v6 => Ipv6Addr::LOCALHOST.into(),
+        _ => Ipv4Addr::LOCALHOST.into(),
+    };
     format!("http://{}/", SocketAddr::new(host, listener.port()))
 }
 

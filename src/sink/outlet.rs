@@ -230,6 +230,11 @@ impl Outlet {
         matches!(self, Self::Link(link) if link.is_stalled())
     }
 
+    /// Whether the last command failed, or could not be started.
+    pub(super) fn is_failing(&self) -> bool {
+        matches!(self, Self::Exec(exec) if exec.outages().is_out())
+    }
+
     pub(super) fn state(&self) -> SinkState {
         match self {
             Self::Link(link) => link.state(),

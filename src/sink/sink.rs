@@ -527,7 +527,7 @@ impl Sink {
             spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
             spool_limit: self.outbox.spool().map(Spool::max_bytes),
             since: self.state.since,
-            is_up: self.outlet.is_up() && !self.outlet.is_stalled(),
+            is_up: self.outlet.is_up() && !self.outlet.is_stalled() && !self.outlet.is_failing(),
             queue_limit: self.outbox.limit(),
             held_bytes: self.outbox.held_bytes(),
             pushed_bytes: self.pushed_bytes,

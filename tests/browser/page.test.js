@@ -61,6 +61,15 @@ test("a first visitor sees the command, and then the counter move", () =>
     await leave(page);
   }));
 
+test("the command leads to a listener of IPv6 alone", () =>
+  serving({ udp: { bind: "[::]:0" } }, async (server) => {
+    const page = await visit(server.url);
+    const command = page.locator("#first code");
+    await command.waitFor();
+    assert.equal(await command.innerText(), `echo "hello:1|c" | nc -u -w1 localhost ${server.udp}`);
+    await leave(page);
+  }));
+
 test("the page shows what the server has counted", () =>
   serving({ statsd: { flush_interval: "1h", align_flush: "no" } }, async (server) => {
     await server.send([
@@ -185,6 +194,22 @@ test("a series shows its value, its names in Graphite, its rules and its last se
       await server.send(["exact:41|c"]);
       await page.goto(`${server.url}#series=exact&type=counter`);
       await page.locator("#detail").getByText("total 41").waitFor();
+      calm(page);
+      await leave(page);
+    },
+  ));
+
+test("lines of unknown delivery are no green zero", () =>
+  serving(
+    { statsd: { flush_interval: "1s" }, exec: { command: "cat > /dev/null; exit 1" } },
+    async (server) => {
+      const page = await visit(server.url);
+      const loss = page.locator("#tile-loss");
+      await loss.getByText(/lines?: delivery unknown, at exec$/).waitFor();
+      assert.equal(await loss.getAttribute("data-state"), "mid");
+      assert.equal(await textOf(page, "#tile-loss .value"), "0");
+      await page.locator("#destinations .pill[data-state=bad]", { hasText: "failing" }).waitFor();
+      await shoot(page, "doubt");
       calm(page);
       await leave(page);
     },
@@ -426,7 +451,7 @@ test("a filter finds one name among 10,000 series", () =>
     await page.getByRole("button", { name: "Show 1,000" }).click();
     await page.locator("#shown").getByText("1,000 of 10,000 shown").waitFor();
     // What has no place in the history is said.
-    assert.match(await textOf(page, "#kept"), /^History: 0 series in .* of 4.0 MiB\.$/);
+    assert.match(await textOf(page, "#kept"), /^History: 0 series need 0 B of 4.0 MiB once/);
     calm(page);
     await leave(page);
   }));
@@ -437,7 +462,7 @@ test("the page states what does not fit into the history", () =>
     await server.send(lines);
     const page = await visit(server.url);
     await page
-      .getByText(/^History: [\d,]+ series in .*more do not fit and have no chart/)
+      .getByText(/^History: [\d,]+ series need 1[456]\S* KiB of 16\S* KiB .*more do not fit and have no chart/)
       .waitFor();
     const { series } = await server.ask("series?n=1000");
     const left = series.find((one) => !one.history);

@@ -1,6 +1,6 @@
 //! Rules: which settings a rule can give to a name, and which rule applies if several match.
 
-use crate::rig::{Core, receive, values};
+use crate::rig::{Core, configured, receive, values};
 use statsd::ledger::OwnCounter;
 
 #[test]
@@ -12,6 +12,21 @@ fn a_dropped_name_is_no_series_and_its_samples_are_counted() {
     assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 0, "the lines were sound");
     assert_eq!(core.engine.table().len(), 2);
     assert!(core.flush(10).iter().all(|line| line.contains("ok")));
+}
+
+/// Shows that each dropped value counts for its rule, also when the name is remembered, and that a
+/// reload keeps the count of a rule by its name.
+#[test]
+fn dropped_values_count_for_their_rule() {
+    let rule = |name: &str, of: &str| format!("[rule.{name}]\nmatch = {of}.*\ndrop = yes\n");
+    let mut core = Core::configured(&(rule("first", "a") + &rule("second", "b")));
+    core.packet("a.x:1|c\na.x:1|c\nb.x:1|c\nb.x:1|g|T1000\na.y:1|kv");
+    let dropped = |core: &Core, name| core.engine.read_ledger().dropped_by(name);
+    assert_eq!((dropped(&core, "first"), dropped(&core, "second")), (3, 2));
+    core.engine.reconfigure(&configured(&(rule("new", "a") + &rule("second", "b"))));
+    core.packet("a.x:1|c\nb.x:1|c\nb.x:1|c");
+    assert_eq!((dropped(&core, "new"), dropped(&core, "second")), (1, 4));
+    assert_eq!(core.engine.read_ledger().dropped_by_rule(), 8);
 }
 
 #[test]

@@ -471,6 +471,18 @@ fn one_admin_client_too_many_takes_the_place_of_an_idle_one() {
     third.ask("version");
 }
 
+/// Shows that no time of `stats` is longer than that since the start, in any part of a second.
+#[test]
+fn times_since_the_start_agree() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let mut admin = daemon.admin();
+    until_true("a second has passed", || {
+        let stats = admin.stats();
+        assert_eq!(stats["uptime"], stats["messages.last_msg_seen"], "{stats:?}");
+        stats["uptime"] != "0"
+    });
+}
+
 /// Shows that `top` names the series with most samples, the prefixes with most new series and the
 /// tag keys with most values, and that `rules` counts the series of each rule.
 #[test]
@@ -504,7 +516,7 @@ fn top_and_rules_show_what_brings_most() {
     assert_eq!(
         admin.ask("rules"),
         "[rule.web] series=50\n  match = web.**, app.**\n  expire = 1h\n\
-         [rule.gone] series=0\n  match = gone.*\n  drop = yes\n\
-         rules with drop = yes: dropped_values=2\nno rule: series=2\nEND\n\n"
+         [rule.gone] series=0 dropped_values=2\n  match = gone.*\n  drop = yes\n\
+         no rule: series=2\nEND\n\n"
     );
 }

@@ -35,6 +35,9 @@ fn the_running_server_answers() {
                      new series\n";
     assert_eq!(ask(&folder, &["--ask", "explain x  y:1|c"]).1, explained);
     assert_eq!(ask(&folder, &["--ask", "explain", "x  y:1|c"]).1, explained);
+    let (status, answer, errors) = ask(&folder, &["--ask", "explain web.GET / HTTP/1.1:1|c"]);
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert!(answer.starts_with("line: web.GET / HTTP/1.1:1|c\n"), "{answer}");
     let help = ask(&folder, &["--ask"]);
     assert!(help.0 == Some(0) && help.1.starts_with("Commands: "), "{help:?}");
     let missing = (Some(0), "metric nope not found\n".into(), String::new());

@@ -1,5 +1,5 @@
 //! Crowds at the admin port: clients that never read, that send a byte at a time, and that send
-//! rubbish, many at once. Memory and turns stay bounded, and other clients get their answers.
+//! rubbish, many at once. Memory stays bounded, and other clients get their answers.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -74,8 +74,10 @@ impl Member {
     }
 }
 
-/// Shows that two hundred clients at a time, none of which behaves, cost bounded memory and turns,
-/// and that a scrape and a command in between are answered.
+/// Shows that two hundred clients at a time, none of which behaves, cost bounded memory, and that a
+/// scrape and a command in between are answered.
+///
+/// The longest turn is printed only. On a busy machine it has the time of other processes in it.
 #[test]
 fn a_crowd_that_does_not_behave_is_bounded() {
     // A busy server may not have seen yet that clients have left whose places others take.

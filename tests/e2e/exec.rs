@@ -73,8 +73,11 @@ fn a_child_that_fails_is_a_warning() {
             .lines()
             .any(|line| line.strip_prefix(in_doubt).is_some_and(|rest| !rest.starts_with("0|")))
     });
+    let up = || daemon.web().get("/api/info").json()["destinations"][0]["up"].as_f64();
+    assert_eq!(up(), Some(0.0));
     daemon.reload(&exec("cat >> out"));
     daemon.until_logged(&["sink=exec state=up", "recovered"], 1);
+    assert_eq!(up(), Some(1.0));
     assert_eq!(daemon.log().iter().filter(|line| is_warning(line)).count(), 1);
     daemon.stop();
 }

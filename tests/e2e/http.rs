@@ -121,7 +121,14 @@ fn what_is_refused_has_a_status() {
         ("GET //health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
         ("GET /../health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
         ("GET /api/series?n=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/senders?n=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/history HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/history?name=a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/history?name=a&kind=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+        ("GET /api/info HTTP/1.1\r\nHost: ::1\r\n\r\n", 400),
+        ("GET /metrics HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
         ("POST /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
+        ("CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n", 405),
         ("DELETE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
         ("OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
         ("health /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405),
@@ -139,6 +146,12 @@ fn what_is_refused_has_a_status() {
         assert!(!page.body.is_empty() && page.body.len() < 500);
         if [400, 431, 505].contains(&status) && !request.contains("/api/") {
             assert_eq!(page.field("Connection"), Some("close"), "{page:?}");
+        }
+    }
+    // The health paths answer any host, also one that is none.
+    for path in ["/health", "/-/healthy", "/-/ready"] {
+        for host in ["::1", "a b", "[::1", "evil.example", "b\u{e9}"] {
+            assert_eq!(status_for(&daemon, path, host), 200, "{path} {host}");
         }
     }
     // A head that never ends is not answered, and no harm is done.
@@ -276,16 +289,19 @@ fn the_api_names_the_rule_that_drops() {
         .set("rule.keep", "match", "shop.orders.paid")
         .set("rule.keep", "drop", "no")
         .set("rule.shop", "match", "shop.orders.*, noise")
-        .set("rule.shop", "drop", "yes");
+        .set("rule.shop", "drop", "yes")
+        .set("rule.test", "match", "test.*")
+        .set("rule.test", "drop", "yes");
     let daemon = Daemon::start(&conf);
-    daemon.send(["shop.orders.paid:1|c\nshop.orders.sent:1|c\nnoise:1|g\nend:1|c"]);
+    daemon.send(["shop.orders.paid:1|c\nshop.orders.sent:1|c\nnoise:1|g\ntest.a:1|c\nend:1|c"]);
     daemon.until_counter("end", 1.0);
     let mut web = daemon.web();
     let info = web.get("/api/info").json();
     let rules = info["drop_rules"].as_array().unwrap();
-    assert_eq!(rules.len(), 1, "{info}");
+    assert_eq!(rules.len(), 2, "{info}");
     assert_eq!(rules[0]["name"].as_str(), Some("rule.shop"), "{info}");
     assert_eq!(texts(&rules[0]["match"]), ["shop.orders.*", "noise"], "{info}");
+    assert_eq!((&rules[0]["dropped_values"], &rules[1]["dropped_values"]), (&2.into(), &1.into()));
     for (text, rule) in [
         ("", None),
         ("shop.orders.sent", Some("rule.shop")),
@@ -425,7 +441,9 @@ fn the_api_shows_senders_figures_and_a_series() {
     let history = web.get("/api/history?figure=bad_lines_seen").json();
     assert!(history["points"][0].as_array().unwrap().len() == 2, "{history}");
     assert_eq!(web.get("/api/history?figure=nope").status, 404);
-    assert!(info["history"]["series"].as_u64() >= Some(2), "{info}");
+    let kept = &info["history"];
+    assert!(kept["series"].as_u64() >= Some(2), "{info}");
+    assert!(kept["reserved"].as_f64() > kept["bytes"].as_f64(), "a few of many points: {kept}");
     assert_eq!(web.get("/api/series?name=nope&kind=set").status, 404);
     assert_eq!(web.get("/api/series?name=a").status, 400);
     assert!(web.get("/").body.contains("<!doctype html>"), "the page");
@@ -515,4 +533,29 @@ fn hostile_names_stay_json() {
     let found = daemon.web().get("/api/series").json();
     let names: Vec<_> = found["series"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
     assert_eq!(names, ["<script>\"\\a", "caf\u{e9} x", "end", "not\u{fffd}utf8"]);
+}
+
+/// Shows that with raw names every place shows the number of series that clients send. The hidden
+/// series of a clean name, which has the samples of two raw names, counts nowhere but in the limit.
+#[test]
+fn raw_names_are_counted_once_everywhere() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
+    daemon.send(["a b:1|c\na_b:2|c\na b:1|g\nend:1|c"]);
+    daemon.until_counter("end", 1.0);
+    let mut admin = daemon.admin();
+    let info = admin.ask("info");
+    assert!(info.contains("\nmax_series:6\n"), "two hidden series: {info}");
+    for (kind, count) in [("counter", 3), ("gauge", 1), ("timer", 0)] {
+        assert!(info.contains(&format!("\nseries.{kind}:{count}\n")), "{info}");
+    }
+    let counters = admin.numbers("counters");
+    assert_eq!(counters.keys().filter(|name| !name.starts_with("statsd.")).count(), 3);
+    let mut web = daemon.web();
+    let found = web.get("/api/series").json();
+    assert_eq!((&found["total"], &found["matched"]), (&4.into(), &4.into()), "{found}");
+    let page = web.get("/metrics").body;
+    assert!(page.contains("statsd_series{kind=\"counter\"} 3\n"), "{page}");
+    admin.ask("delcounters \"a b\" a_b");
+    assert!(admin.ask("info series").contains("\nseries.counter:1\n"));
+    assert_eq!(web.get("/api/series").json()["total"], 3 - 1);
 }

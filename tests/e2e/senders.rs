@@ -107,7 +107,15 @@ fn senders_have_a_line_each() {
 #[test]
 fn bad_shows_the_last_bad_lines() {
     let daemon = Daemon::start(&Conf::never_flushing().set("unix", "datagram", "d.sock"));
-    assert_eq!(daemon.admin().ask("bad"), "END\n\n");
+    for (command, nothing) in [
+        ("bad", "no bad line yet"),
+        ("senders", "no sender yet"),
+        ("top", "none yet; samples are counted at each flush"),
+        ("top bad", "no bad line yet"),
+        ("top new", "no new series yet"),
+    ] {
+        assert_eq!(daemon.admin().ask(command), format!("{nothing}\nEND\n\n"));
+    }
     let long = format!("long{}", "x".repeat(300));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for packet in [&b"one"[..], b"a:x|c", b"\x1b[2J\xff", long.as_bytes()] {

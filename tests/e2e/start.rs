@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Conf, DEADLINE, Daemon, FakeCarbon, Finished, MEASURES, Process, peers, run, statsd_command,
-    until_clock_shows, until_true, without_places,
+    Conf, DEADLINE, Daemon, FakeCarbon, Finished, MEASURES, Process, Web, peers, run,
+    statsd_command, until_clock_shows, until_true, without_places,
 };
 
 /// Whether the server is optimised as a release is. The figures of the README hold only for one.
@@ -277,6 +277,20 @@ fn a_start_ends_with_the_address_of_the_page() {
     let place = |text: &str| daemon.log().iter().position(|line| line.contains(text));
     let page = format!("page=http://{}/", daemon.admin_bound()[0]);
     assert!(place(&page).is_some() && place(&page) > place("backing_off"), "{:?}", daemon.log());
+}
+
+/// Shows that the address of the page is one that a browser on this machine can open, also if the
+/// admin port listens on all addresses.
+#[test]
+fn the_address_of_the_page_can_be_opened() {
+    for (bind, host) in [("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "[::1]"), ("*:0", "127.0.0.1")] {
+        let daemon = Daemon::start(&Conf::never_flushing().set("admin", "bind", bind));
+        daemon.until_logged(&["page="], 1);
+        let at = format!("{host}:{}", daemon.admin_bound()[0].port());
+        daemon.until_logged(&[&format!("page=http://{at}/")], 1);
+        let answer = Web::connect(at.parse().unwrap()).get("/-/healthy");
+        assert_eq!(answer.status, 200, "{bind}");
+    }
 }
 
 /// Runs the binary to its end in a folder with a file bad.conf of this text. Fails if the server

@@ -53,6 +53,9 @@ fn lines_are_shown_as_they_arrive() {
     let mut stream = daemon.tcp_client();
     std::io::Write::write_all(&mut stream, b"web.level:7|g\n").unwrap();
     assert!(all.read_through("\n").contains(" line=\"web.level:7|g\" verdict=\"accepted"));
+    daemon.send(["a..b:1|c"]);
+    let line = all.read_through("\n");
+    assert!(line.contains(" sent=\"\" not_sent=\"carbon: the name has an empty path"), "{line}");
     for client in [&mut all, &mut web, &mut bad, &mut elsewhere] {
         client.send("\n");
         assert!(client.read_through("END\n\n").ends_with("END\n\n"));

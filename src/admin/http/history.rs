@@ -2,20 +2,22 @@
 
 use super::request::WebRequest;
 use super::series_list::read_kind;
+use super::status::HttpStatus;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::figures::TABLE;
 use crate::history::HistoryPoints;
+use crate::protocol::MetricKind;
 
 /// The most points of an answer: the newest. More do not fit a chart, nor a turn.
 const MOST: usize = 5000;
 
-/// Writes the points that a request is about. Returns the reason if there are none.
+/// Writes the points that a request is about. Returns the status and the reason if there are none.
 pub(super) fn put(
     request: &WebRequest<'_>,
     view: &View<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), String> {
+) -> Result<(), (HttpStatus, String)> {
     let history = view.server.engine.history();
     let points = if let Some(figure) = request.parameter("figure") {
         let figure = String::from_utf8_lossy(&figure).into_owned();
@@ -26,19 +28,29 @@ pub(super) fn put(
         let points = history.own(&figure, &String::from_utf8_lossy(&label));
         points.or_else(|| is_figure().then(none))
     } else {
-        let name = request.parameter("name").ok_or("name or figure is missing")?;
-        let kind = read_kind(request)?.ok_or("name needs kind")?;
+        let (kind, name) =
+            read_series(request).map_err(|error| (HttpStatus::BadRequest, error.to_owned()))?;
         history.points(kind, &name)
     };
-    let points = points.ok_or_else(|| match request.parameter("figure") {
-        Some(_) => unknown_figure(),
-        None => "no points are kept of this series; history_memory may be full".to_owned(),
+    let points = points.ok_or_else(|| {
+        let error = match request.parameter("figure") {
+            Some(_) => unknown_figure(),
+            None => "no points are kept of this series; history_memory may be full".to_owned(),
+        };
+        (HttpStatus::NotFound, error)
     })?;
     let mut json = JsonWriter::new(out);
     json.open(b'{').key("step").number(view.server.config.flush_interval.as_secs_f64());
     put_points(&points, &mut json);
     json.close(b'}');
     Ok(())
+}
+
+/// Reads the kind and the name of the series that a request is about.
+fn read_series(request: &WebRequest<'_>) -> Result<(MetricKind, Vec<u8>), &'static str> {
+    let name = request.parameter("name").ok_or("name or figure is missing")?;
+    let kind = read_kind(request)?.ok_or("name needs kind")?;
+    Ok((kind, name))
 }
 
 /// Returns the text of an error that lists what exists.

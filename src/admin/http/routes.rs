@@ -61,8 +61,8 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
 
 /// Returns the answer to a request that is for another host, or names none.
 fn refusal_of_host(request: &WebRequest<'_>, view: &View<'_>) -> Option<Reply> {
-    if request.lacks_host {
-        return Some(Reply::text(HttpStatus::BadRequest, "the request has no Host field\n"));
+    if let Some(error) = request.host_error {
+        return Some(Reply::text(HttpStatus::BadRequest, error));
     }
     let is_foreign =
         |host: &&Authority<'_>| !host.is_ours(view.machine, &view.server.config.admin.hosts);
@@ -112,7 +112,7 @@ fn points(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
     let mut text = Vec::new();
     match history::put(request, view, &mut text) {
         Ok(()) => Reply::json(HttpStatus::Ok, text),
-        Err(error) => json_error(HttpStatus::NotFound, &error),
+        Err((status, error)) => json_error(status, &error),
     }
 }
 

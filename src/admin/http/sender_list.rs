@@ -30,7 +30,7 @@ pub(super) fn put(
     view: &mut View<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), &'static str> {
-    let most = request.number("n").unwrap_or(USUAL).clamp(1, MOST);
+    let most = request.most()?.unwrap_or(USUAL).clamp(1, MOST);
     let sort = request.parameter("sort").unwrap_or_default();
     let known = ORDERS.iter().find(|(name, _)| sort.is_empty() || name.as_bytes() == sort);
     let (_, order) = known.ok_or("sort is lines, bytes, bad, series, refused or seen")?;

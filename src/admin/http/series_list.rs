@@ -11,6 +11,7 @@ use memchr::memmem;
 use super::request::WebRequest;
 use super::sender_list::put_name;
 use crate::admin::json::JsonWriter;
+use crate::admin::text::refusals;
 use crate::admin::view::View;
 use crate::encode::sent_names::NameEncoders;
 use crate::engine::explain::{ExplainedLine, explain_series};
@@ -187,7 +188,8 @@ impl SeriesList {
     fn begin(&mut self, view: &View<'_>, out: &mut Vec<u8>) {
         self.search.keep_first(&mut self.found);
         let mut json = JsonWriter::new(out);
-        json.open(b'{').key("total").number(view.server.engine.table().len() as f64);
+        let total: usize = view.server.engine.table().client_series().iter().sum();
+        json.open(b'{').key("total").number(total as f64);
         json.key("matched").number(self.matched as f64);
         json.key("now").number(view.server.now.unix.as_millis() as f64 / 1000.0);
         put_dropped_by(self.search.text.as_bytes(), view, &mut json);
@@ -215,16 +217,12 @@ impl Search {
             _ => SearchText::Part(Box::new(memmem::Finder::new(&text).into_owned())),
         };
         let order = named(request, "sort", &ORDERS, "sort is name, value, samples, rate or seen")?;
-        let most = match request.parameter("n").filter(|text| !text.is_empty()) {
-            None => USUAL,
-            Some(_) => request.number("n").ok_or("n is not a whole number")?,
-        };
         Ok(Self {
             text,
             kind: read_kind(request)?,
             order: order.unwrap_or(Order::Name),
             descends: request.parameter("desc").is_some_and(|text| text == b"1"),
-            most: most.clamp(1, MOST),
+            most: request.most()?.unwrap_or(USUAL).clamp(1, MOST),
         })
     }
 
@@ -393,6 +391,13 @@ fn put_explained(line: &ExplainedLine, view: &View<'_>, json: &mut JsonWriter<'_
         json.key("names").open(b'[');
         names.for_each(|name| _ = json.string(name));
         json.close(b']').close(b'}');
+    }
+    json.close(b']').key("not_sent").open(b'[');
+    for sink in view.server.sinks.iter() {
+        for reason in refusals(points(), sink) {
+            json.open(b'{').key("destination").string(sink.name().as_bytes());
+            json.key("reason").string(reason.as_bytes()).close(b'}');
+        }
     }
     json.close(b']');
 }

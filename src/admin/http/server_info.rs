@@ -14,7 +14,8 @@ use crate::time::UnixTime;
 type Labelled = BTreeMap<String, BTreeMap<&'static str, f64>>;
 
 /// The fields of a destination, and the figures that they show.
-const DESTINATION_FIELDS: [(&str, &str); 9] = [
+const DESTINATION_FIELDS: [(&str, &str); 10] = [
+    ("up", "up"),
     ("queue_bytes", "queue_bytes"),
     ("queue_limit", "queue_limit_bytes"),
     ("queue_lasts", "queue_lasts_seconds"),
@@ -82,15 +83,19 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     let history = view.server.engine.history();
     // A new series comes in with its first flush.
     let leaves_out = history.is_full() || !history.is_on();
-    let series = if leaves_out { view.server.engine.table().len() } else { 0 };
+    let series =
+        if leaves_out { view.server.engine.table().client_series().iter().sum() } else { 0 };
     let not_kept = series.saturating_sub(history.len());
     json.key("bytes").number(history.bytes() as f64);
+    json.key("reserved").number(history.reserved() as f64);
     json.key("limit").number(history.memory() as f64);
     json.key("series").number(history.len() as f64);
     json.key("not_kept").number(not_kept as f64);
     json.close(b'}').key("drop_rules").open(b'[');
     for rule in view.server.config.rules.rules.iter().filter(|rule| rule.drop == Some(true)) {
         json.open(b'{').key("name").string(format!("rule.{}", rule.name).as_bytes());
+        let dropped = view.server.engine.read_ledger().dropped_by(&rule.name);
+        json.key("dropped_values").number(dropped as f64);
         json.key("match").open(b'[');
         rule.matches.iter().for_each(|glob| _ = json.string(glob.as_str().as_bytes()));
         json.close(b']').close(b'}');

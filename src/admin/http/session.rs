@@ -160,7 +160,8 @@ impl HttpSession {
             ReadHead::Whole(request, length) => {
                 let reply = routes::answer(&request, view);
                 // The bytes of a body would be read as the next request.
-                self.is_closing = !request.keeps_alive || request.has_body || request.lacks_host;
+                self.is_closing =
+                    !request.keeps_alive || request.has_body || request.host_error.is_some();
                 let form = AnswerForm {
                     takes_chunks: request.takes_chunks,
                     is_only_head: request.method == Method::Head,

@@ -1,5 +1,5 @@
 // Questions to the server. Each is GET and changes nothing.
-import { some } from "./format.js";
+import { number, some } from "./format.js";
 
 const TIMEOUT = 5000;
 
@@ -60,6 +60,15 @@ export function figure(info, name) {
   return { value: sum("value"), rate: hasRate ? sum("rate") : null, row: found[0] };
 }
 
-// The names of the rules that drop values.
+// The rules that have dropped values, those with the most first.
 export const dropRules = (info) =>
-  some((info.drop_rules ?? []).map((rule) => `[${rule.name}]`)) || "rules that are gone";
+  (info.drop_rules ?? [])
+    .filter((rule) => rule.dropped_values)
+    .sort((a, b) => b.dropped_values - a.dropped_values);
+
+// Their names. With several, each has its number of values.
+export function dropNames(info) {
+  const rules = dropRules(info);
+  const count = (rule) => (rules.length > 1 ? ` ${number(rule.dropped_values)}` : "");
+  return some(rules.map((rule) => `[${rule.name}]${count(rule)}`)) || "rules that are gone";
+}

@@ -176,6 +176,8 @@ function showFacts(list, one) {
     ]);
   for (const { destination, names } of one.sent_as ?? [])
     items.push([`Sent to ${destination} as`, names]);
+  for (const { destination, reason } of one.not_sent ?? [])
+    items.push([`Not sent to ${destination}`, [reason]]);
   if (one.sent_as && !one.sent_as.length) items.push(["Sent", ["to no destination"]]);
   const figures = Object.entries(one.figures ?? {});
   if (figures.length) {

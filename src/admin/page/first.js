@@ -99,7 +99,7 @@ export function sends(info) {
     if (!found) continue;
     const at = found[1].lastIndexOf(":");
     let host = found[1].slice(0, at).replace(/[[\]]/g, "");
-    if (["::", "0.0.0.0", "*"].includes(host)) host = here();
+    if (["::", "0.0.0.0", "*"].includes(host)) host = here(host);
     return `${line}${option} ${host} ${found[1].slice(at + 1)}`;
   }
   const unix = listeners.find(([name]) => name === "unix");
@@ -108,9 +108,11 @@ export function sends(info) {
   return `${line}${unix[1] === "datagram" ? "-uU -w1" : "-NU"} ${path}`;
 }
 
-function here() {
+// On this machine, localhost leads to a listener of IPv6 alone, and to one of both families.
+function here(any) {
   const host = location.hostname.replace(/[[\]]/g, "");
-  return ["localhost", "::1", ""].includes(host) ? "127.0.0.1" : host;
+  if (!["localhost", "::1", "127.0.0.1", ""].includes(host)) return host;
+  return any === "::" ? "localhost" : "127.0.0.1";
 }
 
 // The clipboard is closed to pages without https, but for localhost. Then the text is selected.

@@ -1,5 +1,5 @@
 // The tiles: what arrives, what is lost, what is kept.
-import { ask, dropRules, figure, rows } from "./api.js";
+import { ask, dropNames, dropRules, figure, rows } from "./api.js";
 import { $, attribute, bar, el, fill, keyed, spark, sparkBox, text } from "./dom.js";
 import {
   ago,
@@ -109,14 +109,14 @@ function showLines(one, info) {
 
 function showLoss(one, info) {
   const lost = info.lost_lines ?? 0;
-  one.root.dataset.state = lost ? "bad" : "good";
+  const doubt = inDoubt(info);
+  one.root.dataset.state = lost ? "bad" : doubt ? "mid" : "good";
   text(one.value, number(lost));
-  const byRule = droppedByRules(info);
+  const others = [doubt, droppedByRules(info)];
   if (!lost) {
-    return facts(one, [
-      ["none", `Nothing lost in ${duration(info.now - info.started)}, since the start`, "good"],
-      byRule,
-    ]);
+    const since = `in ${duration(info.now - info.started)}, since the start`;
+    const none = doubt ? `None known to be lost ${since}` : `Nothing lost ${since}`;
+    return facts(one, [["none", none, doubt ? null : "good"], ...others]);
   }
   const places = (info.sections?.loss ?? [])
     .filter((row) => row.value > 0 && row.lost)
@@ -131,20 +131,28 @@ function showLoss(one, info) {
   list.unshift(["now", `${recent ? number(recent) : "none"} in the last minute`]);
   if (places.length > 4)
     list.push(["more", `and ${plural(places.length - 4, "more place")}: see all figures`]);
-  facts(one, [...list, byRule]);
+  facts(one, [...list, ...others]);
+}
+
+// Lines that may be lost, or may have arrived.
+function inDoubt(info) {
+  const lines = info.sections?.loss?.find((row) => row.name === "in_doubt")?.value;
+  if (!lines) return null;
+  const at = some(placesOf("in_doubt", info)) || "a destination that was removed";
+  return ["doubt", `${plural(lines, "line")}: delivery unknown, at ${at}`, "mid", hints.in_doubt];
 }
 
 // What rules drop is no loss: it is configured. But a rule may drop more than it should.
 function droppedByRules(info) {
   const dropped = figure(info, DROPPED);
   if (!dropped?.value) return null;
-  const rules = info.drop_rules ?? [];
+  const rules = dropRules(info);
   const share = dropped.value / (dropped.value + (figure(info, SAMPLES)?.value ?? 0));
   const last = Math.round((dropped.rate ?? 0) * Math.min(60, info.now - info.started));
   const about = rules.length === 1 ? `match = ${some(rules[0].match)}; ` : "";
   return [
     "rules",
-    `${plural(dropped.value, "value")} dropped by ${dropRules(info)}: ${percent(share)} of all values`,
+    `${plural(dropped.value, "value")} dropped by ${dropNames(info)}: ${percent(share)} of all values`,
     last ? "mid" : null,
     `${about}${last ? number(last) : "none"} in the last minute; not counted as lost`,
   ];
@@ -154,6 +162,7 @@ function droppedByRules(info) {
 const hints = {
   udp_drops: "a larger [udp] recv_buffer takes larger bursts",
   dropped_lines: "their queue was full; see Destinations",
+  in_doubt: "Their connection broke, or their command failed. They may have arrived.",
   series_rejected: "statsd --ask top new names the culprit",
 };
 
@@ -161,8 +170,8 @@ const hints = {
 function placesOf(name, info) {
   if (name === "udp_drops")
     return (info.listeners ?? []).filter((one) => one.drops).map((one) => one.address);
-  if (name === "dropped_lines")
-    return (info.destinations ?? []).filter((one) => one.dropped_lines).map((one) => one.name);
+  if (name === "dropped_lines" || name === "in_doubt")
+    return (info.destinations ?? []).filter((one) => one[name]).map((one) => one.name);
   return [];
 }
 
@@ -212,7 +221,7 @@ function showMemory(one, info) {
   text(one.value, bytes(figure(info, MEMORY)?.value));
   const kept = info.history;
   facts(one, [
-    kept ? ["history", `history ${bytes(kept.bytes)} of ${bytes(kept.limit)}`] : null,
+    kept ? ["history", `history ${bytes(kept.bytes)}, reserved ${bytes(kept.reserved)} of ${bytes(kept.limit)}`] : null,
     limit(info, "timer_memory"),
   ]);
 }

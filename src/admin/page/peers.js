@@ -1,12 +1,18 @@
 // Where the figures go, and who sends the lines.
-import { ask, dropRules, figure } from "./api.js";
+import { ask, dropNames, figure } from "./api.js";
 import { $, attribute, bar, el, fill, keyed, text } from "./dom.js";
 import { ago, bytes, duration, known, number, plural, rate, when } from "./format.js";
 import { toFigure } from "./route.js";
 
 const good = ["up", "idle", "running"];
 const waits = ["resolving", "connecting"];
-const level = (state) => (good.includes(state) ? "good" : waits.includes(state) ? "mid" : "bad");
+// A command that has failed is idle until the next flush.
+const isFailing = (one) => one.kind === "exec" && !one.up;
+
+function level(one) {
+  if (good.includes(one.state)) return isFailing(one) ? "bad" : "good";
+  return waits.includes(one.state) ? "mid" : "bad";
+}
 
 export function showDestinations(info) {
   const box = $("destinations");
@@ -61,8 +67,8 @@ function makeDestination() {
 function fillDestination({ parts: part }, one, info) {
   text(part.name, one.name);
   part.name.href = toFigure("queue_bytes", one.name);
-  text(part.state, one.state.replace("_", " "));
-  part.state.dataset.state = level(one.state);
+  text(part.state, isFailing(one) ? "failing" : one.state.replace("_", " "));
+  part.state.dataset.state = level(one);
   text(
     part.since,
     known(one.since) ? `since ${when(one.since)} (${duration(info.now - one.since)})` : "",
@@ -93,7 +99,7 @@ function fillDestination({ parts: part }, one, info) {
     (fact) => el("span", {}, fact),
     () => {},
   );
-  const isDown = level(one.state) === "bad";
+  const isDown = level(one) === "bad";
   const wasNeverUp = isDown && !one.reconnects && one.since - info.started < 30;
   const trouble = [];
   if (one.state === "stalled")
@@ -264,7 +270,7 @@ function refusal(one, info) {
   const reasons = one.refused_reason
     ? [one.refused_reason]
     : [
-        ["samples_dropped_by_rule", `dropped by ${dropRules(info)}`],
+        ["samples_dropped_by_rule", `dropped by ${dropNames(info)}`],
         ["series_rejected", "the table of series is full"],
         ["samples_dropped_by_limit", "timer_memory or passthrough_memory is used up"],
       ]

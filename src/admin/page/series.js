@@ -246,7 +246,7 @@ function showKept({ history }) {
   if (!history) return text($("kept"), "");
   const used =
     `History: ${plural(history.series, "series", "series")} ` +
-    `in ${bytes(history.bytes)} of ${bytes(history.limit)}`;
+    `need ${bytes(history.reserved)} of ${bytes(history.limit)} once they have all their points`;
   text(
     $("kept"),
     history.not_kept

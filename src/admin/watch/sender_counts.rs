@@ -25,6 +25,8 @@ pub(super) struct SenderCounts {
     lines: u64,
     /// The values of senders without a record.
     others: u64,
+    /// The rules that drop values of the name, and how many.
+    drops: Vec<(String, u64)>,
 }
 
 /// What one sender has sent of one type.
@@ -86,24 +88,39 @@ const COMPARED_MIN: usize = 3;
 
 impl SenderCounts {
     pub(super) fn new(glob: Glob) -> Self {
-        Self { glob, records: Vec::new(), lines: 0, others: 0 }
+        Self { glob, records: Vec::new(), lines: 0, others: 0, drops: Vec::new() }
     }
 
-    /// Counts a line, if it is one of the name.
-    pub(super) fn add(&mut self, sender: Sender, line: &PreviewedLine<'_>, now: UnixTime) {
+    /// Counts a line, if it is one of the name. `dropping_rule` returns the rule that drops a
+    /// series.
+    pub(super) fn add<'a>(
+        &mut self,
+        sender: Sender,
+        line: &PreviewedLine<'_>,
+        dropping_rule: impl Fn(&[u8]) -> Option<&'a str>,
+        now: UnixTime,
+    ) {
         if !is_about(&self.glob, line.name) {
             return;
         }
         self.lines += 1;
         let line_number = self.lines;
         let sender = canonical(sender);
+        let mut valid = 0;
         line.each_value(&mut |text, rate, sample| {
+            valid += u64::from(sample.is_ok());
             let sent = SentType::of(sample);
             match self.find_or_create(sender, sent) {
                 Some(at) => self.records[at].add(line_number, text, rate, sample, now),
                 None => self.others += 1,
             }
         });
+        if let Some(rule) = line.series.and_then(dropping_rule).filter(|_| valid > 0) {
+            match self.drops.iter_mut().find(|(known, _)| known == rule) {
+                Some((_, values)) => *values += valid,
+                None => self.drops.push((rule.to_owned(), valid)),
+            }
+        }
     }
 
     /// Returns the index of the record of a sender and type. Returns `None` if there is no room.
@@ -158,6 +175,9 @@ impl SenderCounts {
         all.iter().for_each(|(record, difference)| record.put(*difference, out));
         if self.others > 0 {
             write(out, format_args!("others values={}\n", self.others));
+        }
+        for (rule, values) in &self.drops {
+            write(out, format_args!("dropped by [rule.{rule}] values={values}\n"));
         }
         if self.lines == 0 {
             write(out, format_args!("no line of this name came\n"));
@@ -445,6 +465,7 @@ mod tests {
             counts.add(
                 sender,
                 &preview.read(line.as_bytes()),
+                |name| name.ends_with(b"=drop").then_some("junk"),
                 UnixTime::from_millis(1_795_862_607_000),
             );
         }
@@ -482,6 +503,8 @@ mod tests {
                 "10.0.0.7:4 type=set lines=1 values=1",
             ]
         );
+        let dropped = counts("a", &[(1, "a:1:x:2|c|#t:drop"), (1, "a:x|c|#t:drop"), (1, "a:1|c")]);
+        assert_eq!(dropped.last().unwrap(), "dropped by [rule.junk] values=2", "{dropped:?}");
         assert_eq!(counts("no.such", &[(1, "web.hits:1|c")]), ["no line of this name came"]);
         let two = counts("web.*", &[(1, "web.hits:1|c"), (1, "web.a:1|c")]);
         assert!(two.len() == 1 && two[0].contains(" lines=2 "), "{two:?}");
@@ -531,7 +554,7 @@ mod tests {
         for host in 0..1000 {
             let address = format!("10.0.{}.{}:7", host / 250, host % 250);
             let sender = Sender::Internet(address.parse().unwrap());
-            counts.add(sender, &preview.read(b"a:1|c"), UnixTime::default());
+            counts.add(sender, &preview.read(b"a:1|c"), |_| None, UnixTime::default());
         }
         assert_eq!(counts.records.len(), RECORDS_MAX);
         assert_eq!(counts.others, 1000 - RECORDS_MAX as u64);

@@ -1,7 +1,7 @@
 //! [`ShownLine`]: a line that was taken in, and the text that is shown of it. The verdict is what
 //! the engine counted for the line.
 
-use crate::admin::text::{name_and_state, put_quoted, shown_millis, write};
+use crate::admin::text::{name_and_state, put_quoted, refusals, shown_millis, write};
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::Engine;
 use crate::engine::explain::{Explanation, PreviewDepth, SampleEffect, SampleVerdict, explain};
@@ -47,8 +47,16 @@ impl ShownLine {
             let rules: Vec<&str> = line.rules.iter().map(|(name, _)| name.as_str()).collect();
             write(&mut text, format_args!(" rules={:?}", rules.join(",")));
             text.extend_from_slice(b" sent=");
-            let sent = sent_as(line.sent.iter().flat_map(|series| &series.points), sinks);
-            put_quoted(&sent, &mut text);
+            let points = || line.sent.iter().flat_map(|series| &series.points);
+            put_quoted(&sent_as(points(), sinks), &mut text);
+            for sink in sinks.iter() {
+                let reasons = refusals(points(), sink);
+                if !reasons.is_empty() {
+                    let reasons = format!("{}: {}", sink.name(), reasons.join(", "));
+                    text.extend_from_slice(b" not_sent=");
+                    put_quoted(reasons.as_bytes(), &mut text);
+                }
+            }
         }
         text.push(b'\n');
         text
