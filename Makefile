@@ -170,8 +170,8 @@ install: ## install the built binary, units, man pages and, if there is none, /e
 	test -e $(DESTDIR)/etc/statsd.conf || install -D -m 644 packaging/statsd.conf $(DESTDIR)/etc/statsd.conf
 	install -d -m 700 $(DESTDIR)/var/lib/statsd
 	@test -n "$(DESTDIR)" || ! command -v systemd-sysusers > /dev/null || { \
-		echo "systemd-sysusers packaging/systemd/statsd.sysusers"; \
-		systemd-sysusers packaging/systemd/statsd.sysusers; }
+		echo "systemd-sysusers $(abspath packaging/systemd/statsd.sysusers)"; \
+		systemd-sysusers $(abspath packaging/systemd/statsd.sysusers); }
 	@for file in $$(sed -n 's/^[^:]*: //p' $(binary).d 2>/dev/null); do \
 		if [ "$$file" -nt $(binary) ]; then \
 			echo "make install: warning: $$file is newer than $(binary)." \

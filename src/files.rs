@@ -8,9 +8,11 @@
 //! file. Links to *folders* are followed, because `/var/lib/statsd` is one under systemd's
 //! `DynamicUser`.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -141,6 +143,11 @@ pub(crate) fn contents(file: &File, most: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| refused(path, "names no file"))?;
     Ok(fs::canonicalize(folder_of(path))?.join(name))
+}
+
+/// Creates a folder that only this user can read, and its parents, unless it exists.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Returns the folder that contains a file.

@@ -9,7 +9,7 @@ use statsd::admin;
 use statsd::args::{self, Action, ConfigSource};
 use statsd::ask::{self, AnswerStatus, AskError};
 use statsd::compare::{self, CompareError};
-use statsd::config::{self, Config, Overrides};
+use statsd::config::{self, Config, LoadError, Overrides};
 use statsd::import;
 use statsd::server::{self, FindingKind, Server, StartError, StdinOutcome};
 use statsd::{logging, privileges, sink};
@@ -27,33 +27,38 @@ fn main() -> ExitCode {
         Action::Version => print(args::VERSION),
         Action::Resolve { host, port } => sink::look_up::run_child(&host, port),
         Action::Check { config, strict } => {
-            with_config(config, |config, origin| check(&config, &origin, strict))
+            with_config(config, config::load, |config, origin| check(&config, &origin, strict))
         }
-        Action::PrintConfig { config } => with_config(config, |config, origin| {
-            print(config::render_with_places(&config, &origin).trim_end())
-        }),
-        Action::Stdin { config } => with_config(config, flush_stdin),
-        Action::DryRun { config } => with_config(config, dry_run),
+        Action::PrintConfig { config } => {
+            with_config(config, config::load_without_secrets, |config, origin| {
+                print(config::render_with_places(&config, &origin).trim_end())
+            })
+        }
+        Action::Stdin { config } => with_config(config, config::load, flush_stdin),
+        Action::DryRun { config } => with_config(config, config::load_without_secrets, dry_run),
         Action::Ask { config, command, every } => {
-            with_config(config, |config, origin| ask(&config, &origin, &command, every))
+            with_config(config, config::load_without_secrets, |config, origin| {
+                ask(&config, &origin, &command, every)
+            })
         }
         Action::Import { file } => import(&file),
         Action::Compare { inputs: [old, new], interval } => compare([&old, &new], interval),
         Action::PrintExample => print(config::example().trim_end()),
-        Action::Run { config } => with_config(config, run),
+        Action::Run { config } => with_config(config, config::load, run),
     }
 }
 
-/// Loads the configuration and passes it to `then`. Reports its mistakes.
+/// Loads the configuration by `load` and passes it to `then`. Reports its mistakes.
 fn with_config(
     source: ConfigSource,
+    load: fn(Option<&Path>, Overrides) -> Result<(Config, config::Origin), LoadError>,
     then: impl FnOnce(Config, config::Origin) -> ExitCode,
 ) -> ExitCode {
     let overrides = match Overrides::new(std::env::vars_os(), &source.options) {
         Ok(overrides) => overrides,
         Err(error) => return fail(2, &error),
     };
-    match config::load(source.path.as_deref(), overrides) {
+    match load(source.path.as_deref(), overrides) {
         Ok((config, origin)) => then(config, origin),
         Err(failure) => fail(failure.exit_code(), &failure),
     }

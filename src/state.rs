@@ -96,9 +96,10 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// Locks the file and checks that a state can be saved there. Fails if it cannot, with
-    /// [`io::ErrorKind::ResourceBusy`] if another server uses it.
+    /// Makes the folder of the file, locks the file, and checks that a state can be saved there.
+    /// Fails if it cannot, with [`io::ErrorKind::ResourceBusy`] if another server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
+        files::make_folder(files::folder_of(path))?;
         let path = files::real(path)?;
         files::require_safe_folder(files::folder_of(&path))?;
         files::require_regular_or_nothing(&path)?;
@@ -446,7 +447,10 @@ mod tests {
         }
         drop(place);
         assert!(!beside(&path, "lock").exists());
-        assert!(StateFile::open(&folder.path().join("no/state")).is_err());
+        let inner = folder.path().join("new/folder");
+        StateFile::open(&inner.join("state")).unwrap();
+        assert_eq!(inner.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(StateFile::open(&path.join("state")).is_err());
     }
 
     #[test]

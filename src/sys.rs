@@ -111,14 +111,21 @@ pub(crate) fn terminal_size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
 
 /// Requests a receive buffer of `bytes`. A privileged process may exceed the limit of the sysctl.
 /// Returns the size that was granted.
+///
+/// An unprivileged process leaves a larger buffer as it is. systemd may have granted one above the
+/// limit, and SO_RCVBUF would lower it to the limit.
 pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
-    let fd = fd.as_raw_fd();
+    let granted = || {
+        let mut doubled: libc::c_int = 0;
+        get_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, &mut doubled)?;
+        Ok(usize::try_from(doubled).unwrap_or(0) / 2)
+    };
     let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wanted)
-        .or_else(|_| set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, wanted))?;
-    let mut doubled: libc::c_int = 0;
-    get_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &mut doubled)?;
-    Ok(usize::try_from(doubled).unwrap_or(0) / 2)
+    let request = |option| set_int(fd.as_raw_fd(), libc::SOL_SOCKET, option, wanted);
+    if request(libc::SO_RCVBUFFORCE).is_err() && granted()? < bytes {
+        request(libc::SO_RCVBUF)?;
+    }
+    granted()
 }
 
 /// Allows the kernel to pass datagrams of one sender and of one length in one piece (UDP_GRO). They

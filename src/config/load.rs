@@ -26,11 +26,30 @@ use crate::memory_limit::MemoryLimit;
 /// Reads the file that `find` finds, for a start, and sets `overrides` over it. Without a file,
 /// they are set over the defaults.
 pub fn load(explicit: Option<&Path>, overrides: Overrides) -> Result<(Config, Origin), LoadError> {
+    load_with(explicit, overrides, read_secrets)
+}
+
+/// As [`load`], but leaves passwords and tokens in their files. Users who may not read those files
+/// can ask the server all the same.
+pub fn load_without_secrets(
+    explicit: Option<&Path>,
+    overrides: Overrides,
+) -> Result<(Config, Origin), LoadError> {
+    load_with(explicit, overrides, |_| Ok(()))
+}
+
+type ReadSecrets = fn(&mut Config) -> Result<(), UnreadableSecret>;
+
+fn load_with(
+    explicit: Option<&Path>,
+    overrides: Overrides,
+    secrets: ReadSecrets,
+) -> Result<(Config, Origin), LoadError> {
     let (file, text) = match find(explicit)? {
         Some((path, text)) => (Some(ConfigFile { path, ended: text.ends_with(b"\n") }), text),
         None => (None, Vec::new()),
     };
-    read_config(file, &text, overrides)
+    read_config(file, &text, overrides, secrets)
 }
 
 /// Reads the text of `file`, with `overrides` over it.
@@ -38,11 +57,12 @@ fn read_config(
     file: Option<ConfigFile>,
     text: &[u8],
     overrides: Overrides,
+    secrets: ReadSecrets,
 ) -> Result<(Config, Origin), LoadError> {
     let path = file.as_ref().map_or_else(|| Path::new("the defaults"), |file| &file.path);
     let (mut config, given) = parse_with_places(path, text, &overrides)?;
     let derived = memory::derive(&mut config, &given, MemoryLimit::of_process());
-    let secrets = read_secrets(&mut config);
+    let secrets = secrets(&mut config);
     let origin = Origin { file, overrides, given };
     let unreadable = |UnreadableSecret { section, key, reason }| {
         let place = origin.place(&section, key);
@@ -116,7 +136,7 @@ pub fn reload(in_force: &Origin) -> Result<(Config, Origin), LoadError> {
     if !ended && in_force.file.as_ref().is_some_and(|file| file.ended) {
         return refuse("it ends without a newline, and the file in force ended with one");
     }
-    read_config(Some(ConfigFile { path, ended }), &text, in_force.overrides.clone())
+    read_config(Some(ConfigFile { path, ended }), &text, in_force.overrides.clone(), read_secrets)
 }
 
 /// Where a configuration came from.
@@ -442,6 +462,7 @@ mod tests {
             if let Some(text) = found {
                 fs::write(&secret, text).unwrap();
             }
+            assert!(load_without_secrets(Some(&path), Overrides::NONE).is_ok());
             match (load(Some(&path), Overrides::NONE), expected) {
                 (Ok((config, _)), Ok(expected)) => {
                     let tokens: Vec<_> = config

@@ -47,7 +47,7 @@ pub use ini::{GivenSettings, Mistake, SettingPlace};
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
-pub use load::{LoadError, Origin, UnreadableFile, load, reload};
+pub use load::{LoadError, Origin, UnreadableFile, load, load_without_secrets, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use overrides::{OverrideError, Overrides};
 pub use parse::{parse, parse_with_places};

@@ -294,7 +294,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartErr
                 state = "unwritable",
                 state_file:% = path.display(),
                 error:%,
-                hint = "nothing is kept over a restart; the folder of [statsd] state_file must exist, belong to this user or root, and not be writable for others";
+                hint = "nothing is kept over a restart; the folder of [statsd] state_file must belong to this user or root, and not be writable for others";
                 "the state file cannot be used"
             );
             Ok(None)

@@ -122,6 +122,21 @@ fn the_kernel_says_what_it_granted_and_what_it_dropped() {
     assert_eq!(socket_drops(here.as_fd()).unwrap() as usize, 100 - held);
 }
 
+/// Shows that a buffer that a privileged parent has granted survives an unprivileged request.
+#[test]
+fn an_unprivileged_request_never_lowers_the_receive_buffer() {
+    let socket = udp("127.0.0.1:0");
+    let granted = force_receive_buffer(socket.as_fd(), 64 << 20).unwrap();
+    // The version 3 of the header, for this thread alone, and two sets of no capabilities.
+    let header = [0x2008_0522_u32, 0];
+    let none = [0_u32; 6];
+    // SAFETY: the kernel reads both, which are as long as version 3 says.
+    let dropped = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    assert_eq!(dropped, 0);
+    assert_eq!(force_receive_buffer(socket.as_fd(), granted).unwrap(), granted);
+    assert_eq!(force_receive_buffer(socket.as_fd(), granted / 2).unwrap(), granted);
+}
+
 #[test]
 #[allow(clippy::disallowed_methods)] // a test may block, and reads the clock to give up
 fn bytes_are_outstanding_until_the_peer_acknowledges() {

@@ -22,6 +22,22 @@ fn ask(folder: &tempfile::TempDir, arguments: &[&str]) -> (Option<i32>, String, 
     (status.code(), text(stdout), text(stderr))
 }
 
+/// Shows that a user who cannot read the secrets of the server can ask it all the same. The file of
+/// a systemd credential, for example, is there for the service alone.
+#[test]
+fn no_secret_is_needed_to_ask() {
+    let (_daemon, folder) = server();
+    let path = folder.path().join("statsd.conf");
+    let text = fs::read_to_string(&path).unwrap();
+    let secret = "[influxdb]\naddress = 127.0.0.1\ntoken_file = missing\n";
+    fs::write(&path, text + secret + "version = 2\nbucket = b\n").unwrap();
+    assert_eq!(ask(&folder, &["--ask", "health"]), (Some(0), "health: up\n".into(), String::new()));
+    assert_eq!(ask(&folder, &["--print-config"]).0, Some(0));
+    let (status, _, errors) = ask(&folder, &["--check"]);
+    assert_eq!(status, Some(2), "{errors}");
+    assert!(errors.contains("token_file: cannot read missing"), "{errors}");
+}
+
 /// Shows the answers and the exit statuses, with the command as one argument and as several.
 #[test]
 fn the_running_server_answers() {

@@ -174,7 +174,7 @@ fn a_damaged_file_is_set_aside() {
 #[test]
 fn an_interval_that_cannot_be_saved_is_sent() {
     let (carbon, conf) = setup("1h");
-    let conf = conf.set("statsd", "state_file", "missing/state");
+    let conf = conf.set("statsd", "state_file", "/proc/missing/state");
     let mut daemon = Daemon::start(&conf);
     daemon.until_logged(&["state=unwritable"], 1);
     daemon.send(["c:3|c"]);

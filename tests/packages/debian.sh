@@ -34,6 +34,8 @@ until_true count_arrives
 step "a first counter after $(($(date +%s) - began)) s"
 expect active inside systemctl is-active statsd.service
 
+check_buffer
+
 step "reload"
 inside sed -i 's/^address = .*/&\nqueue = 2m/' /etc/statsd.conf
 inside systemctl reload statsd

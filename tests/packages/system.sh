@@ -2,7 +2,7 @@
 # this folder, which source it. It needs root and debootstrap.
 . "$(dirname "$0")/common.sh"
 
-readonly packages=adduser,systemd,systemd-sysv,dbus,netcat-openbsd
+readonly packages=adduser,systemd,systemd-sysv,dbus,make,netcat-openbsd
 
 need_debootstrap() {
     need_root
@@ -12,11 +12,11 @@ need_debootstrap() {
 # make_root SUITE ROOT: a root of a Debian release. It is kept for the next run.
 make_root() {
     local suite=$1 root=$2
-    [ -e "$root/complete" ] && return
+    [ "$(cat "$root/complete" 2>/dev/null)" = $packages ] && return
     rm -rf "$root"
     debootstrap --variant=minbase --include=$packages "$suite" "$root" >"$root.log" 2>&1 ||
         skip "a root of Debian's $suite; see $root.log"
-    touch "$root/complete"
+    echo $packages >"$root/complete"
 }
 
 # What process 1 of the new namespaces does: it makes the folders of a system, and becomes systemd.
@@ -113,6 +113,12 @@ survives() {
     done
     echo "the count is lost by: $*" >&2
     exit 1
+}
+
+# The server keeps the receive buffer of statsd.socket, however low the limit of the kernel is.
+check_buffer() {
+    expect "listener0.recv_buffer_bytes:$((8 << 20))" \
+        inside sh -c 'statsd --ask info | grep "^listener0.recv_buffer"'
 }
 
 # The exposure that systemd rates the service at, which must be at most 1.5.

@@ -19,11 +19,13 @@ for suite in bullseye trixie; do
     name="units, $suite"
     root=$folder/$suite-root
     make_root "$suite" "$root"
-    rm -rf "$root/etc/statsd.conf" "$root/var/lib/statsd"
-    make -s -C "$source" install binary="$binary" DESTDIR="$root" >/dev/null
+    rm -rf "$root/etc/statsd.conf" "$root/var/lib/statsd" "$root/root/source"
+    mkdir "$root/root/source"
+    cp -r "$source/"{Makefile,Cargo.toml,packaging,statsd.conf.example} "$binary" "$root/root/source"
     boot "$root"
     step "$(inside systemctl --version | head -1)"
-    inside systemd-sysusers
+    installed() { inside make -s -C /root/source "$1" binary=statsd; }
+    installed install >/dev/null
     inside systemctl daemon-reload
 
     step "systemd accepts the units in silence"
@@ -36,6 +38,8 @@ for suite in bullseye trixie; do
     inside systemctl enable --now statsd.socket statsd.service 2>/dev/null
     until_true count_arrives
     expect active inside systemctl is-active statsd.service
+
+    check_buffer
 
     step "reload"
     inside sed -i 's/^address = .*/&\nqueue = 2m/' /etc/statsd.conf
@@ -52,6 +56,12 @@ for suite in bullseye trixie; do
     step "stop"
     inside systemctl stop statsd.socket statsd.service
     expect "Result=success" inside systemctl show statsd -p Result
+
+    step "uninstall"
+    inside systemctl disable statsd.socket statsd.service 2>/dev/null
+    installed uninstall >/dev/null
+    expect "" inside find /usr/local ! -type d
+    inside test -e /etc/statsd.conf -a -e /var/lib/statsd/state
     halt
 done
 echo "units: ok"

@@ -45,7 +45,7 @@ const STATE_FILE: PathSetting = PathSetting {
     key: "state_file",
     kind: FindingKind::Warning,
     consequence: "nothing is kept over a restart",
-    remedy: "its folder must exist, belong to this user or root, and not be writable for others",
+    remedy: "its folder must belong to this user or root, and not be writable for others",
 };
 const SPOOL_DIR: PathSetting = PathSetting {
     section: "spool",
@@ -127,9 +127,12 @@ pub(super) fn check(config: &Config, is_certain: bool, findings: &mut Findings<'
     }
 }
 
-/// As `StateFile::open`, which also takes the lock.
+/// As `StateFile::open`, which also makes the folder and takes the lock.
 fn state_file(path: &Path) -> Result<(), Obstacle> {
     let folder = files::folder_of(path);
+    if !exists(folder)? {
+        return require_writable(nearest(folder)?);
+    }
     require_ours(folder)?;
     let path = files::real(path)?;
     files::require_safe_folder(files::folder_of(&path))?;
@@ -144,10 +147,7 @@ fn state_file(path: &Path) -> Result<(), Obstacle> {
 fn spool(folder: &Path) -> Result<(), Obstacle> {
     let parent = files::folder_of(folder);
     if !exists(folder)? {
-        let there = parent.ancestors().find(|folder| exists(folder).unwrap_or(true));
-        let there = there.filter(|folder| !folder.as_os_str().is_empty());
-        let there = there.unwrap_or_else(|| Path::new("."));
-        require_folder(there)?;
+        let there = nearest(parent)?;
         if there == parent {
             require_ours(parent)?;
             files::require_safe_folder(parent)?;
@@ -227,6 +227,15 @@ fn require_writable(folder: &Path) -> Result<(), Obstacle> {
         format!("{} is not writable: {}", folder.display(), error.desc()),
     );
     if is_of_another { Err(Obstacle::Foreign(error)) } else { Err(Obstacle::Refused(error)) }
+}
+
+/// Returns the last folder of a path that exists. Missing ones are made in it.
+fn nearest(path: &Path) -> Result<&Path, Obstacle> {
+    let there = path.ancestors().find(|folder| exists(folder).unwrap_or(true));
+    let there = there.filter(|folder| !folder.as_os_str().is_empty());
+    let there = there.unwrap_or_else(|| Path::new("."));
+    require_folder(there)?;
+    Ok(there)
 }
 
 fn require_folder(path: &Path) -> Result<(), Obstacle> {

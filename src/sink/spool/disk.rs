@@ -17,8 +17,8 @@
 //! the folder may belong to another server by now.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
@@ -149,9 +149,9 @@ impl Folder {
     /// Opens the folder, or creates it. Fails if other users could write to it, or if another
     /// server uses it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        make(files::folder_of(path))?;
+        files::make_folder(files::folder_of(path))?;
         files::require_safe_folder(files::folder_of(path))?;
-        make(path)?;
+        files::make_folder(path)?;
         files::require_our_folder(path)?;
         let lock = Lock::of_folder(path)?;
         let note = files::open_or_create(&path.join(NOTE))?;
@@ -315,11 +315,6 @@ impl Disk for Folder {
     fn location(&self) -> String {
         self.path.display().to_string()
     }
-}
-
-/// Creates a folder that only this user can read, and its parents.
-fn make(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(test)]
