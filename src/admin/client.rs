@@ -56,7 +56,7 @@ pub(super) enum NextStep {
 }
 
 /// If more bytes of output than this are unsent, the client's commands and jobs pause.
-pub(super) const OUTPUT_HIGH: usize = 256 * 1024;
+pub(super) const OUTPUT_HIGH: usize = 64 * 1024;
 /// The longest command line: `del…` takes many names, and a name may have 64 KiB.
 const INPUT_MAX: usize = 66 * 1024;
 /// A client that does not read its answer for this long is closed.

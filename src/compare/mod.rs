@@ -130,7 +130,7 @@ impl Comparison<'_> {
         counts.outside += self.pairs.remaining();
         let summary = self.report.summary(&counts, self.skipped);
         writeln!(out, "{summary}").and_then(|()| out.flush()).map_err(CompareError::Output)?;
-        Ok(counts.differing == 0 && counts.points > 0)
+        Ok(counts.differing == 0 && counts.crowded == 0 && counts.points > 0)
     }
 
     /// Reads some lines. Waits for a while if there are none. Returns whether there were some.

@@ -68,12 +68,16 @@ pub(super) struct ComparedCounts {
     pub(super) own: u64,
     /// Points that came after their flush was compared.
     pub(super) late: u64,
+    /// Points that stand in one flush with an earlier point of their name. The interval is longer
+    /// than that of the servers, so they were not compared.
+    pub(super) crowded: u64,
 }
 
 /// A point that waits to be compared.
 #[derive(Clone, Debug)]
 struct StreamPoint {
     value: f64,
+    stamp: i64,
     /// The name, if its tags are not in order.
     unsorted: Option<Box<[u8]>>,
 }
@@ -127,7 +131,8 @@ impl Pairs {
         self.counts
     }
 
-    /// Adds a point. A point that comes again replaces the first one, as in Graphite.
+    /// Adds a point. A point that comes again replaces the first one, as in Graphite. One with
+    /// another timestamp of the same flush does so, too, and is counted.
     pub(super) fn add(&mut self, side: CompareSide, name: &[u8], value: f64, stamp: i64) {
         if is_own(name) {
             self.counts.own += 1;
@@ -153,8 +158,9 @@ impl Pairs {
         let sorted = sorted_tags(name);
         let unsorted = (*sorted != *name).then(|| name.into());
         let points = stream.pending.entry(flush).or_default();
-        if points.insert(sorted, StreamPoint { value, unsorted }).is_none() {
-            self.points += 1;
+        match points.insert(sorted, StreamPoint { value, stamp, unsorted }) {
+            None => self.points += 1,
+            Some(before) => self.counts.crowded += u64::from(before.stamp != stamp),
         }
         if self.points > self.most {
             self.make_room();
@@ -506,6 +512,18 @@ mod tests {
         pairs.end(false);
         assert_eq!(pairs.compare_next(), Some(vec![]));
         assert_eq!(pairs.compare_next(), None);
+    }
+
+    /// Shows that an interval longer than that of the servers is no proof that nothing differs.
+    #[test]
+    fn several_points_of_a_flush_are_counted() {
+        let mut pairs = Pairs::new(10);
+        for second in 0..40 {
+            pairs.add(CompareSide::Old, b"a", 1.0, second);
+            pairs.add(CompareSide::New, b"a", if second % 10 == 9 { 1.0 } else { 2.0 }, second);
+            pairs.add(CompareSide::New, b"a", if second % 10 == 9 { 1.0 } else { 2.0 }, second);
+        }
+        assert!(pairs.counts().crowded >= 70, "{:?}", pairs.counts());
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl CompareReport {
             (counts.own, "figures of the servers about themselves were left out"),
             (counts.outside, "points are of flushes that only one side has"),
             (counts.late, "points came after their flush was compared"),
+            (
+                counts.crowded,
+                "points were not compared: a flush has several of one name, so --every is longer \
+                 than the flush interval of the servers",
+            ),
             (skipped, "lines are no points of Graphite's plaintext protocol"),
         ] {
             if count > 0 {

@@ -4,7 +4,8 @@
 //! ```text
 //!  max_memory, else half of the memory of the machine or of the cgroup
 //!    − the limits that have a value, and the idle process
-//!    = what the derived limits share, in proportion to the largest value of each
+//!    of the rest, two thirds: what the derived limits share, in proportion to the largest value of
+//!      each; one third is for what the allocator holds beside them
 //! ```
 
 use super::destination::Destination;
@@ -65,9 +66,9 @@ impl DerivedLimit {
 }
 
 /// Sets each derived limit that has no value, so that it and the limits of the same kind take at
-/// most `max_memory` together, and none of them more than its default. Without `max_memory` they
-/// take at most half of the memory of the machine. The rest is for connections, receive buffers,
-/// the allocator and other programs.
+/// most `max_memory` together with what the allocator holds, and none of them more than its
+/// default. Without `max_memory` they take at most half of the memory of the machine. The rest is
+/// for connections, receive buffers, admin clients and other programs.
 ///
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(
@@ -80,6 +81,9 @@ pub(super) fn derive(
     let derived = derived_limits(config, given);
     let largest: u64 = derived.iter().map(|limit| limit.most).sum();
     let room = most.saturating_sub(derivable_bytes(config).saturating_sub(largest));
+    // Blocks that were freed cannot always be used for blocks of other sizes. The allocator was seen
+    // to hold a half more than is in use.
+    let room = room / 3 * 2;
     let fits = |steps: &u64| derived.iter().map(|limit| limit.after(*steps)).sum::<u64>() <= room;
     let steps = (0..=STEPS).rev().find(fits).unwrap_or(0);
     for limit in &derived {
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_large_machine_has_the_largest_limits() {
-        for mib in [1024, 1 << 20] {
+        for mib in [1536, 1 << 20] {
             assert_eq!(derived("", mib).unwrap(), Config::default());
         }
         assert_eq!(
@@ -210,14 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn on_a_small_one_they_take_at_most_half_of_the_memory() {
+    fn on_a_small_one_they_take_half_of_the_memory_with_what_the_allocator_holds() {
         for mib in [64, 100, 128, 200, 256, 512, 800] {
             let config = derived("", mib).unwrap();
-            let total = derivable_bytes(&config);
-            assert!(
-                total <= (mib << 20) / 2 && total > (mib << 20) / 2 - (6 << 20),
-                "{mib}: {total}"
-            );
+            let total = derivable_bytes(&config) - IDLE_BYTES;
+            let most = ((mib << 20) / 2 - IDLE_BYTES) / 3 * 2;
+            assert!(total <= most && total > most - (6 << 20), "{mib}: {total}");
         }
         let config = derived("", 256).unwrap();
         let megabytes = |bytes: usize| bytes >> 20;

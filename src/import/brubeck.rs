@@ -29,7 +29,7 @@ pub(super) fn transfer(to: &mut Transfer) {
     for key in ["prefix_kv", "prefix_gauge", "prefix_counter", "prefix_timer", "prefix_set"] {
         to.draft.set("namespace", key, "", "brubeck has no prefixes");
     }
-    to.draft.set("statsd", "percentiles", "75, 95, 98, 99", "brubeck's own");
+    to.draft.set("statsd", "percentiles", "75, 95, 98, 99, 99.9", "brubeck's own");
     to.set_all("", MOVES);
     backends(to);
     samplers(to);

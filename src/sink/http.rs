@@ -4,7 +4,7 @@
 //! ```text
 //!   free ──a chunk──▶ under way ──its answer──▶ free, if the connection stays
 //!                          │                      204: the chunk has arrived
-//!                          │                      400, 413: the chunk is refused, and dropped
+//!                          │                      400, 413, 422: the chunk is refused, and dropped
 //!                          ▼                      any other: an error, the chunk stays queued
 //!                  silence, a close: an error
 //! ```
@@ -156,9 +156,10 @@ impl HttpFraming {
                 self.last_ack = Some(now);
                 return Ok(outbox.acknowledged(0));
             }
-            // Malformed lines, or too many of them. The same request would be refused each time and
-            // hold up all later chunks.
-            400 | 413 => {
+            // Malformed lines, too many of them, or some that InfluxDB 2 cannot store beside the others,
+            // which it has stored (422). The same request would be refused each time and hold up all
+            // later chunks.
+            400 | 413 | 422 => {
                 let refused = outbox.refuse_in_flight();
                 self.refused = refused.map(|chunk| RefusedChunk { chunk, reason: answer.text() });
                 return Ok(false);

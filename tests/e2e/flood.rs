@@ -204,7 +204,7 @@ fn admin_clients_that_never_read() {
     until_true("a while of this", || Instant::now() > enough);
     watch.end(&daemon, "silent admin clients");
     let after = resident_mib(&daemon);
-    // 256 KiB of unread output each, a little over; and the lists of two dumps.
+    // 64 KiB of unread output each, a little over; and the lists of two dumps.
     assert!(after - before < 32, "{before} MiB before, {after} after");
     assert_eq!(silent.len(), 56);
     daemon.stop();

@@ -167,10 +167,11 @@ pub(super) const LIMITS: Chapter = chapter! {
     [limits];
 
     /// Memory in one number, such as 64m. At least 8m. The server subtracts the limits that have a
-    /// value. The empty ones share the rest: series_memory, [statsd] timer_memory and
-    /// passthrough_memory, [admin] history_memory, and the queue of each destination. If the values
-    /// exceed max_memory, the server does not start. Empty means half of the memory of the machine
-    /// or of the cgroup. The other half is for connections, receive buffers and other programs.
+    /// value. The empty ones share two thirds of the rest: series_memory, [statsd] timer_memory and
+    /// passthrough_memory, [admin] history_memory, and the queue of each destination. One third is
+    /// for what the allocator holds beside them. If the values exceed max_memory, the server does
+    /// not start. Empty means half of the memory of the machine or of the cgroup. The other half is
+    /// for connections, receive buffers and other programs.
     max_memory;
 
     /// Memory for all series, with their names and tags, without the samples of timers. A series

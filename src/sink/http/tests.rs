@@ -83,6 +83,7 @@ fn refused_chunks_are_dropped_counted_and_logged_once_a_minute() {
         ("HTTP/1.1 400 Bad Request\r\nX-Influxdb-Error: no\r\nContent-Length: 2\r\n\r\n{}", 1),
         ("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}", 2),
         ("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", 3),
+        ("HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 0\r\n\r\n", 4),
     ] {
         rig.flush(LINE);
         rig.answer(&mut client, LINE, answer);
@@ -93,7 +94,7 @@ fn refused_chunks_are_dropped_counted_and_logged_once_a_minute() {
     rig.until_drained();
     let shown: Vec<_> =
         logged().into_iter().filter(|(_, line)| line.contains("dropped_lines=1 ")).collect();
-    assert_eq!(shown.len(), 2, "one for each status: {shown:?}");
+    assert_eq!(shown.len(), 3, "one for each status: {shown:?}");
     assert!(shown[0].1.contains("answer=\"400 Bad Request: no\""), "{shown:?}");
     assert!(shown[1].1.contains("answer=\"413 Too Large\""), "{shown:?}");
     assert_eq!(rig.sink.figures().reconnects, 0);
