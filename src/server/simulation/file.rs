@@ -186,7 +186,7 @@ impl Choices {
                 21 => self.max_connections = *random.pick(&[2, 5, 20]),
                 22 => {
                     self.admin_connections = *random.pick(&[1, 2, 8]);
-                    for limits in &mut self.limits {
+                    if let Some(limits) = &mut self.limits {
                         limits.max_series += 5;
                         limits.series_memory = *random.pick(&SERIES_MEMORIES);
                     }
