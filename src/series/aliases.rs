@@ -247,18 +247,45 @@ impl Aliases {
             .filter(|(at, alias)| is_old(alias) || are_few && at % 2 == 0)
             .map(|(at, _)| at)
             .collect();
-        for position in removed {
-            let Alias { next, previous, shard, at, .. } = self.take(home, position);
-            if let Some(next) = self.at_mut(next) {
-                next.previous = previous;
-            }
-            let list = &mut self.lists[usize::from(shard)][at as usize];
-            list.len -= 1;
-            match previous.place() {
-                None => list.first = next,
-                Some((home, position)) => self.shards[home].aliases[position].next = next,
-            }
+        removed.into_iter().for_each(|position| self.remove(home, position));
+    }
+
+    /// Removes one alias.
+    fn remove(&mut self, home: usize, position: usize) {
+        let Alias { next, previous, shard, at, .. } = self.take(home, position);
+        if let Some(next) = self.at_mut(next) {
+            next.previous = previous;
         }
+        let list = &mut self.lists[usize::from(shard)][at as usize];
+        list.len -= 1;
+        match previous.place() {
+            None => list.first = next,
+            Some((home, position)) => self.shards[home].aliases[position].next = next,
+        }
+    }
+
+    /// Frees the memory of a shard of which most aliases were removed. The others are removed, too,
+    /// and added again as their lines come.
+    pub(super) fn compact(&mut self, home: usize) {
+        const SMALL: usize = 64;
+        let aliases = &self.shards[home].aliases;
+        if aliases.capacity() > SMALL && aliases.len() < aliases.capacity() / 4 {
+            let all: Vec<usize> = aliases.iter().map(|(at, _)| at).collect();
+            all.into_iter().for_each(|position| self.remove(home, position));
+            self.shards[home] = AliasShard::default();
+        }
+    }
+
+    /// The number of aliases of the series in a shard at a position.
+    pub(super) fn count(&self, shard: usize, at: u32) -> u32 {
+        self.lists[shard].get(at as usize).map_or(0, |list| list.len)
+    }
+
+    /// Frees the lists of a shard of series from this position on. They must be empty.
+    pub(super) fn shrink_lists(&mut self, shard: usize, end: usize) {
+        let lists = &mut self.lists[shard];
+        lists.truncate(end);
+        lists.shrink_to_fit();
     }
 
     /// Takes out an alias. Its neighbours in its list stay as they are.

@@ -8,7 +8,7 @@ pub(super) const COUNTER_OR_GAUGE: usize = 110;
 const TIMING_OR_SET: usize = 235;
 
 /// The bytes of a series beside its name.
-pub(super) fn bytes_of(kind: MetricKind) -> usize {
+pub(super) fn bytes_beside_name(kind: MetricKind) -> usize {
     match kind {
         MetricKind::Counter | MetricKind::Gauge => COUNTER_OR_GAUGE,
         MetricKind::Timing | MetricKind::Set => TIMING_OR_SET,
@@ -31,10 +31,8 @@ pub(super) fn original_bytes(name: Option<&[u8]>) -> usize {
 pub struct SeriesCounts {
     /// The series of each [`MetricKind`], in the order of the enum.
     pub kinds: [usize; 4],
-    /// About the bytes of all their names, without the texts of tags.
-    pub(super) name_bytes: usize,
-    /// The bytes of the names from which rules have made those of series.
-    pub(super) original_bytes: usize,
+    /// About the bytes of all series, without tags, samples and members of sets.
+    pub(super) bytes: usize,
     pub created: u64,
     /// Idle series that made room for new ones, because the table was full.
     pub evicted: u64,
@@ -44,14 +42,6 @@ pub struct SeriesCounts {
 }
 
 impl SeriesCounts {
-    /// About the bytes of all series, without tags, samples and members of sets.
-    pub(super) fn bytes(&self) -> usize {
-        let series = MetricKind::ALL.iter().zip(self.kinds);
-        series.map(|(kind, count)| bytes_of(*kind) * count).sum::<usize>()
-            + self.name_bytes
-            + self.original_bytes
-    }
-
     /// Returns the number of series that clients of the admin port have deleted. It follows from
     /// the other counts.
     pub fn deleted(&self) -> u64 {

@@ -14,7 +14,7 @@ use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::budget::NEWEST_MAX;
 use super::closed::Closed;
-use super::counts::{bytes_of, name_bytes, original_bytes};
+use super::counts::{bytes_beside_name, name_bytes, original_bytes};
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
@@ -200,6 +200,7 @@ impl LiveSeries {
             if !self.sweep_shard::<RAW>(cursor, &mut left, is_full, &mut close) {
                 return false;
             }
+            left = left.saturating_sub(self.shards.compact(cursor.shard));
             *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
         }
         true
@@ -424,6 +425,7 @@ impl LiveSeries {
     /// Without it they would apply to a name whose lines no longer lead to the series, and could
     /// drop the series with its values. So the name gets room as that of a new series does. If
     /// there is none, its sample is refused and counted.
+    #[cold]
     fn claim(&mut self, place: SeriesPlace, made: RuleOutcome<'_>) -> Result<(), AddError> {
         let Some(series) = self.shards.get(place) else { return Ok(()) };
         if !self.rules.is_claimed(series.policy()) {
@@ -522,7 +524,7 @@ impl LiveSeries {
             _ => 0,
         };
         let raw = self.shards.raw.as_ref().map_or(0, |_| RAW_NAME_BYTES);
-        bytes_of(kind) + original_bytes(outcome.original) + record + raw
+        bytes_beside_name(kind) + original_bytes(outcome.original) + record + raw
     }
 
     /// Evicts series until there is room for `series` new ones, of `bytes` in all. Fails, and

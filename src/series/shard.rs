@@ -202,6 +202,43 @@ impl Shard {
         SeriesSlot { hash: self.series[at as usize].hash, at }
     }
 
+    /// Whether a large part of the memory is unused, because most series were removed.
+    pub(super) fn is_sparse(&self) -> bool {
+        const SMALL: usize = 64;
+        let capacity = self.series.capacity();
+        capacity > SMALL && self.series.len() < capacity / 4
+    }
+
+    /// Frees the memory of removed series. Series move to lower positions for that. `may_move` is
+    /// called with the position of each; if it returns false, the series before it stay, too.
+    pub(super) fn compact(&mut self, mut may_move: impl FnMut(u32) -> bool) {
+        let Self { index, series, totals, sources, owners, .. } = self;
+        #[allow(clippy::cast_possible_truncation)] // inserted as a u32
+        series.compact(|series, from, to| {
+            let is_it = |slot: &SeriesSlot| slot.at as usize == from;
+            let found =
+                index.find_mut(spread(series.hash), is_it).filter(|_| may_move(from as u32));
+            let Some(slot) = found else { return false };
+            slot.at = to as u32;
+            owners[to] = owners[from];
+            if from < totals.len() {
+                totals[to] = totals[from];
+            }
+            if from < sources.len() {
+                sources.swap(from, to);
+            }
+            true
+        });
+        self.end = series.iter().next_back().map_or(0, |(at, _)| at + 1);
+        index.shrink_to_fit(|slot| spread(slot.hash));
+        owners.truncate(self.end);
+        owners.shrink_to_fit();
+        totals.truncate(self.end);
+        totals.shrink_to_fit();
+        sources.truncate(self.end);
+        sources.shrink_to_fit();
+    }
+
     /// Adds a series that [`Self::find`] did not find. `keeps_totals` is the same for all series.
     pub(super) fn insert(
         &mut self,
@@ -315,5 +352,64 @@ impl Shard {
             let at = u32::try_from(at).expect("inserted as a u32");
             (SeriesSlot { hash: series.hash, at }, series)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stored_name::StoredName;
+    use super::*;
+
+    #[test]
+    fn the_memory_of_removed_series_is_freed_and_the_others_keep_all_they_have() {
+        let mut tags = TagStore::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
+        let mut shard = Shard::default();
+        let name = |n: u32| format!("a.{n}").into_bytes();
+        let owner = |n: u32| Owner::new(b"a.b", u16::try_from(n).unwrap(), |_| 7);
+        let mut slots = Vec::new();
+        for n in 0..1000 {
+            let stored = StoredName::new(&name(n), &mut tags, |_| {});
+            let series = Series::new((stored, true), n * 7, MetricKind::Counter, 0, 0);
+            let slot = shard.insert(series, owner(n), true);
+            shard.totals[slot.at as usize] = f64::from(n);
+            if n % 3 == 0 {
+                shard.set_source(slot.at, Some(&name(n + 5000)));
+            }
+            slots.push(slot);
+        }
+        assert!(!shard.is_sparse());
+        let stays = |n: u32| n % 10 == 9;
+        for (n, slot) in (0..).zip(&slots) {
+            if !stays(n) {
+                assert!(shard.take(*slot).is_some());
+            }
+        }
+        let check = |shard: &Shard| {
+            for n in 0..1000 {
+                let found = shard.find(n * 7, MetricKind::Counter, &name(n), &tags);
+                assert_eq!(found.is_some(), stays(n), "{n}");
+                let Some(slot) = found else { continue };
+                assert_eq!(shard.slot(slot.at), slot);
+                assert_eq!(*shard.owner(slot.at as usize), owner(n));
+                assert_eq!(shard.total(slot.at as usize), Some(f64::from(n)));
+                let original = (n % 3 == 0).then(|| name(n + 5000));
+                assert_eq!(shard.original(slot.at), original.as_deref());
+            }
+        };
+        assert!(shard.is_sparse());
+        let mut moves = 0;
+        shard.compact(|_| {
+            moves += 1;
+            moves <= 10
+        });
+        check(&shard);
+        assert_eq!(shard.end(), 900, "one that may not move keeps those before it");
+        shard.compact(|_| true);
+        check(&shard);
+        assert_eq!(shard.end(), 100);
+        let capacities =
+            [shard.series.capacity(), shard.owners.capacity(), shard.totals.capacity()];
+        assert!(capacities.iter().all(|capacity| *capacity < 150), "{capacities:?}");
+        assert!(shard.index.capacity() < 250 && shard.sources.capacity() < 150);
     }
 }

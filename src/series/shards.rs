@@ -4,7 +4,7 @@ use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
 use super::budget::{Budget, NEWEST_TRIES};
-use super::counts::{SeriesCounts, name_bytes, original_bytes};
+use super::counts::{SeriesCounts, bytes_beside_name, name_bytes, original_bytes};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::raw::{Audience, RawNames, is_merged, sent_name};
@@ -89,7 +89,7 @@ impl Shards {
     /// About the bytes of all series, without samples, members of sets, and records.
     pub(super) fn bytes(&self) -> usize {
         let raw = self.raw.as_ref().map_or(0, RawNames::bytes);
-        self.counts.bytes() + self.tags.bytes() + self.aliases.bytes() + raw
+        self.counts.bytes + self.tags.bytes() + self.aliases.bytes() + raw
     }
 
     /// See [`Table::revision`](super::Table::revision).
@@ -242,7 +242,7 @@ impl Shards {
         self.revision += 1;
         self.counts.created += 1;
         self.counts.kinds[series.kind() as usize] += 1;
-        self.counts.name_bytes += name_bytes(series.name().bytes().len());
+        self.counts.bytes += bytes_of(&series);
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), series.name().text(&mut self.tags), tick);
         }
@@ -254,13 +254,12 @@ impl Shards {
         let shard = &mut self.all[place.shard()];
         let taken = shard.take(place.slot())?;
         let series = &taken.series;
-        self.counts.original_bytes -= original_bytes(taken.original.as_deref());
         self.budget.remove(shard.owner(place.at()));
         self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
-        self.counts.name_bytes -= name_bytes(series.name().bytes().len());
+        self.counts.bytes -= bytes_of(series) + original_bytes(taken.original.as_deref());
         if let Some(raw) = &mut self.raw {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
@@ -270,8 +269,8 @@ impl Shards {
     /// Sets the name from which rules have made that of a series.
     pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<&[u8]>) {
         let shard = &mut self.all[place.shard()];
-        self.counts.original_bytes -= original_bytes(shard.original(place.slot().at));
-        self.counts.original_bytes += original_bytes(original);
+        self.counts.bytes -= original_bytes(shard.original(place.slot().at));
+        self.counts.bytes += original_bytes(original);
         shard.set_source(place.slot().at, original);
     }
 
@@ -429,6 +428,31 @@ impl Shards {
         }
     }
 
+    /// Frees the memory of removed series of a shard, if it is much. Returns the number of series
+    /// that are left, or 0 if it is not.
+    ///
+    /// A walk that is under way may leave out series that move.
+    pub(super) fn compact(&mut self, number: usize) -> usize {
+        /// More aliases of one series are not removed at once. Then it stays where it is.
+        const ALIASES_MAX: u32 = 256;
+        let Self { all, aliases, .. } = self;
+        aliases.compact(number);
+        let shard = &mut all[number];
+        if !shard.is_sparse() {
+            return 0;
+        }
+        shard.compact(|at| {
+            let may_move = aliases.count(number, at) <= ALIASES_MAX;
+            if may_move {
+                aliases.remove_all(number, at);
+            }
+            may_move
+        });
+        aliases.shrink_lists(number, shard.end());
+        self.revision += 1;
+        all[number].end()
+    }
+
     /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
     /// place.
     #[cold]
@@ -493,4 +517,9 @@ impl Shards {
         series.save((name, original), tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
+}
+
+/// The bytes of a series with its name, without its tags.
+fn bytes_of(series: &Series) -> usize {
+    bytes_beside_name(series.kind()) + name_bytes(series.name().bytes().len())
 }

@@ -526,7 +526,8 @@ impl Table {
     /// Passes about `work` series to `see`, from `at` on. Returns true once the walk is done.
     ///
     /// With raw names the table may hold two series for one name that is sent: see
-    /// [`Visited::audience`]. A series that is created during the walk may be left out.
+    /// [`Visited::audience`]. A series that is created during the walk may be left out, and so may
+    /// others if most series are removed meanwhile.
     pub fn visit(&mut self, at: &mut Cursor, work: usize, see: impl FnMut(Visited<'_>)) -> bool {
         self.live.shards.visit(at, work, &self.live.rules.policies, self.live.tick, see)
     }

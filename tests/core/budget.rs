@@ -7,6 +7,7 @@ use crate::rig::{Core, configured, values};
 use statsd::ledger::OwnCounter;
 use statsd::protocol::MetricKind;
 use statsd::sender::Sender;
+use statsd::series::Cursor;
 use statsd::wire::In;
 use statsd_bench::Random;
 
@@ -335,4 +336,35 @@ fn a_full_table_is_restored_whole_and_what_lower_limits_refuse_is_counted() {
             assert_eq!(events(&after.flush(10)) + lost as f64, all);
         }
     }
+}
+
+/// Shows that series stay what they are when the memory of many others is freed: their values,
+/// totals and known lines, and those that come later.
+#[test]
+fn series_that_stay_lose_nothing_when_most_others_go() {
+    let mut core = Core::configured("[statsd]\nexpire = 10s\n");
+    let line = |n: u32| format!("app.{n}:1|c|#pod:{n},env:prod\nt.{n}:5|ms\n");
+    let kept = || (0..60_000).step_by(97);
+    (0..60_000).for_each(|n| core.packet(&line(n)));
+    for stamp in 1..8 {
+        kept().for_each(|n| core.packet(&line(n)));
+        let lines = core.flush(stamp * 10);
+        let sent = values(&lines);
+        let expected = if stamp == 1 { "2" } else { "1" };
+        for n in kept() {
+            assert_eq!(sent[&*format!("stats_counts.app.{n};env=prod;pod={n}")], expected);
+            assert_eq!(sent[&*format!("stats.timers.t.{n}.count")], expected);
+        }
+        let table = core.engine.table();
+        assert!(stamp == 1 || table.len() == 2 * kept().count(), "{}", table.len());
+        assert!(table.aliases().0 <= 60_000);
+    }
+    let mut totals = 0;
+    let mut cursor = Cursor::default();
+    while !core.engine.table_mut().visit(&mut cursor, 100, |visited| {
+        let timing = visited.series.timing().map(|totals| totals.count);
+        assert_eq!(visited.total.or(timing), Some(8.0));
+        totals += 1;
+    }) {}
+    assert_eq!(totals, 2 * kept().count());
 }
