@@ -360,7 +360,7 @@ fn no_listener_or_no_destination() {
         "[carbon]\naddress =\n[console]\nenabled = yes",
         "[carbon]\naddress =\n[exec]\ncommand = a",
     ]);
-    let address = "0.0.0.0:8125".parse().unwrap();
+    let address = "127.0.0.1:8125".parse().unwrap();
     let passed = vec![PassedAddress { section: "udp", address }];
     let surroundings = Surroundings { passed, ..Surroundings::default() };
     assert_eq!(found_near("[udp]\nbind =\n[tcp]\nbind =", &surroundings), [""; 0]);
