@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
-/// Removes the sections. `INSERT` keeps the linker's own script for all others.
+/// Removes the sections, and the one that names the compilers. `INSERT` keeps the linker's own
+/// script for all others.
 const WITHOUT_TABLES: &str = "SECTIONS
-{ /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) } }
+{ /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) *(.comment) } }
 INSERT AFTER .text;
 ";
 
@@ -48,6 +49,8 @@ fn main() -> io::Result<()> {
     }
     // Equal functions, such as those of two types with one layout, become one function.
     accepted(&folder, &["-Wl,--icf=all"])?;
+    // Equal ends of strings are stored once.
+    accepted(&folder, &["-Wl,-O2"])?;
     // An address that is known only when the program is loaded takes about a bit instead of 24
     // bytes. glibc reads this form from 2.36 on.
     accepted(&folder, &["-Wl,-z,pack-relative-relocs"])?;

@@ -53,19 +53,20 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
     let binds = binds(lint, section);
     let is_wider = |socket: &&PassedAddress| {
         let ip = socket.address.ip();
-        socket.section == section && !binds.is_empty() && !binds.iter().any(|bind| has(*bind, ip))
+        socket.section == section && !binds.iter().any(|bind| has(*bind, ip))
     };
     let wider = lint.surroundings.passed.iter().filter(is_wider).find(|socket| {
         // A socket at a loopback address is reachable from this host only.
         !socket.address.ip().is_loopback()
     });
     let Some(PassedAddress { address, .. }) = wider else { return false };
-    let shown = binds.iter().map(|bind| ListenAddress.show(bind)).collect::<Vec<_>>().join(", ");
+    let shown: String = binds.iter().map(|bind| format!(" {},", ListenAddress.show(bind))).collect();
+    let shown = if shown.is_empty() { " (empty)," } else { &shown };
     let reason = format!(
-        "the socket {address} that was passed in replaces bind = {shown}, and is open to more"
+        "the socket {address} that was passed in replaces bind ={shown} and is open to more"
     );
-    let remedy = "set the address in the socket unit (ListenDatagram=, ListenStream=), or set \
-                  allow_from";
+    let remedy = "set the address in the socket unit (ListenDatagram=, ListenStream=), remove the \
+                  key bind, or set allow_from";
     lint.warn(section, "bind", reason, remedy);
     true
 }

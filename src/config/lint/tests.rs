@@ -360,7 +360,7 @@ fn no_listener_or_no_destination() {
         "[carbon]\naddress =\n[console]\nenabled = yes",
         "[carbon]\naddress =\n[exec]\ncommand = a",
     ]);
-    let address = "0.0.0.0:8125".parse().unwrap();
+    let address = "127.0.0.1:8125".parse().unwrap();
     let passed = vec![PassedAddress { section: "udp", address }];
     let surroundings = Surroundings { passed, ..Surroundings::default() };
     assert_eq!(found_near("[udp]\nbind =\n[tcp]\nbind =", &surroundings), [""; 0]);
@@ -422,7 +422,9 @@ fn a_socket_passed_in_that_is_wider_than_bind() {
         ("", "udp", "0.0.0.0:8125", false),
         ("[udp]\nbind = 0.0.0.0:8125", "udp", "10.0.0.1:8125", false),
         ("[udp]\nbind = 10.0.0.1:8125", "udp", "127.0.0.1:8125", false),
-        ("[udp]\nbind =", "udp", "0.0.0.0:8125", false),
+        ("[udp]\nbind =", "udp", "0.0.0.0:8125", true),
+        ("[tcp]\nbind =", "tcp", "[::]:8125", true),
+        ("[tcp]\nbind =", "tcp", "127.0.0.1:8125", false),
         ("[udp]\nbind = localhost:8125", "tcp", "0.0.0.0:8125", false),
         ("[udp]\nbind = localhost:8125\nallow_from = 10.0.0.0/8", "udp", "[::]:8125", false),
         ("[admin]\nbind = *:8126", "admin", "127.0.0.1:8126", false),
