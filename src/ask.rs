@@ -138,7 +138,7 @@ pub fn ask_every(
         is_first = false;
         // The size may change between two answers.
         if clears && let Some(size) = terminal_size(io::stdout().as_fd()) {
-            text = fitting(&text, size);
+            fit(&mut text, size);
         }
         match put(out, &[before, &text].concat()) {
             Err(AskError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -150,29 +150,28 @@ pub fn ask_every(
     }
 }
 
-/// Returns as many lines of a text as a terminal with these rows and columns has room for, and the
-/// number of the others in a line. Otherwise the first lines would scroll away.
-fn fitting(text: &[u8], (rows, columns): (usize, usize)) -> Vec<u8> {
-    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
-    let height = |line: &&[u8]| {
-        let characters = String::from_utf8_lossy(line.trim_ascii_end()).chars().count();
-        characters.div_ceil(columns).max(1)
-    };
+/// Cuts a text to as many lines as a terminal with these rows and columns has room for, and appends
+/// the number of the others in a line. Otherwise the first lines would scroll away.
+fn fit(text: &mut Vec<u8>, (rows, columns): (usize, usize)) {
     // After the last line the cursor is in a row of its own.
-    let mut free = rows.saturating_sub(1);
-    if lines.iter().map(height).sum::<usize>() <= free {
-        return text.to_vec();
+    let free = rows.saturating_sub(1);
+    let mut used = 0;
+    let mut fitting = 0;
+    let mut more = 0;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let is_character = |byte: &&u8| **byte != b'\n' && **byte & 0xc0 != 0x80;
+        used += line.iter().filter(is_character).count().div_ceil(columns).max(1);
+        // The line with the number needs one row, too.
+        if used < free {
+            fitting += line.len();
+        } else {
+            more += 1;
+        }
     }
-    free = free.saturating_sub(1);
-    let fits = |line: &&&[u8]| {
-        let height = height(line);
-        let fits = height <= free;
-        free = free.saturating_sub(height);
-        fits
-    };
-    let shown: Vec<&[u8]> = lines.iter().take_while(fits).copied().collect();
-    let more = lines.len() - shown.len();
-    [&shown.concat()[..], format!("+{more} more lines\n").as_bytes()].concat()
+    if used > free {
+        text.truncate(fitting);
+        let _ = writeln!(text, "+{more} more lines");
+    }
 }
 
 /// Returns the longest pause inside the answer to a command. `senders GLOB for 60s` takes its time.
@@ -384,8 +383,9 @@ mod tests {
             ("\u{e9}\u{e9}\n\nc\n", (4, 2), "\u{e9}\u{e9}\n\nc\n"),
             ("a\nb\n", (1, 1), "+2 more lines\n"),
         ] {
-            let fitted = String::from_utf8(fitting(text.as_bytes(), size)).unwrap();
-            assert_eq!(fitted, shown, "{text:?} {size:?}");
+            let mut fitted = text.as_bytes().to_vec();
+            fit(&mut fitted, size);
+            assert_eq!(String::from_utf8(fitted).unwrap(), shown, "{text:?} {size:?}");
         }
     }
 

@@ -282,7 +282,7 @@ impl Client {
             }
             return Ok(NextStep::GoOn);
         }
-        if !self.has_run_commands && begins_as_http(&self.input) {
+        if !self.has_run_commands && begins_as_http(&self.input, self.has_input_ended) {
             return Ok(self.begin_http(view));
         }
         if let Some(end) = memchr(b'\n', &self.input) {
@@ -413,7 +413,7 @@ fn without_end(line: &[u8]) -> &[u8] {
 /// line, which has a version in it. A command may have that text in it, too: `explain` gets any
 /// line. So a line that begins with a command is a request only if it is exactly a method, a target
 /// and a version. A web page can send the method `delgauges`, but no blank in a target.
-fn begins_as_http(input: &[u8]) -> bool {
+fn begins_as_http(input: &[u8], has_ended: bool) -> bool {
     let input = input.trim_ascii_start();
     let method = input.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     if method > 0 && input.get(method) == Some(&b' ') {
@@ -422,15 +422,13 @@ fn begins_as_http(input: &[u8]) -> bool {
     let mut lines = input.splitn(2, |byte| *byte == b'\n');
     let line = lines.next().unwrap_or_default();
     if begins_with_command(line) {
-        if lines.next().is_none() {
-            return false; // it may go on
+        if lines.next().is_none() && !has_ended {
+            return false; // the line may go on
         }
-        let words: Vec<_> = line.trim_ascii_end().split(|byte| *byte == b' ').collect();
-        let is_version = |word: &[u8]| {
-            let number = word.strip_prefix(b"HTTP/");
-            number.is_some_and(|number| number.iter().all(|byte| b"0123456789.".contains(byte)))
-        };
-        return matches!(words[..], [_, _, last] if is_version(last));
+        let version = line.trim_ascii_end().splitn(3, |byte| *byte == b' ').nth(2);
+        let number = version.and_then(|version| version.strip_prefix(b"HTTP/"));
+        return number
+            .is_some_and(|number| number.iter().all(|byte| b"0123456789.".contains(byte)));
     }
     memchr::memmem::find(line, b" HTTP/").is_some()
 }
@@ -451,7 +449,7 @@ mod tests {
             "x y HTTP/2\nstats",
             "delgauges /x HTTP/1.1\r\nHost: a\r\n",
         ] {
-            assert!(begins_as_http(text.as_bytes()), "{text}");
+            assert!(begins_as_http(text.as_bytes(), false), "{text}");
         }
         for text in [
             "stats",
@@ -466,7 +464,7 @@ mod tests {
             "explain HTTP/1.1 HTTP/1.1:1|c\n",
             "delcounters \"GET / HTTP/1.1\"",
         ] {
-            assert!(!begins_as_http(text.as_bytes()), "{text}");
+            assert!(!begins_as_http(text.as_bytes(), false), "{text}");
         }
     }
 }

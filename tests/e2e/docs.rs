@@ -295,6 +295,8 @@ fn the_shell_examples_of_the_pages_work() {
         .set("carbon", "address", carbon)
         .set("rule.shop", "match", "shop.*")
         .set("rule.shop", "expire", "168h")
+        .set("rule.junk", "match", "junk.**")
+        .set("rule.junk", "drop", "yes")
         .set("rule.web", "match", "web.**, app.**")
         .set("rule.web", "expire", "1h");
     let daemon = Daemon::start(&conf);

@@ -534,28 +534,3 @@ fn hostile_names_stay_json() {
     let names: Vec<_> = found["series"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
     assert_eq!(names, ["<script>\"\\a", "caf\u{e9} x", "end", "not\u{fffd}utf8"]);
 }
-
-/// Shows that with raw names every place shows the number of series that clients send. The hidden
-/// series of a clean name, which has the samples of two raw names, counts nowhere but in the limit.
-#[test]
-fn raw_names_are_counted_once_everywhere() {
-    let daemon = Daemon::start(&Conf::never_flushing().set("statsd", "sanitize_keys", "no"));
-    daemon.send(["a b:1|c\na_b:2|c\na b:1|g\nend:1|c"]);
-    daemon.until_counter("end", 1.0);
-    let mut admin = daemon.admin();
-    let info = admin.ask("info");
-    assert!(info.contains("\nmax_series:6\n"), "two hidden series: {info}");
-    for (kind, count) in [("counter", 3), ("gauge", 1), ("timer", 0)] {
-        assert!(info.contains(&format!("\nseries.{kind}:{count}\n")), "{info}");
-    }
-    let counters = admin.numbers("counters");
-    assert_eq!(counters.keys().filter(|name| !name.starts_with("statsd.")).count(), 3);
-    let mut web = daemon.web();
-    let found = web.get("/api/series").json();
-    assert_eq!((&found["total"], &found["matched"]), (&4.into(), &4.into()), "{found}");
-    let page = web.get("/metrics").body;
-    assert!(page.contains("statsd_series{kind=\"counter\"} 3\n"), "{page}");
-    admin.ask("delcounters \"a b\" a_b");
-    assert!(admin.ask("info series").contains("\nseries.counter:1\n"));
-    assert_eq!(web.get("/api/series").json()["total"], 3 - 1);
-}

@@ -139,6 +139,29 @@ fn the_senders_of_one_name_are_compared() {
     }
 }
 
+/// Shows that the rule which drops a name is named beside its senders. A minute may be written as
+/// such.
+#[test]
+fn the_rule_that_drops_a_name_is_named() {
+    let conf = Conf::never_flushing().set("rule.junk", "match", "junk.*");
+    let daemon = Daemon::start(&conf.set("rule.junk", "drop", "yes"));
+    let mut admin = daemon.admin();
+    let answer = with_longer_intervals(1, |seconds| {
+        let before = daemon.admin().numbers("counters")["statsd.packets_received"];
+        let began = Instant::now();
+        admin.send(format!("senders junk.a for {seconds}s\n"));
+        assert_eq!(admin.read_through("\n"), format!("counting for {seconds} s\n"));
+        daemon.send(["junk.a:1:2|ms\njunk.a:x|ms\njunk.b:1|c"]);
+        daemon.until_counter("statsd.packets_received", before + 1.0);
+        let in_time = began.elapsed() < Duration::from_secs(seconds);
+        let answer = admin.read_through("END\n\n");
+        in_time.then_some(answer)
+    });
+    assert!(answer.ends_with("\ndropped by [rule.junk] values=2\nEND\n\n"), "{answer}");
+    admin.send("senders junk.a for 1m\n");
+    assert_eq!(admin.read_through("\n"), "counting for 60 s\n");
+}
+
 /// Shows that a destination that is down is named as such.
 #[test]
 fn a_destination_that_is_down_is_named_as_such() {
