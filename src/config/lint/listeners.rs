@@ -60,7 +60,8 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
         !socket.address.ip().is_loopback()
     });
     let Some(PassedAddress { address, .. }) = wider else { return false };
-    let shown: String = binds.iter().map(|bind| format!(" {},", ListenAddress.show(bind))).collect();
+    let shown: String =
+        binds.iter().map(|bind| format!(" {},", ListenAddress.show(bind))).collect();
     let shown = if shown.is_empty() { " (empty)," } else { &shown };
     let reason = format!(
         "the socket {address} that was passed in replaces bind ={shown} and is open to more"
