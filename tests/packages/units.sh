@@ -60,7 +60,7 @@ for suite in bullseye trixie; do
     step "uninstall"
     inside systemctl disable statsd.socket statsd.service 2>/dev/null
     installed uninstall >/dev/null
-    expect "" inside find /usr/local ! -type d
+    expect "" inside find /usr/local -type f
     inside test -e /etc/statsd.conf -a -e /var/lib/statsd/state
     halt
 done
