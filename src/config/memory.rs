@@ -223,10 +223,10 @@ mod tests {
         }
         let config = derived("", 256).unwrap();
         let megabytes = |bytes: usize| bytes >> 20;
-        assert_eq!(megabytes(config.bounds.series_memory), 79);
-        assert_eq!(megabytes(config.bounds.sample_memory), 19);
+        assert_eq!(megabytes(config.bounds.series_memory), 52);
+        assert_eq!(megabytes(config.bounds.sample_memory), 13);
         let rendered = render(&config);
-        assert!(rendered.contains("\nseries_memory = 79m\n"), "{rendered}");
+        assert!(rendered.contains("\nseries_memory = 52m\n"), "{rendered}");
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
         let config = derived(text, 1).unwrap();
         assert_eq!(config.bounds.sample_memory, 40 << 20);
         let queues: Vec<_> = config.active_destinations().map(|to| to.queue.bytes >> 20).collect();
-        assert_eq!(queues, [9, 3]);
+        assert_eq!(queues, [6, 3]);
         assert!(derivable_bytes(&config) <= 100 << 20);
     }
 
