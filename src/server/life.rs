@@ -119,12 +119,15 @@ impl Life {
     }
 
     /// Reads the configuration again. If it has mistakes they are logged, and nothing changes. A
-    /// reload that is pending stays so.
-    pub(super) fn begin_reload(&mut self) {
+    /// reload that is pending stays so. Returns the new configuration.
+    pub(super) fn begin_reload(&mut self) -> Option<&Config> {
         notify::reloading();
         match config::reload(&self.origin) {
-            Ok((config, origin)) => self.pending = Some(Box::new((config, origin))),
-            Err(failure) => refuse_reload(&self.origin, &failure, self.pending.is_some()),
+            Ok((config, origin)) => Some(&self.pending.insert(Box::new((config, origin))).0),
+            Err(failure) => {
+                refuse_reload(&self.origin, &failure, self.pending.is_some());
+                None
+            }
         }
     }
 

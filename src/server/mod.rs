@@ -204,7 +204,11 @@ impl<C: Clock> Server<C> {
         }
         match self.life.request(received, self.reactor.now()) {
             Some(Request::Stop) => self.begin_stop(),
-            Some(Request::Reload) => self.life.begin_reload(),
+            Some(Request::Reload) => {
+                if let Some(wanted) = self.life.begin_reload() {
+                    self.pipeline.log_wait_of(wanted);
+                }
+            }
             None => {}
         }
     }

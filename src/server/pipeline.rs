@@ -282,11 +282,11 @@ impl Pipeline {
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
         let is_leaving = sink.is_spilling() || (!self.is_stopping && sink.is_removal_due(now.tick));
+        // The turn after the last share is for a reload, which may wait for the end of this sink.
+        reactor.turn_again_if(is_leaving);
         if is_leaving && sink.spill_some() {
             self.stages.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
-        } else {
-            reactor.turn_again_if(is_leaving);
         }
         true
     }
@@ -320,10 +320,32 @@ impl Pipeline {
         log_warnings(&mut self.stages.engine, &warnings);
     }
 
-    /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
-    /// must wait until a flush has brought the last ones to every series.
+    /// Whether these settings can be applied now. They cannot during a sweep. Other rules must wait
+    /// until a flush has brought the last ones to every series. A destination that comes back with
+    /// another protocol must wait until its old sink has ended.
     pub(super) fn can_take(&self, config: &Config) -> bool {
         self.stages.engine.can_take(&config.rules, config.flush_interval)
+            && self.sink_to_end_before(config).is_none()
+    }
+
+    /// Returns the sink of a removed destination that must end before `config` is applied.
+    fn sink_to_end_before(&self, config: &Config) -> Option<&Sink> {
+        let must_end =
+            |sink: &&Sink| config.active_destinations().any(|to| sink.must_end_before(to));
+        self.sinks().iter().find(must_end)
+    }
+
+    /// Logs that a reload has to wait for the sink of a removed destination, if it has to.
+    pub(super) fn log_wait_of(&self, config: &Config) {
+        if let Some(sink) = self.sink_to_end_before(config) {
+            log::warn!(
+                reload = "pending",
+                sink = sink.name(),
+                reason = "the destination comes back with another protocol, and what it still delivers has the old one",
+                hint = "wait: the reload applies when the old destination has ended, at the latest after shutdown_timeout; or give the new one another name";
+                "the reload waits for a removed destination"
+            );
+        }
     }
 
     /// Opens what a reload needs. `spool` is the folder of the running configuration, which a
@@ -660,6 +682,15 @@ mod tests {
             }
         }
 
+        /// Applies another configuration.
+        fn reload(&mut self, text: &str) {
+            let wanted = config(text);
+            assert!(self.pipeline.can_take(&wanted));
+            let opened = self.pipeline.open_for(&wanted, &self.config.spool).unwrap();
+            self.pipeline.reconfigure(&wanted, &self.config, opened, &mut self.reactor);
+            self.config = wanted;
+        }
+
         /// Serves the destinations. An attempt to connect succeeds.
         fn pump(&mut self) {
             self.pipeline.pump(&mut self.reactor);
@@ -722,17 +753,33 @@ mod tests {
         rig.take("a:1|c");
         rig.advance_to(7);
         rig.pipeline.tick(&mut rig.reactor);
-        let without = config("[carbon]\naddress =\n");
-        assert!(!rig.pipeline.can_take(&without), "a sweep is under way");
+        let without = "[carbon]\naddress =\n";
+        assert!(!rig.pipeline.can_take(&config(without)), "a sweep is under way");
         rig.sweep();
-        assert!(rig.pipeline.can_take(&without));
-        let opened = rig.pipeline.open_for(&without, &rig.config.spool).unwrap();
-        rig.pipeline.reconfigure(&without, &rig.config, opened, &mut rig.reactor);
+        rig.reload(without);
         assert_eq!(rig.pipeline.sinks().len(), 1);
         rig.pump();
         assert_eq!(rig.received("stats_counts.a"), ["1 1000010"]);
         rig.advance_to(8); // its connection has lasted long enough to prove the delivery
         rig.pump();
         assert_eq!(rig.pipeline.sinks().len(), 0);
+    }
+
+    #[test]
+    fn a_destination_that_comes_back_with_another_protocol_waits_for_the_end_of_the_old_one() {
+        let mut rig = Rig::new();
+        rig.take("a:1|c");
+        rig.advance_to(7);
+        rig.pipeline.tick(&mut rig.reactor);
+        rig.sweep();
+        rig.reload("[carbon]\naddress =\n");
+        let same = config("[carbon]\naddress = 192.0.2.1:2003\n");
+        let pickle = config("[carbon]\naddress = 192.0.2.1:2003\nprotocol = pickle\n");
+        assert!(rig.pipeline.can_take(&same), "its queue goes on");
+        assert!(!rig.pipeline.can_take(&pickle), "lines of text are queued");
+        rig.pump();
+        rig.advance_to(8); // its connection has lasted long enough to prove the delivery
+        rig.pump();
+        assert!(rig.pipeline.sinks().is_empty() && rig.pipeline.can_take(&pickle));
     }
 }

@@ -272,6 +272,11 @@ pub(crate) fn account(sink: &Sink) -> Account {
     }
 }
 
+/// Whether a sink has the outlet that `to` needs.
+pub(crate) fn serves(sink: &Sink, to: &Destination) -> bool {
+    matches!(sink.outlet, Outlet::Datagrams(_)) == to.is_udp()
+}
+
 /// Replaces the network of a TCP sink.
 pub(super) fn link(sink: &mut Sink) -> &mut Link {
     let Outlet::Link(link) = &mut sink.outlet else { panic!("this is no link") };
