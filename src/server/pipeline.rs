@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::flushing::{Flushing, OpenInterval};
 use super::key_flush::KeyFlush;
+use super::life::DrainLimit;
 use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
@@ -457,15 +458,18 @@ impl Pipeline {
     }
 
     /// Does one slice of the sweep of the only flush. Input does not wait for its end. So it can
-    /// wait for the sinks, and a flush that is larger than their queues loses nothing: it waits for
-    /// a reader of standard output however long that takes, for others until `until`.
-    pub(super) fn sweep_only_flush<C: Clock>(&mut self, until: Tick, reactor: &mut Reactor<C>) {
+    /// wait for the sinks, as long as `limit` lets them hold it, and a flush that is larger than
+    /// their queues loses nothing.
+    pub(super) fn sweep_only_flush<C: Clock>(
+        &mut self,
+        limit: &DrainLimit,
+        reactor: &mut Reactor<C>,
+    ) {
         if !self.stages.engine.is_sweeping() {
             return;
         }
         let now = reactor.now().tick;
-        let holds = |sink: &Sink| sink.waits_for_reader() || (now < until && sink.holds_sweep(now));
-        let is_held = self.stages.sinks.iter().any(holds);
+        let is_held = self.stages.sinks.iter().any(|sink| limit.lets_hold_sweep(sink, now));
         reactor.set(Timer::Sweep, is_held.then(|| now + CHECK_SINKS_AFTER));
         reactor.turn_again_if(!is_held);
         if !is_held {
