@@ -54,8 +54,6 @@ pub(super) struct Pipeline {
     watch: Watch,
     /// A stop has begun, so no sink is removed any more.
     is_stopping: bool,
-    /// For the jitter between attempts to connect.
-    seed: u64,
     resources: SinkResources,
 }
 
@@ -106,7 +104,6 @@ impl Pipeline {
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
             is_stopping: false,
-            seed: seeds.names[0],
             resources,
         };
         pipeline.want_repeated(config);
@@ -115,7 +112,7 @@ impl Pipeline {
 
     fn add_sinks(&mut self, new: Vec<NewSink<'_>>) {
         let Stages { encoders, sinks, .. } = &mut self.stages;
-        outputs::add_sinks(sinks, new, encoders, &self.resources, self.seed);
+        outputs::add_sinks(sinks, new, encoders, &self.resources);
     }
 
     fn want_repeated(&mut self, config: &Config) {

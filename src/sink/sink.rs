@@ -132,8 +132,9 @@ struct Spill {
 
 impl Sink {
     /// Returns a sink that gets the chunks of one feed. Its tokens carry `index`, by which the loop
-    /// finds it again. `seed` is for the jitter between attempts to connect. Only the console needs
-    /// `stdout`, and panics without it.
+    /// finds it again. `seed` is for the jitter between attempts to connect. It may be the same for
+    /// all sinks: they do not retry in step. Only the console needs `stdout`, and panics without
+    /// it.
     pub(crate) fn new(
         index: u16,
         to: &Destination,
@@ -143,6 +144,7 @@ impl Sink {
         stdout: Option<StandardStream>,
     ) -> Self {
         let Queue { bytes, resend, resend_keep } = to.queue;
+        let seed = seed.wrapping_add(index.into());
         Self {
             name: to.name.clone(),
             wire: to.wire(),

@@ -178,7 +178,7 @@ impl Rig {
         }
         let registry = self.poll.registry();
         for event in &self.events {
-            let Ok(EventSource::Sink(0, generation)) = EventSource::try_from(event.token()) else {
+            let Ok(EventSource::Sink(_, generation)) = EventSource::try_from(event.token()) else {
                 panic!("an event for another: {event:?}");
             };
             self.sink.ready(generation, self.now, registry);

@@ -188,6 +188,7 @@ impl World {
                 platform: Box::new(self.outside()),
                 stdout: None,
                 account: None,
+                seed: 1,
             },
             descriptors,
             seeds: SEEDS,

@@ -5,8 +5,10 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::config::Resend;
+use crate::sink::Sink;
 use crate::sink::testing::{
-    Rig, carbon, deafen, link, listener, logged, patiently, with_queue, with_resend,
+    Rig, ScriptedNames, carbon, deafen, feed, link, listener, logged, patiently, with_queue,
+    with_resend,
 };
 
 mod logs;
@@ -76,6 +78,18 @@ fn a_refused_connection_is_retried_with_growing_waits() {
     }
     assert_eq!(rig.sink.figures().reconnects, 0);
     assert!(rig.sink.figures().last_exception.is_some());
+}
+
+#[test]
+fn two_destinations_that_fail_together_are_not_retried_together() {
+    let to = carbon(unused_address());
+    let waits = [0, 1].map(|index| {
+        let mut rig = Rig::new(&to);
+        rig.sink = Sink::new(index, &to, feed(), &ScriptedNames, 7, None);
+        rig.until_state("backing_off");
+        rig.advance_to_deadline()
+    });
+    assert_ne!(waits[0], waits[1]);
 }
 
 #[test]
