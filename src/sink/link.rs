@@ -410,6 +410,7 @@ impl Link {
     pub(super) fn close(&mut self, outbox: &mut Outbox) {
         if let LinkState::Up(_) = self.state {
             self.state = LinkState::Idle;
+            self.ack_polls.clear(); // a poll that stays planned would be due in every turn
             self.proof = Proof::default();
             let before = outbox.tally().in_doubt;
             if !outbox.is_drained() {

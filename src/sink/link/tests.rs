@@ -141,6 +141,25 @@ fn an_early_poll_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
 }
 
 #[test]
+fn a_destination_that_comes_back_while_it_is_spilled_has_no_poll_of_the_old_connection() {
+    let listener = listener();
+    let to = carbon(listener.local_addr().unwrap());
+    let mut rig = Rig::new(&to);
+    rig.flush("a 1 1\n");
+    let client = rig.accept(&listener);
+    rig.until("the write", |sink| sink.figures().sent_bytes > 0);
+    deafen(&client.stream);
+    rig.flush("a 1 2\n");
+    rig.turn();
+    rig.sink.remove(rig.now.tick + SECOND, rig.now, rig.poll.registry());
+    assert!(rig.sink.deadline().unwrap() < rig.now.tick + SECOND, "a poll is planned");
+    rig.advance(SECOND);
+    rig.sink.spill_some();
+    rig.sink.reconfigure(&to, feed(), rig.now);
+    assert_eq!(situation(&rig), ("idle", None, None));
+}
+
+#[test]
 fn a_close_by_the_peer_is_a_break_even_if_all_was_delivered() {
     let listener = listener();
     let mut rig = rig(&listener);
