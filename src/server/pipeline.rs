@@ -502,6 +502,9 @@ impl InputHandler for Pipeline {
             Piece::Lines(text) | Piece::Packet(text) => {
                 self.parse_share(text, usize::MAX);
             }
+            Piece::Binary(message) if self.watch.is_on() => {
+                self.watch.binary(&mut self.stages.engine, message);
+            }
             Piece::Binary(message) => self.stages.engine.binary(message),
             Piece::Overlong(start) => {
                 self.stages.engine.overlong_line(start);
