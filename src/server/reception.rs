@@ -199,7 +199,9 @@ impl Reception {
         rest.unwrap_or_else(|error| {
             let number = error.raw_os_error().unwrap_or_default();
             input.ledger().warn(WarningKind::ReadFailed(number), b"");
-            share
+            // The socket may hold datagrams, and the poller reports only later ones. So the socket
+            // stays in the backlog, and the next turn tries again.
+            0
         })
     }
 
@@ -624,6 +626,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::Bind;
+    use crate::ingest::datagrams::DatagramSocket;
     use crate::ingest::lines::Piece;
 
     const MOST: ClientLimit = ClientLimit { clients: 100, limited_by: LimitedBy::MaxConnections };
@@ -806,6 +809,29 @@ mod tests {
             reception.backlog.push(EventSource::Datagrams(1));
             reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
         }
+    }
+
+    /// The error is that of a packet to a port at which no socket is bound.
+    #[test]
+    fn a_socket_is_read_again_after_an_error() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let (mut reception, _) = receiving(1, &reactor);
+        let config = listening(&[], &[]);
+        let mut input = Collected::default();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let unused = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        socket.connect(unused).unwrap();
+        socket.send(b"a").unwrap();
+        reception.listeners.datagrams[0] = DatagramSocket::new(socket.into());
+        let until = reactor.now().tick + PATIENCE;
+        while !reception.has_backlog() {
+            assert!(reactor.clock().tick() < until, "a socket with an error is not read again");
+            reception.backlog.push(EventSource::Datagrams(0));
+            reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        }
+        reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        assert!(!reception.has_backlog(), "it is empty");
     }
 
     #[test]
