@@ -377,7 +377,7 @@ impl Pipeline {
         self.reconfigure_sinks(config, &running.spool, reactor);
         self.add_sinks(opened.new);
         if config.key_flush != running.key_flush {
-            self.key_flush = KeyFlush::new();
+            self.key_flush.reconfigure(reactor.now().tick, &running.key_flush);
             plan_key_flush(config, reactor);
         }
     }
