@@ -197,7 +197,12 @@ impl Link {
         // The failures were those of the old address.
         self.outages.forget();
         self.proof = Proof::default();
-        if !matches!(self.state, LinkState::Idle) {
+        if !self.is_up() {
+            // An attempt at the old address is no failure. The new one is dialled at once.
+            if !matches!(self.state, LinkState::Idle) {
+                self.go(LinkState::BackingOff { until: now.tick }, outbox, now);
+            }
+        } else {
             self.outages.explain("its address was changed".into());
             let failure = LinkFailure {
                 sentence: "the connection to the destination was closed for a reload",

@@ -179,6 +179,19 @@ fn a_close_by_the_peer_is_a_break_even_if_all_was_delivered() {
 }
 
 #[test]
+fn an_attempt_at_the_old_address_is_no_failure_after_a_reload() {
+    let mut rig = Rig::new(&carbon(unused_address()));
+    rig.until_state("backing_off");
+    logged();
+    let listener = listener();
+    rig.sink.reconfigure(&carbon(listener.local_addr().unwrap()), feed(), rig.now);
+    rig.until_state("up");
+    let lines = logged();
+    let is_warning = |line: &&(Level, String)| line.0 <= Level::Warn;
+    assert_eq!(lines.iter().find(is_warning), None, "the new address was dialled at once");
+}
+
+#[test]
 fn a_broken_connection_is_opened_again_without_anything_to_resend() {
     let listener = listener();
     let address = listener.local_addr().unwrap();
