@@ -235,7 +235,7 @@ impl Reception {
         // The connection may have ended. While it is open its timer is not moved at each read,
         // which would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
-            reactor.set(Timer::Idle(EventSource::Connection(slot)), None);
+            reactor.set(Timer::IdleConnection(slot), None);
         }
         outcome
     }
@@ -258,6 +258,7 @@ impl Reception {
             clients: connections,
             allow_from: &config.tcp.allow_from,
             idle_timeout: config.tcp.idle_timeout,
+            idle_timer: Timer::IdleConnection,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(*limited_by),
@@ -299,7 +300,7 @@ impl Reception {
             input.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
         let deadline = connections.deadline(slot, idle);
-        reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
+        reactor.set(Timer::IdleConnection(slot), deadline);
     }
 
     /// Sets new limits on connections. Those that are open stay, even if there are more than the
@@ -314,7 +315,7 @@ impl Reception {
         self.limited_by = limit.limited_by;
         for slot in self.connections.slots() {
             let deadline = self.connections.deadline(slot, config.tcp.idle_timeout);
-            reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
+            reactor.set(Timer::IdleConnection(slot), deadline);
         }
     }
 
