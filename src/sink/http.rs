@@ -71,6 +71,8 @@ pub(super) struct HttpFraming {
 #[derive(Debug)]
 pub(super) struct RefusedChunk {
     pub(super) chunk: Rc<Chunk>,
+    pub(super) status: u16,
+    /// The status as a number and in words, and what the peer adds.
     pub(super) reason: String,
 }
 
@@ -158,9 +160,10 @@ impl HttpFraming {
             }
             // Malformed lines, or too many of them. The same request would be refused each time and
             // hold up all later chunks.
-            400 | 413 => {
-                let refused = outbox.refuse_in_flight();
-                self.refused = refused.map(|chunk| RefusedChunk { chunk, reason: answer.text() });
+            status @ (400 | 413) => {
+                let reason = answer.text();
+                let chunk = outbox.refuse_in_flight();
+                self.refused = chunk.map(|chunk| RefusedChunk { chunk, status, reason });
                 return Ok(false);
             }
             _ => {}
