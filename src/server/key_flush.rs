@@ -131,7 +131,7 @@ impl KeyFlush {
         match &self.out {
             NameLog::Log => {
                 for Counted { name, count, .. } in self.left.by_ref().take(some) {
-                    log::info!(count, key:% = Bytes(&name); "frequent name");
+                    log::info!(count, key:% = Bytes(&name); "a name is frequent");
                 }
             }
             NameLog::StandardError => {
