@@ -388,13 +388,18 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// Fails unless `found`, which is at `path`, is a regular file. The error names the kind of file.
 fn require_regular(path: &Path, found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
-    let what = match () {
-        () if kind.is_file() => return Ok(()),
-        () if kind.is_symlink() => "is a symbolic link, not a file",
-        () if kind.is_dir() => "is a folder, not a file",
-        () if kind.is_fifo() => "is a FIFO, not a regular file",
-        () if kind.is_socket() => "is a socket, not a file",
-        () => "is a device, not a regular file",
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_symlink() {
+        "is a symbolic link, not a file"
+    } else if kind.is_dir() {
+        "is a folder, not a file"
+    } else if kind.is_fifo() {
+        "is a FIFO, not a regular file"
+    } else if kind.is_socket() {
+        "is a socket, not a file"
+    } else {
+        "is a device, not a regular file"
     };
     Err(refused(path, what))
 }

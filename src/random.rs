@@ -22,6 +22,11 @@ impl RandomNumbers {
     }
 }
 
+/// Returns a seed for [`RandomNumbers`], which is another one in each process.
+pub(crate) fn seed() -> u64 {
+    ahash::RandomState::new().hash_one(0)
+}
+
 /// Returns new seeds from the system's source of randomness, by way of ahash. A client that could
 /// guess them could choose names with equal hashes, which would make every lookup slow.
 pub(crate) fn seeds() -> Seeds {

@@ -79,6 +79,8 @@ pub enum CloseReason {
     ConnectionRefused(LimitedBy),
     /// All `[admin] max_connections` were in use when a client came, and none was idle.
     AdminRefused(LimitedBy),
+    /// The kernel did not let the server poll a new connection.
+    NotPolled,
     /// A connection was silent for `[tcp] idle_timeout`.
     ConnectionIdle,
     /// An admin client sent no command for `[admin] idle_timeout`.
@@ -280,6 +282,11 @@ impl CloseReason {
                 "connections_refused",
                 "clients were refused, since the limit of open files is below [admin] max_connections",
                 RAISE_OPEN_FILES,
+            ),
+            Self::NotPolled => WarningText::new(
+                "connections_refused",
+                "connections were refused, since the kernel lets the server poll no more descriptors",
+                "raise fs.epoll.max_user_watches (sysctl), or free memory",
             ),
             Self::ConnectionIdle => WarningText::new(
                 "idle_connections_closed",

@@ -1,5 +1,6 @@
 //! The clients of the admin port, each served for a slice of a turn.
 
+use std::io;
 use std::time::Duration;
 
 use mio::Registry;
@@ -189,26 +190,22 @@ impl ClientTable for AdminClients {
         sender: Sender,
         now: Tick,
         registry: &Registry,
-    ) -> Option<Slot> {
+    ) -> io::Result<Option<Slot>> {
         if self.clients.len() >= self.most {
-            return None;
+            return Ok(None);
         }
         // Fails for a unix socket, for which the kernel never holds much.
         let _ = stream.set_tcp_notsent_lowat(KERNEL_UNSENT_MAX);
         let stream = TcpStream::from_std(stream.into());
-        let slot = self
-            .clients
-            .insert(|slot| Client::new(stream, sender, now, registry, Self::source(slot).into()));
-        slot.ok()
+        let slot = self.clients.insert(|slot| {
+            Client::new(stream, sender, now, registry, EventSource::AdminClient(slot).into())
+        });
+        slot.map(Some)
     }
 
     /// Returns `None` also for a client that gets its turn before it could be idle.
     fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick> {
         self.clients.get(slot).and_then(|client| client.deadline(idle))
-    }
-
-    fn source(slot: Slot) -> EventSource {
-        EventSource::AdminClient(slot)
     }
 }
 

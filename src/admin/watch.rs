@@ -34,7 +34,7 @@ use crate::encode::encoders::Encoders;
 use crate::encode::sent_names::NameEncoders;
 use crate::engine::Engine;
 use crate::policy::Glob;
-use crate::protocol::{MetricKind, first_piece, trimmed};
+use crate::protocol::{MetricKind, first_piece, is_binary, trimmed};
 use crate::sender::Sender;
 use crate::sink::Sinks;
 use crate::time::{Now, Tick};
@@ -141,6 +141,16 @@ impl Watch {
         rest
     }
 
+    /// Takes in a binary message as [`Engine::binary`] does, and notes it if clients want it.
+    pub fn binary(&mut self, engine: &mut Engine, message: &[u8]) {
+        let watchers = self.wants(engine, message);
+        if watchers.is_empty() {
+            engine.binary(message);
+        } else {
+            self.take(engine, message, watchers);
+        }
+    }
+
     /// Shows that a line was refused because it is too long. `start` is its beginning.
     pub fn overlong(&mut self, engine: &mut Engine, start: &[u8]) {
         let sender = engine.ledger().sender();
@@ -203,7 +213,12 @@ impl Watch {
         let preview = self.preview.get_or_insert_with(|| LinePreview::new(engine));
         let held = held(engine, &preview.read(piece));
         let before = LineCounts::of(engine);
-        engine.lines(piece);
+        // A message of an unknown type may contain a newline, which does not divide it.
+        if is_binary(piece) {
+            engine.binary(piece)
+        } else {
+            engine.lines(piece)
+        }
         let counted = LineCounts::of(engine).since(&before);
         let sender = engine.ledger().sender();
         let line = ShownLine { time: self.now.unix, sender, piece: piece.into(), held, counted };

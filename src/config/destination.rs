@@ -197,6 +197,14 @@ pub struct FlushFeed<'a> {
     pub own_figures: bool,
 }
 
+/// What a queue and its spool hold, and the transport by which it is sent. This must not change
+/// while one of them has chunks. The kind is not part of it: a name belongs to one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire {
+    is_udp: bool,
+    spooled_format: Option<&'static str>,
+}
+
 /// The section of the console, and the name of its sink.
 pub const CONSOLE: &str = "console";
 
@@ -294,6 +302,10 @@ impl Destination {
                 false
             }
         }
+    }
+
+    pub fn wire(&self) -> Wire {
+        Wire { is_udp: self.is_udp(), spooled_format: self.spooled_format() }
     }
 
     /// Returns the name of the format of its chunks in the spool. Returns `None` if its chunks are

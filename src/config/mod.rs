@@ -40,7 +40,7 @@ pub(crate) use defaults::Defaults;
 pub use destination::{
     ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationFeed,
     DestinationKind, Exec, FlushFeed, InfluxTransport, Influxdb, Layout, Net, Protocol, Queue,
-    Remote, Repeater, Resend, Secret,
+    Remote, Repeater, Resend, Secret, Wire,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
 pub use ini::{GivenSettings, Mistake, SettingPlace};

@@ -39,6 +39,16 @@ impl Schedule {
         Self { due: end, resumed: true, ..Self::new(interval, aligned, end) }
     }
 
+    /// Sets another interval. The open one keeps its end, and a deferred tick stays deferred. If
+    /// nothing differs, the later ends stay, too. Otherwise each reload would move them by the
+    /// lateness of the next tick.
+    pub fn reconfigure(&mut self, interval: Duration, aligned: bool) {
+        let next = Self::resume(interval, aligned, self.due);
+        if (next.interval_ms, aligned) != (self.interval_ms, self.aligned) {
+            *self = Self { deferred: self.deferred, ..next };
+        }
+    }
+
     /// The end of the open interval.
     pub fn due(&self) -> UnixTime {
         self.due
@@ -167,6 +177,19 @@ mod tests {
         let mut schedule = Schedule::resume(Duration::from_secs(1), true, at(17_975));
         assert_eq!(schedule.tick(at(17_975)).as_secs(), 18);
         assert_eq!(schedule.due(), at(19_000), "18.000 has the same stamp");
+    }
+
+    #[test]
+    fn a_reload_that_changes_nothing_moves_no_end() {
+        let (at, second) = (UnixTime::from_millis, Duration::from_secs(1));
+        let mut schedule = Schedule::new(second, false, at(1_300));
+        schedule.reconfigure(second, false);
+        assert_eq!((schedule.tick(at(2_307)), schedule.due()), (at(2_300), at(3_300)));
+        assert!(schedule.defer());
+        schedule.reconfigure(second, false);
+        schedule.reconfigure(second * 2, false);
+        assert!(schedule.is_deferred() && !schedule.defer());
+        assert_eq!((schedule.tick(at(3_400)), schedule.due()), (at(3_300), at(5_400)));
     }
 
     #[test]

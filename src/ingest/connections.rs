@@ -170,9 +170,9 @@ impl ClientTable for Connections {
         sender: Sender,
         now: Tick,
         registry: &Registry,
-    ) -> Option<Slot> {
+    ) -> io::Result<Option<Slot>> {
         if self.clients.len() >= self.most {
-            return None;
+            return Ok(None);
         }
         let input = match sender {
             Sender::Unix | Sender::UnixProcess { .. } => ConnectionSplitter::undecided(),
@@ -180,20 +180,16 @@ impl ClientTable for Connections {
         };
         let slot = self.clients.insert(|slot| {
             let descriptor = stream.as_raw_fd();
-            let token = Self::source(slot).into();
+            let token = EventSource::Connection(slot).into();
             registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
             Ok(Connection { stream, sender, listener: None, input, active: now })
         });
-        slot.ok()
+        slot.map(Some)
     }
 
     fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick> {
         let connection = self.clients.get(slot)?;
         idle.map(|idle| connection.active + idle)
-    }
-
-    fn source(slot: Slot) -> EventSource {
-        EventSource::Connection(slot)
     }
 }
 
@@ -213,7 +209,10 @@ mod tests {
         let (server, mut client) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         let at = |secs: u64| Tick::from_millis(secs * 1000);
-        let slot = connections.admit(server.into(), Sender::Unix, at(0), poll.registry()).unwrap();
+        let slot = connections
+            .admit(server.into(), Sender::Unix, at(0), poll.registry())
+            .unwrap()
+            .unwrap();
         client.write_all(b"a:1|c\n").unwrap();
         connections.read(slot, at(5), LIMITS, |_| {});
         assert_eq!(connections.timeout(slot, idle, at(14)), None);

@@ -15,7 +15,7 @@ use super::bind::Purpose;
 use super::{ListenerCounts, ReadOutcome};
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::{EventSource, Slot};
+use crate::token::Slot;
 
 /// A listening socket, and whether it pauses after a failure.
 #[derive(Debug)]
@@ -189,22 +189,19 @@ pub trait ClientTable {
     /// closed. Returns the key and the address of the closed client.
     fn make_room(&mut self) -> Option<(Slot, Sender)>;
 
-    /// Admits a client and registers it with the poller. Returns `None` if all places are taken;
-    /// the stream is then closed.
+    /// Admits a client and registers it with the poller. Returns `None` if all places are taken,
+    /// and fails if the poller refuses it. The stream is then closed.
     fn admit(
         &mut self,
         stream: Socket,
         sender: Sender,
         now: Tick,
         registry: &Registry,
-    ) -> Option<Slot>;
+    ) -> io::Result<Option<Slot>>;
 
     /// Returns when a client is to be closed if nothing moves on it, given the `idle_timeout` of
     /// its kind. Returns `None` if the client is closed already, or may stay.
     fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick>;
-
-    /// The event source of a client.
-    fn source(slot: Slot) -> EventSource;
 }
 
 #[cfg(test)]

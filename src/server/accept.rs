@@ -19,6 +19,8 @@ pub(super) struct Admission<'a, T> {
     pub(super) clients: &'a mut T,
     pub(super) allow_from: &'a [IpNet],
     pub(super) idle_timeout: Option<Duration>,
+    /// The timer that closes an idle client.
+    pub(super) idle_timer: fn(Slot) -> Timer,
     /// The warning about a client that `allow_from` does not list.
     pub(super) not_allowed: WarningKind,
     /// Why a client is closed to make room.
@@ -69,24 +71,31 @@ impl<T: ClientTable> Admission<'_, T> {
             return None;
         }
         while let Some((slot, closed)) = self.clients.make_room() {
-            reactor.set(Timer::Idle(T::source(slot)), None);
+            reactor.set((self.idle_timer)(slot), None);
             ledger.name_peer(closed);
             ledger.close_idle_connection(self.makes_room);
             ledger.name_peer(sender);
         }
         let now = reactor.now().tick;
-        let Some(slot) = self.clients.admit(stream, sender, now, reactor.registry()) else {
-            ledger.refuse_connection(WarningKind::Closed(self.full));
-            return None;
+        let slot = match self.clients.admit(stream, sender, now, reactor.registry()) {
+            Ok(Some(slot)) => slot,
+            refused => {
+                let why = if refused.is_ok() { self.full } else { CloseReason::NotPolled };
+                ledger.refuse_connection(WarningKind::Closed(why));
+                return None;
+            }
         };
         let deadline = self.clients.deadline(slot, self.idle_timeout);
-        reactor.set(Timer::Idle(T::source(slot)), deadline);
+        reactor.set((self.idle_timer)(slot), deadline);
         Some(slot)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+
     use socket2::{Domain, Type};
 
     use super::*;
@@ -95,18 +104,39 @@ mod tests {
     use crate::ingest::connections::Connections;
     use crate::warnings::{AllowFrom, LimitedBy, Warning};
 
+    fn admission(clients: &mut Connections) -> Admission<'_, Connections> {
+        Admission {
+            clients,
+            allow_from: &[],
+            idle_timeout: None,
+            idle_timer: Timer::IdleConnection,
+            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
+            makes_room: CloseReason::ConnectionIdle,
+            full: CloseReason::ConnectionRefused(LimitedBy::MaxConnections),
+        }
+    }
+
+    /// The poller refuses regular files.
+    #[test]
+    fn a_client_that_the_poller_refuses_is_not_refused_for_its_number() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let mut ledger = Ledger::default();
+        let file = OwnedFd::from(File::open("/proc/self/exe").unwrap());
+        let mut connections = Connections::new(1);
+        let admitted =
+            admission(&mut connections).admit(file.into(), Sender::Unix, &mut ledger, &mut reactor);
+        assert_eq!(admitted, None);
+        let warnings = ledger.take_last_warnings(reactor.now().tick);
+        let [Warning { what, .. }] = &warnings[..] else { panic!("{warnings:?}") };
+        assert_eq!(*what, WarningKind::Closed(CloseReason::NotPolled));
+    }
+
     #[test]
     fn a_pause_is_reported_once() {
         let mut reactor = Reactor::new(SystemClock::start()).unwrap();
         let mut ledger = Ledger::default();
-        let mut admission = Admission {
-            clients: &mut Connections::new(1),
-            allow_from: &[],
-            idle_timeout: None,
-            not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
-            makes_room: CloseReason::ConnectionIdle,
-            full: CloseReason::ConnectionRefused(LimitedBy::MaxConnections),
-        };
+        let mut connections = Connections::new(1);
+        let mut admission = admission(&mut connections);
         // A socket that does not listen cannot accept.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let mut listener = Listener::new(socket, Purpose::Streams);

@@ -19,7 +19,7 @@ use crate::ingest::ReadOutcome;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ledger::Ledger;
 use crate::time::{Now, Tick};
-use crate::token::{EventSource, Slot};
+use crate::token::Slot;
 use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
 /// The clients of the admin port, and what their commands show and change.
@@ -135,7 +135,7 @@ impl AdminPort {
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {
             let deadline = self.clients.deadline(client, config.admin.idle_timeout);
-            reactor.set(Timer::Idle(EventSource::AdminClient(client)), deadline);
+            reactor.set(Timer::IdleAdminClient(client), deadline);
         }
     }
 
@@ -158,6 +158,7 @@ impl AdminPort {
             clients: &mut self.clients,
             allow_from: &config.admin.allow_from,
             idle_timeout: config.admin.idle_timeout,
+            idle_timer: Timer::IdleAdminClient,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
             makes_room: CloseReason::AdminEvicted,
             full: CloseReason::AdminRefused(self.limited_by),
@@ -184,7 +185,7 @@ impl AdminPort {
             ledger.close_idle_connection(why);
         }
         let deadline = self.clients.deadline(client, idle);
-        reactor.set(Timer::Idle(EventSource::AdminClient(client)), deadline);
+        reactor.set(Timer::IdleAdminClient(client), deadline);
     }
 }
 
@@ -230,6 +231,7 @@ mod tests {
     use crate::server::descriptors::Descriptors;
     use crate::server::listeners::Listeners;
     use crate::server::outputs::SinkResources;
+    use crate::token::EventSource;
 
     /// An admin port with a listener on a free TCP port, and the other parts of a server without
     /// input and destinations.
@@ -298,7 +300,7 @@ mod tests {
             while let Some(timer) = self.reactor.pop_due() {
                 let Self { port, pipeline, life, reactor, .. } = self;
                 match timer {
-                    Timer::Idle(EventSource::AdminClient(client)) => {
+                    Timer::IdleAdminClient(client) => {
                         port.check_idle(client, life.config(), pipeline.ledger(), reactor);
                     }
                     Timer::Listener(listener) => port.note_listener(listener),

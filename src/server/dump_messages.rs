@@ -31,6 +31,6 @@ fn log_line(line: &[u8]) {
     let shown = &line[..line.len().min(SHOWN_BYTES_MAX)];
     let more = if shown.len() < line.len() { "..." } else { "" };
     if !line.is_empty() {
-        log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "received");
+        log::info!(line:% = format_args!("{}{more}", Bytes(shown)); "a line was received");
     }
 }

@@ -86,7 +86,7 @@ impl Flushing {
 
     /// Sets another interval. The open interval keeps its end. The next ones have the new length.
     pub(super) fn reconfigure(&mut self, interval: Duration, aligned: bool) {
-        self.schedule = Schedule::resume(interval, aligned, self.schedule.due());
+        self.schedule.reconfigure(interval, aligned);
         self.interval = interval;
     }
 

@@ -82,7 +82,9 @@ impl Gather {
             let often =
                 u128::from(self.woken) * WINDOW.as_millis() >= u128::from(ON) * counted.as_millis();
             self.on = if self.on { self.woken * 2 > self.naps } else { often };
-            (self.woken, self.naps, self.since) = (0, 0, now);
+            self.woken = 0;
+            self.naps = 0;
+            self.since = now;
         }
         let step = match std::mem::take(&mut self.fill) {
             _ if !self.on => return None,

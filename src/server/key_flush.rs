@@ -106,6 +106,19 @@ impl KeyFlush {
         }
     }
 
+    /// Prepares for other settings than `before`. Names that are still to be written are dropped
+    /// and logged: the reader of the old file may never read them.
+    pub(super) fn reconfigure(&mut self, now: Tick, before: &config::KeyFlush) {
+        self.rests_until = None;
+        self.out = NameLog::Log;
+        if self.unwritten() > 0 {
+            self.quiet_until = now;
+            let reason = io::Error::other("a reload has changed [key_flush]");
+            self.drop_names(now, &reason, before);
+        }
+        self.quiet_until = now; // a failure of the new file is logged
+    }
+
     /// Writes a batch. Returns `true` if more can be written at once.
     pub(super) fn step(&mut self, now: Tick, config: &config::KeyFlush) -> bool {
         // Each turn calls this, and most have nothing to write: the text of the time is not needed.
@@ -118,7 +131,7 @@ impl KeyFlush {
         match &self.out {
             NameLog::Log => {
                 for Counted { name, count, .. } in self.left.by_ref().take(some) {
-                    log::info!(count, key:% = Bytes(&name); "frequent name");
+                    log::info!(count, key:% = Bytes(&name); "a name is frequent");
                 }
             }
             NameLog::StandardError => {
@@ -303,5 +316,32 @@ mod tests {
         let lines: Vec<_> = (0..3).flat_map(|_| flush().1).collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains(" lost_names=4 "), "{lines:?}");
+    }
+
+    #[test]
+    fn names_that_a_reload_drops_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.key_flush.interval = Some(10 * SECOND);
+        config.key_flush.percent = 100;
+        config.key_flush.log = Some(folder.path().join("names"));
+        let mut engine = Engine::new(&settings(&config), random::seeds());
+        let mut key_flush = KeyFlush::new();
+        let now = Now::default();
+        logged();
+        let mut begin = |key_flush: &mut KeyFlush| {
+            engine.lines(b"a:1|c");
+            key_flush.begin(now, &mut engine, &config.key_flush);
+        };
+        begin(&mut key_flush);
+        key_flush.reconfigure(now.tick, &config.key_flush);
+        assert_eq!(key_flush.unwritten(), 0);
+        begin(&mut key_flush);
+        while key_flush.step(now.tick, &config.key_flush) {}
+        let lines: Vec<String> = logged().into_iter().map(|(_, line)| line).collect();
+        let lines: Vec<_> = lines.iter().filter(|line| line.contains("key_flush=")).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].contains("key_flush=failed ") && lines[0].contains(" lost_names=1 "));
+        assert!(lines[1].contains("key_flush=recovered ") && lines[1].ends_with(" lost_names=1"));
     }
 }

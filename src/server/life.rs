@@ -119,12 +119,15 @@ impl Life {
     }
 
     /// Reads the configuration again. If it has mistakes they are logged, and nothing changes. A
-    /// reload that is pending stays so.
-    pub(super) fn begin_reload(&mut self) {
+    /// reload that is pending stays so. Returns the new configuration.
+    pub(super) fn begin_reload(&mut self) -> Option<&Config> {
         notify::reloading();
         match config::reload(&self.origin) {
-            Ok((config, origin)) => self.pending = Some(Box::new((config, origin))),
-            Err(failure) => refuse_reload(&self.origin, &failure, self.pending.is_some()),
+            Ok((config, origin)) => Some(&self.pending.insert(Box::new((config, origin))).0),
+            Err(failure) => {
+                refuse_reload(&self.origin, &failure, self.pending.is_some());
+                None
+            }
         }
     }
 
@@ -333,7 +336,8 @@ pub(super) fn refuse_reload(origin: &Origin, why: &dyn std::fmt::Display, is_one
 pub(super) struct DrainLimit {
     since: Tick,
     until: Tick,
-    /// The stop waits for a slow reader of standard output, however long that takes.
+    /// No signal has requested the end: `--stdin` waits for a slow reader of standard output,
+    /// however long that takes.
     is_patient: bool,
     /// An operator has interrupted the drain.
     is_interrupted: bool,
@@ -349,19 +353,40 @@ impl DrainLimit {
         Self { since: now, until: now + patience, is_patient: false, is_interrupted: false }
     }
 
-    /// Returns the limit of a stop that also waits for a slow reader of standard output.
+    /// Returns the limit of a run that also waits for a slow reader of standard output.
     pub(super) fn patient(self) -> Self {
         Self { is_patient: true, ..self }
     }
 
-    /// Lets the sinks deliver until `patience` after `now`.
+    /// Lets the sinks deliver until `patience` after `now`, unless a signal has set the end.
     pub(super) fn prolong(&mut self, now: Tick, patience: Duration) {
-        self.until = now + patience;
+        if self.is_patient {
+            self.until = now + patience;
+        }
+    }
+
+    pub(super) fn until(&self) -> Tick {
+        self.until
     }
 
     /// Whether an operator has interrupted the drain.
     pub(super) fn is_interrupted(&self) -> bool {
         self.is_interrupted
+    }
+
+    /// Notes signals for a run that stops by itself. The first one that requests a stop sets its
+    /// end: the sinks may deliver until `patience` after `now`.
+    pub(super) fn note_signals_of_run(
+        &mut self,
+        received: ReceivedSignals,
+        now: Tick,
+        patience: Duration,
+    ) {
+        if self.is_patient && received.requests_stop() {
+            *self = Self::new(now, patience);
+        } else {
+            self.note_signals(received, now);
+        }
     }
 
     pub(super) fn note_signals(&mut self, received: ReceivedSignals, now: Tick) {
@@ -374,6 +399,11 @@ impl DrainLimit {
             );
             self.is_interrupted = true;
         }
+    }
+
+    /// Whether the sweep of the only flush of a run should wait for this sink.
+    pub(super) fn lets_hold_sweep(&self, sink: &Sink, now: Tick) -> bool {
+        (self.is_patient && sink.waits_for_reader()) || (now < self.until && sink.holds_sweep(now))
     }
 
     /// Whether every sink has delivered, or no time is left.

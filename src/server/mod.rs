@@ -204,7 +204,11 @@ impl<C: Clock> Server<C> {
         }
         match self.life.request(received, self.reactor.now()) {
             Some(Request::Stop) => self.begin_stop(),
-            Some(Request::Reload) => self.life.begin_reload(),
+            Some(Request::Reload) => {
+                if let Some(wanted) = self.life.begin_reload() {
+                    self.pipeline.log_wait_of(wanted);
+                }
+            }
             None => {}
         }
     }
@@ -253,13 +257,12 @@ impl<C: Clock> Server<C> {
             Timer::Sweep | Timer::Sink(_) | Timer::Stop | Timer::Retired => {}
             Timer::KeyFlush => pipeline.begin_key_flush(life.config(), reactor),
             Timer::Save => life.begin_save(pipeline.open_interval(), reactor),
-            Timer::Idle(EventSource::Connection(slot)) => {
+            Timer::IdleConnection(slot) => {
                 reception.check_idle(slot, life.config(), pipeline, reactor);
             }
-            Timer::Idle(EventSource::AdminClient(slot)) => {
+            Timer::IdleAdminClient(slot) => {
                 admin.check_idle(slot, life.config(), pipeline.ledger(), reactor);
             }
-            Timer::Idle(_) => {}
             Timer::ShowPage => {
                 let page =
                     reception.listeners().page_address().filter(|_| life.config().admin.http);

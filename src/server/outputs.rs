@@ -13,6 +13,7 @@ use crate::encode::namespace::{ConstantTag, HOST, Namespace};
 use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
+use crate::random;
 use crate::sink::spool::Spool;
 use crate::sink::{Feed, Platform, Sink, Sinks, SystemPlatform};
 use crate::stdio::StandardStream;
@@ -38,12 +39,15 @@ pub(super) struct SinkResources {
     pub(super) stdout: Option<StandardStream>,
     /// The account that this process has become, if `user` is set. Commands run as it.
     pub(super) account: Option<Rc<Login>>,
+    /// For the jitter between attempts to connect.
+    pub(super) seed: u64,
 }
 
 impl Default for SinkResources {
     /// The network and the disks of the machine, and the account of this process. No console.
     fn default() -> Self {
-        Self { platform: Box::new(SystemPlatform), stdout: None, account: None }
+        let seed = random::seed();
+        Self { platform: Box::new(SystemPlatform), stdout: None, account: None, seed }
     }
 }
 
@@ -104,18 +108,18 @@ pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
-/// Makes the sinks of new destinations. `seed` is for the jitter between attempts to connect.
+/// Makes the sinks of new destinations.
 pub(super) fn add_sinks(
     sinks: &mut Sinks,
     new: Vec<NewSink<'_>>,
     encoders: &Encoders,
     resources: &SinkResources,
-    seed: u64,
 ) {
     for NewSink { destination, spool, stdout } in new {
         let takes = feed(destination, encoders);
-        let platform = &*resources.platform;
-        let sink = sinks.add(|index| Sink::new(index, destination, takes, platform, seed, stdout));
+        let SinkResources { platform, seed, .. } = resources;
+        let sink =
+            sinks.add(|index| Sink::new(index, destination, takes, &**platform, *seed, stdout));
         if let Some(account) = &resources.account {
             sink.run_as(account);
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::flushing::{Flushing, OpenInterval};
 use super::key_flush::KeyFlush;
+use super::life::DrainLimit;
 use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::signals::Reaper;
@@ -53,8 +54,6 @@ pub(super) struct Pipeline {
     watch: Watch,
     /// A stop has begun, so no sink is removed any more.
     is_stopping: bool,
-    /// For the jitter between attempts to connect.
-    seed: u64,
     resources: SinkResources,
 }
 
@@ -105,7 +104,6 @@ impl Pipeline {
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
             is_stopping: false,
-            seed: seeds.names[0],
             resources,
         };
         pipeline.want_repeated(config);
@@ -114,7 +112,7 @@ impl Pipeline {
 
     fn add_sinks(&mut self, new: Vec<NewSink<'_>>) {
         let Stages { encoders, sinks, .. } = &mut self.stages;
-        outputs::add_sinks(sinks, new, encoders, &self.resources, self.seed);
+        outputs::add_sinks(sinks, new, encoders, &self.resources);
     }
 
     fn want_repeated(&mut self, config: &Config) {
@@ -282,11 +280,11 @@ impl Pipeline {
         reactor.turn_again_if(more);
         reactor.set(Timer::Sink(index), sink.deadline());
         let is_leaving = sink.is_spilling() || (!self.is_stopping && sink.is_removal_due(now.tick));
+        // The turn after the last share is for a reload, which may wait for the end of this sink.
+        reactor.turn_again_if(is_leaving);
         if is_leaving && sink.spill_some() {
             self.stages.sinks.remove(index);
             reactor.set(Timer::Sink(index), None);
-        } else {
-            reactor.turn_again_if(is_leaving);
         }
         true
     }
@@ -320,10 +318,32 @@ impl Pipeline {
         log_warnings(&mut self.stages.engine, &warnings);
     }
 
-    /// Whether the engine can take these settings now. It cannot during a sweep, and other rules
-    /// must wait until a flush has brought the last ones to every series.
+    /// Whether these settings can be applied now. They cannot during a sweep. Other rules must wait
+    /// until a flush has brought the last ones to every series. A destination that comes back with
+    /// another protocol must wait until its old sink has ended.
     pub(super) fn can_take(&self, config: &Config) -> bool {
         self.stages.engine.can_take(&config.rules, config.flush_interval)
+            && self.sink_to_end_before(config).is_none()
+    }
+
+    /// Returns the sink of a removed destination that must end before `config` is applied.
+    fn sink_to_end_before(&self, config: &Config) -> Option<&Sink> {
+        let must_end =
+            |sink: &&Sink| config.active_destinations().any(|to| sink.must_end_before(to));
+        self.sinks().iter().find(must_end)
+    }
+
+    /// Logs that a reload has to wait for the sink of a removed destination, if it has to.
+    pub(super) fn log_wait_of(&self, config: &Config) {
+        if let Some(sink) = self.sink_to_end_before(config) {
+            log::warn!(
+                reload = "pending",
+                sink = sink.name(),
+                reason = "the destination comes back with another protocol, and what it still delivers has the old one",
+                hint = "wait: the reload applies when the old destination has ended, at the latest after shutdown_timeout; or give the new one another name";
+                "the reload waits for a removed destination"
+            );
+        }
     }
 
     /// Opens what a reload needs. `spool` is the folder of the running configuration, which a
@@ -357,7 +377,7 @@ impl Pipeline {
         self.reconfigure_sinks(config, &running.spool, reactor);
         self.add_sinks(opened.new);
         if config.key_flush != running.key_flush {
-            self.key_flush = KeyFlush::new();
+            self.key_flush.reconfigure(reactor.now().tick, &running.key_flush);
             plan_key_flush(config, reactor);
         }
     }
@@ -435,15 +455,18 @@ impl Pipeline {
     }
 
     /// Does one slice of the sweep of the only flush. Input does not wait for its end. So it can
-    /// wait for the sinks, and a flush that is larger than their queues loses nothing: it waits for
-    /// a reader of standard output however long that takes, for others until `until`.
-    pub(super) fn sweep_only_flush<C: Clock>(&mut self, until: Tick, reactor: &mut Reactor<C>) {
+    /// wait for the sinks, as long as `limit` lets them hold it, and a flush that is larger than
+    /// their queues loses nothing.
+    pub(super) fn sweep_only_flush<C: Clock>(
+        &mut self,
+        limit: &DrainLimit,
+        reactor: &mut Reactor<C>,
+    ) {
         if !self.stages.engine.is_sweeping() {
             return;
         }
         let now = reactor.now().tick;
-        let holds = |sink: &Sink| sink.waits_for_reader() || (now < until && sink.holds_sweep(now));
-        let is_held = self.stages.sinks.iter().any(holds);
+        let is_held = self.stages.sinks.iter().any(|sink| limit.lets_hold_sweep(sink, now));
         reactor.set(Timer::Sweep, is_held.then(|| now + CHECK_SINKS_AFTER));
         reactor.turn_again_if(!is_held);
         if !is_held {
@@ -478,6 +501,9 @@ impl InputHandler for Pipeline {
         match piece {
             Piece::Lines(text) | Piece::Packet(text) => {
                 self.parse_share(text, usize::MAX);
+            }
+            Piece::Binary(message) if self.watch.is_on() => {
+                self.watch.binary(&mut self.stages.engine, message);
             }
             Piece::Binary(message) => self.stages.engine.binary(message),
             Piece::Overlong(start) => {
@@ -660,6 +686,15 @@ mod tests {
             }
         }
 
+        /// Applies another configuration.
+        fn reload(&mut self, text: &str) {
+            let wanted = config(text);
+            assert!(self.pipeline.can_take(&wanted));
+            let opened = self.pipeline.open_for(&wanted, &self.config.spool).unwrap();
+            self.pipeline.reconfigure(&wanted, &self.config, opened, &mut self.reactor);
+            self.config = wanted;
+        }
+
         /// Serves the destinations. An attempt to connect succeeds.
         fn pump(&mut self) {
             self.pipeline.pump(&mut self.reactor);
@@ -722,17 +757,33 @@ mod tests {
         rig.take("a:1|c");
         rig.advance_to(7);
         rig.pipeline.tick(&mut rig.reactor);
-        let without = config("[carbon]\naddress =\n");
-        assert!(!rig.pipeline.can_take(&without), "a sweep is under way");
+        let without = "[carbon]\naddress =\n";
+        assert!(!rig.pipeline.can_take(&config(without)), "a sweep is under way");
         rig.sweep();
-        assert!(rig.pipeline.can_take(&without));
-        let opened = rig.pipeline.open_for(&without, &rig.config.spool).unwrap();
-        rig.pipeline.reconfigure(&without, &rig.config, opened, &mut rig.reactor);
+        rig.reload(without);
         assert_eq!(rig.pipeline.sinks().len(), 1);
         rig.pump();
         assert_eq!(rig.received("stats_counts.a"), ["1 1000010"]);
         rig.advance_to(8); // its connection has lasted long enough to prove the delivery
         rig.pump();
         assert_eq!(rig.pipeline.sinks().len(), 0);
+    }
+
+    #[test]
+    fn a_destination_that_comes_back_with_another_protocol_waits_for_the_end_of_the_old_one() {
+        let mut rig = Rig::new();
+        rig.take("a:1|c");
+        rig.advance_to(7);
+        rig.pipeline.tick(&mut rig.reactor);
+        rig.sweep();
+        rig.reload("[carbon]\naddress =\n");
+        let same = config("[carbon]\naddress = 192.0.2.1:2003\n");
+        let pickle = config("[carbon]\naddress = 192.0.2.1:2003\nprotocol = pickle\n");
+        assert!(rig.pipeline.can_take(&same), "its queue goes on");
+        assert!(!rig.pipeline.can_take(&pickle), "lines of text are queued");
+        rig.pump();
+        rig.advance_to(8); // its connection has lasted long enough to prove the delivery
+        rig.pump();
+        assert!(rig.pipeline.sinks().is_empty() && rig.pipeline.can_take(&pickle));
     }
 }

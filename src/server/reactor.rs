@@ -18,7 +18,7 @@ use super::gather::Gather;
 use super::wheel::Wheel;
 use crate::clock::{Clock, SystemClock};
 use crate::time::{Now, Tick};
-use crate::token::EventSource;
+use crate::token::{EventSource, Slot};
 
 /// The poller, the timers and the clock.
 #[derive(Debug)]
@@ -195,8 +195,10 @@ pub(super) enum Timer {
     Save,
     /// A sink has something to do. Holds the index of the sink.
     Sink(u16),
-    /// A client is closed if nothing moved on it.
-    Idle(EventSource),
+    /// A connection for lines is closed if nothing moved on it.
+    IdleConnection(Slot),
+    /// A client of the admin port is closed if nothing moved on it.
+    IdleAdminClient(Slot),
     /// A listener that could not accept tries again.
     Listener(u16),
     /// The log shows the address of the page, below the warnings that a start may cause.
@@ -210,17 +212,14 @@ impl Timer {
     /// example, a save of the gauges would replace the interval that the stop has just saved.
     pub(super) fn serves_stop(self) -> bool {
         match self {
-            Self::Stop
-            | Self::Sink(_)
-            | Self::Idle(EventSource::AdminClient(_))
-            | Self::Watchdog => true,
+            Self::Stop | Self::Sink(_) | Self::IdleAdminClient(_) | Self::Watchdog => true,
             Self::Flush
             | Self::Sweep
             | Self::Retired
             | Self::KeyFlush
             | Self::Save
             | Self::ShowPage
-            | Self::Idle(_)
+            | Self::IdleConnection(_)
             | Self::Listener(_) => false,
         }
     }

@@ -199,7 +199,9 @@ impl Reception {
         rest.unwrap_or_else(|error| {
             let number = error.raw_os_error().unwrap_or_default();
             input.ledger().warn(WarningKind::ReadFailed(number), b"");
-            share
+            // The socket may hold datagrams, and the poller reports only later ones. So the socket
+            // stays in the backlog, and the next turn tries again.
+            0
         })
     }
 
@@ -233,7 +235,7 @@ impl Reception {
         // The connection may have ended. While it is open its timer is not moved at each read,
         // which would cost too much: `check_idle` sets it again when it fires.
         if connections.deadline(slot, config.tcp.idle_timeout).is_none() {
-            reactor.set(Timer::Idle(EventSource::Connection(slot)), None);
+            reactor.set(Timer::IdleConnection(slot), None);
         }
         outcome
     }
@@ -256,6 +258,7 @@ impl Reception {
             clients: connections,
             allow_from: &config.tcp.allow_from,
             idle_timeout: config.tcp.idle_timeout,
+            idle_timer: Timer::IdleConnection,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(*limited_by),
@@ -297,7 +300,7 @@ impl Reception {
             input.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
         let deadline = connections.deadline(slot, idle);
-        reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
+        reactor.set(Timer::IdleConnection(slot), deadline);
     }
 
     /// Sets new limits on connections. Those that are open stay, even if there are more than the
@@ -312,7 +315,7 @@ impl Reception {
         self.limited_by = limit.limited_by;
         for slot in self.connections.slots() {
             let deadline = self.connections.deadline(slot, config.tcp.idle_timeout);
-            reactor.set(Timer::Idle(EventSource::Connection(slot)), deadline);
+            reactor.set(Timer::IdleConnection(slot), deadline);
         }
     }
 
@@ -624,6 +627,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::Bind;
+    use crate::ingest::datagrams::DatagramSocket;
     use crate::ingest::lines::Piece;
 
     const MOST: ClientLimit = ClientLimit { clients: 100, limited_by: LimitedBy::MaxConnections };
@@ -806,6 +810,29 @@ mod tests {
             reception.backlog.push(EventSource::Datagrams(1));
             reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
         }
+    }
+
+    /// The error is that of a packet to a port at which no socket is bound.
+    #[test]
+    fn a_socket_is_read_again_after_an_error() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let (mut reception, _) = receiving(1, &reactor);
+        let config = listening(&[], &[]);
+        let mut input = Collected::default();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let unused = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        socket.connect(unused).unwrap();
+        socket.send(b"a").unwrap();
+        reception.listeners.datagrams[0] = DatagramSocket::new(socket.into());
+        let until = reactor.now().tick + PATIENCE;
+        while !reception.has_backlog() {
+            assert!(reactor.clock().tick() < until, "a socket with an error is not read again");
+            reception.backlog.push(EventSource::Datagrams(0));
+            reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        }
+        reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+        assert!(!reception.has_backlog(), "it is empty");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl StdinOutcome {
 }
 
 /// Reads all lines of `stdin`, flushes them once, and waits until they are delivered, at most for
-/// `shutdown_timeout`. A slow reader of standard output may take longer.
+/// `shutdown_timeout`. A slow reader of standard output may take longer, until a signal ends that.
 pub fn flush_stdin(
     config: Config,
     origin: &Origin,
@@ -98,12 +98,12 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
     pipeline.begin_only_flush(now);
     let mut is_swept = false;
     loop {
-        pipeline.sweep_only_flush(now.tick + patience, &mut reactor);
+        pipeline.sweep_only_flush(&drain, &mut reactor);
         if !is_swept && !pipeline.is_sweeping() {
             is_swept = true;
             pipeline.begin_stop(&mut reactor);
             drain.prolong(reactor.now().tick, patience);
-            reactor.set(Timer::Stop, Some(reactor.now().tick + patience));
+            reactor.set(Timer::Stop, Some(drain.until()));
             pipeline.pump(&mut reactor);
             // One more turn even if all is sent: the kernel may have reported that no process
             // listens.
@@ -115,7 +115,8 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
                 EventSource::Sink(index, generation) => pipeline.ready(index, generation, &reactor),
                 _ => {
                     let received = signals.take();
-                    drain.note_signals(received, reactor.now().tick);
+                    drain.note_signals_of_run(received, reactor.now().tick, patience);
+                    reactor.set(Timer::Stop, Some(drain.until()));
                     if received.reload {
                         log_dropped_reload();
                     }

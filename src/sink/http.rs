@@ -71,6 +71,8 @@ pub(super) struct HttpFraming {
 #[derive(Debug)]
 pub(super) struct RefusedChunk {
     pub(super) chunk: Rc<Chunk>,
+    pub(super) status: u16,
+    /// The status as a number and in words, and what the peer adds.
     pub(super) reason: String,
 }
 
@@ -159,9 +161,10 @@ impl HttpFraming {
             // Malformed lines, too many of them, or some that InfluxDB 2 cannot store beside the others,
             // which it has stored (422). The same request would be refused each time and hold up all
             // later chunks.
-            400 | 413 | 422 => {
-                let refused = outbox.refuse_in_flight();
-                self.refused = refused.map(|chunk| RefusedChunk { chunk, reason: answer.text() });
+            status @ (400 | 413 | 422) => {
+                let reason = answer.text();
+                let chunk = outbox.refuse_in_flight();
+                self.refused = chunk.map(|chunk| RefusedChunk { chunk, status, reason });
                 return Ok(false);
             }
             _ => {}

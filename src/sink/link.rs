@@ -197,7 +197,12 @@ impl Link {
         // The failures were those of the old address.
         self.outages.forget();
         self.proof = Proof::default();
-        if !matches!(self.state, LinkState::Idle) {
+        if !self.is_up() {
+            // An attempt at the old address is no failure. The new one is dialled at once.
+            if !matches!(self.state, LinkState::Idle) {
+                self.go(LinkState::BackingOff { until: now.tick }, outbox, now);
+            }
+        } else {
             self.outages.explain("its address was changed".into());
             let failure = LinkFailure {
                 sentence: "the connection to the destination was closed for a reload",
@@ -410,6 +415,7 @@ impl Link {
     pub(super) fn close(&mut self, outbox: &mut Outbox) {
         if let LinkState::Up(_) = self.state {
             self.state = LinkState::Idle;
+            self.ack_polls.clear(); // a poll that stays planned would be due in every turn
             self.proof = Proof::default();
             let before = outbox.tally().in_doubt;
             if !outbox.is_drained() {

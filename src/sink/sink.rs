@@ -17,7 +17,7 @@ use super::overflow::{OverflowCounts, OverflowReport};
 use super::platform::Platform;
 use super::spool::Spool;
 use super::state::{SinkState, StateSince};
-use crate::config::{CONSOLE, Destination, Queue};
+use crate::config::{Destination, Queue, Wire};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::PacketTransport;
@@ -30,6 +30,7 @@ use crate::token::Generation;
 #[derive(Debug)]
 pub struct Sink {
     name: String,
+    wire: Wire,
     feed: Feed,
     pub(super) outbox: Outbox,
     pub(super) outlet: Outlet,
@@ -131,8 +132,9 @@ struct Spill {
 
 impl Sink {
     /// Returns a sink that gets the chunks of one feed. Its tokens carry `index`, by which the loop
-    /// finds it again. `seed` is for the jitter between attempts to connect. Only the console needs
-    /// `stdout`, and panics without it.
+    /// finds it again. `seed` is for the jitter between attempts to connect. It may be the same for
+    /// all sinks: they do not retry in step. Only the console needs `stdout`, and panics without
+    /// it.
     pub(crate) fn new(
         index: u16,
         to: &Destination,
@@ -142,8 +144,10 @@ impl Sink {
         stdout: Option<StandardStream>,
     ) -> Self {
         let Queue { bytes, resend, resend_keep } = to.queue;
+        let seed = seed.wrapping_add(index.into());
         Self {
             name: to.name.clone(),
+            wire: to.wire(),
             feed,
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, platform, seed, stdout),
@@ -168,7 +172,14 @@ impl Sink {
         self.feed == feed && self.removal.is_none()
     }
 
-    /// Changes the settings of the destination. Queued chunks stay. A removal is cancelled.
+    /// Whether the destination is being removed, and its queue and its outlet cannot serve `to`, a
+    /// destination of the same name, because their protocols differ.
+    pub fn must_end_before(&self, to: &Destination) -> bool {
+        self.removal.is_some() && self.name == to.name && self.wire != to.wire()
+    }
+
+    /// Changes the settings of the destination. Queued chunks stay. A removal is cancelled. The
+    /// sink must [not have to end](Self::must_end_before) first.
     pub fn reconfigure(&mut self, to: &Destination, feed: Feed, now: Now) {
         let Queue { bytes, resend, resend_keep } = to.queue;
         self.feed = feed;
@@ -480,7 +491,7 @@ impl Sink {
     /// Whether this sink writes to standard output, and writing works. Its queue is then full only
     /// because the reader is slow. After an error, such as a full disk, the answer is false.
     pub fn may_have_slow_reader(&self) -> bool {
-        self.name == CONSOLE && self.outlet.is_up()
+        matches!(self.outlet, Outlet::Console(_)) && self.outlet.is_up()
     }
 
     /// Whether the sweep should pause, because over half of the queue is unsent and bytes are being

@@ -178,7 +178,7 @@ impl Rig {
         }
         let registry = self.poll.registry();
         for event in &self.events {
-            let Ok(EventSource::Sink(0, generation)) = EventSource::try_from(event.token()) else {
+            let Ok(EventSource::Sink(_, generation)) = EventSource::try_from(event.token()) else {
                 panic!("an event for another: {event:?}");
             };
             self.sink.ready(generation, self.now, registry);
@@ -270,6 +270,11 @@ pub(crate) fn account(sink: &Sink) -> Account {
         twice: tally.twice_lines,
         held_bytes: outbox.held_bytes(),
     }
+}
+
+/// Whether a sink has the outlet that `to` needs.
+pub(crate) fn serves(sink: &Sink, to: &Destination) -> bool {
+    matches!(sink.outlet, Outlet::Datagrams(_)) == to.is_udp()
 }
 
 /// Replaces the network of a TCP sink.

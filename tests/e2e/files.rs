@@ -127,7 +127,7 @@ fn log_lines_that_are_not_read_are_counted_and_reported() {
     );
     let is_whole = |line: &&String| {
         let is_first = line.contains(" start=") && line.ends_with(" config=statsd.conf");
-        let is_received = line.contains(" received line=") && line.ends_with(":1|c");
+        let is_received = line.contains(" a line was received line=") && line.ends_with(":1|c");
         line.starts_with("ready udp=")
             || line.starts_with("time=") && (is_first || is_received || line.ends_with('"'))
     };

@@ -141,7 +141,9 @@ fn dump_messages_logs_every_line() {
     daemon.send(["a:1|c\nbad \"\x01line\"\r\n\n", &format!("{}:1|c", "n".repeat(300))]);
     daemon.tcp_client().write_all(b"t:2|ms\nlast:1|g").unwrap();
     let logged = || -> Vec<String> {
-        let line = |line: String| Some(line.split_once(" level=info received line=")?.1.to_owned());
+        let line = |line: String| {
+            Some(line.split_once(" level=info a line was received line=")?.1.to_owned())
+        };
         daemon.log().into_iter().filter_map(line).collect()
     };
     until_true("five lines", || logged().len() == 5);
@@ -164,8 +166,9 @@ fn key_flush_logs_the_most_frequent_names() {
     let daemon = Daemon::start(&conf.set("key_flush", "percent", "50"));
     daemon.send_together(["b:1|c\nb:bad|c\nseldom:1|g\nb;x=1:1|ms\n".repeat(3), "c:1|c".into()]);
     let logged = || -> Vec<String> {
-        let line =
-            |line: String| Some(line.split_once(" level=info frequent name count=")?.1.to_owned());
+        let line = |line: String| {
+            Some(line.split_once(" level=info a name is frequent count=")?.1.to_owned())
+        };
         daemon.log().into_iter().filter_map(line).collect()
     };
     until_true("two names", || logged().len() == 2);

@@ -374,6 +374,29 @@ fn a_flush_larger_than_a_queue_loses_nothing() {
     assert_eq!((exit_code(&mut child), read.len()), (Some(0), written.len()));
 }
 
+/// Shows that a signal ends the wait for a reader of standard output: while the flush is still
+/// being put into the queue, and after that. What was not read counts as lost.
+#[test]
+fn a_signal_ends_the_wait_for_a_slow_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = Conf::flushing_every("10s").set("carbon", "address", "");
+    let conf = conf.set("statsd", "shutdown_timeout", "300ms");
+    let name = "n".repeat(200);
+    for (names, signal) in [(2000, Signal::SIGINT), (40_000, Signal::SIGTERM)] {
+        let lines: String = (0..names).map(|n| format!("{name}.{n}:1|ms\n")).collect();
+        std::fs::write(folder.path().join("lines"), lines).unwrap();
+        let input = File::open(folder.path().join("lines")).unwrap();
+        let mut child = stdin_command(folder.path(), Some(&conf)).stdin(input).spawn().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        out.read_exact(&mut [0]).unwrap();
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        assert_eq!(exit_code(&mut child), Some(1), "{signal}");
+        let mut log = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(log.contains("state=abandoned"), "{log}");
+    }
+}
+
 /// Waits for the end of a child. Returns its exit status.
 fn exit_code(child: &mut Child) -> Option<i32> {
     let mut ended = None;

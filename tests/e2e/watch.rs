@@ -52,7 +52,16 @@ fn lines_are_shown_as_they_arrive() {
     assert_eq!(without_time(&bad.read_through("\n")), expected[2]);
     let mut stream = daemon.tcp_client();
     std::io::Write::write_all(&mut stream, b"web.level:7|g\n").unwrap();
-    assert!(all.read_through("\n").contains(" line=\"web.level:7|g\" verdict=\"accepted"));
+    for client in [&mut all, &mut web] {
+        let line = client.read_through("\n");
+        assert!(line.contains(" line=\"web.level:7|g\" verdict=\"accepted"), "{line}");
+    }
+    let message = b"\xaa\x02\x06\0\0\0\0\0\0\0\0\x40web.b\0";
+    std::io::Write::write_all(&mut stream, message).unwrap();
+    for client in [&mut all, &mut web] {
+        let line = client.read_through("\n");
+        assert!(line.contains(" verdict=\"accepted, a binary message\""), "{line}");
+    }
     daemon.send(["a..b:1|c"]);
     let line = all.read_through("\n");
     assert!(line.contains(" sent=\"\" not_sent=\"carbon: the name has an empty path"), "{line}");

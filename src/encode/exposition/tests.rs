@@ -115,7 +115,7 @@ fn quantiles(percentiles: &[f64], metrics: &[TimerMetric]) -> [Vec<String>; 2] {
         flush(&mut engine);
         let answer = answer(&mut engine, 0, |_, _, _| {});
         let lines = answer.lines().filter_map(|line| line.strip_prefix("a_timer{quantile="));
-        lines.map(|line| line.replace('"', "").replace('}', "")).collect()
+        lines.map(|line| line.replace(['"', '}'], "")).collect()
     })
 }
 

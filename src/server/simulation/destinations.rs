@@ -314,6 +314,9 @@ impl Faulty {
         if has_come || !self.was_configured {
             self.totals.unconfigured += more;
         }
+        if let Some(to) = config.active_destinations().find(|to| to.name == self.name) {
+            assert!(testing::serves(sink, to), "{} has the outlet of another protocol", self.name);
+        }
         assert_eq!(
             pushed + account.found + account.twice,
             places,

@@ -21,6 +21,9 @@ pub(super) struct Choices {
     pub(super) limits: Option<Limits>,
     /// Destinations that come and go.
     pub(super) has: Configured,
+    /// Whether the repeater that comes and goes is reached by UDP. It then sends to the socket of
+    /// ganglia, which has no reader.
+    pub(super) repeats_by_udp: bool,
     pub(super) resend: &'static str,
     pub(super) keep: u64,
     pub(super) queue: &'static str,
@@ -143,6 +146,7 @@ impl Choices {
                 repeater: random.one_in(3),
                 ganglia: random.one_in(3),
             },
+            repeats_by_udp: false,
             resend: *random.pick(&RESENDS),
             keep: 1 + random.below::<u64>(3),
             queue: *random.pick(&QUEUES),
@@ -171,7 +175,11 @@ impl Choices {
                 6 | 7 => self.has.carbon ^= true,
                 8 => self.has.extra ^= true,
                 9 => self.has.influxdb ^= true,
-                10 => self.has.repeater ^= true,
+                10 => {
+                    self.has.repeater ^= true;
+                    // So it comes back with another protocol.
+                    self.repeats_by_udp ^= !self.has.repeater;
+                }
                 11 => self.has.ganglia ^= true,
                 12 => {
                     self.resend = *random.pick(&RESENDS);
@@ -273,7 +281,11 @@ impl Choices {
         add(format_args!("[influxdb.reference]\naddress = 192.0.2.6:8086\nqueue = 1g\n"));
         add(format_args!("[repeater]\naddress = 192.0.2.4:8125\nprotocol = tcp\n"));
         if repeater {
-            add(format_args!("[repeater.extra]\naddress = 192.0.2.7:8125\nprotocol = tcp\n"));
+            let (address, protocol) = match &fixed.ganglia {
+                Some([address, _]) if self.repeats_by_udp => (address.as_str(), "udp"),
+                _ => ("192.0.2.7:8125", "tcp"),
+            };
+            add(format_args!("[repeater.extra]\naddress = {address}\nprotocol = {protocol}\n"));
         }
         if let Some([address, reference]) = &fixed.ganglia {
             add(format_args!("[ganglia.reference]\naddress = {reference}\n"));

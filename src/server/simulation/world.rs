@@ -188,6 +188,7 @@ impl World {
                 platform: Box::new(self.outside()),
                 stdout: None,
                 account: None,
+                seed: 1,
             },
             descriptors,
             seeds: SEEDS,
@@ -336,9 +337,10 @@ impl World {
         self.raise(ReceivedSignals { reload: true, ..ReceivedSignals::default() });
     }
 
-    /// Whether the settings of the last good file are in force.
+    /// Whether the settings of the last good file are in force, but for those that need a restart.
     pub(super) fn is_reloaded(&self) -> bool {
-        config::difference(self.server().life.config(), &self.wanted).is_empty()
+        let running = self.server().life.config();
+        config::difference(running, &config::applicable(running, &self.wanted)).is_empty()
     }
 
     fn raise(&mut self, received: ReceivedSignals) {

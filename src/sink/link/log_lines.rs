@@ -36,7 +36,7 @@ pub(super) struct LinkLog {
 /// The chunks that the peer refused with one HTTP status.
 #[derive(Debug)]
 struct RefusedStatus {
-    status: String,
+    status: u16,
     /// Until then none of them is logged.
     quiet_until: Tick,
     /// The lines of those that were not logged yet.
@@ -140,7 +140,7 @@ impl LinkLog {
     /// Logs a chunk that the peer refused, at most once in [`QUIET`] for each status. So the lines
     /// that are logged were all refused with the status that is shown.
     pub(super) fn log_refused(&mut self, refused: &RefusedChunk, now: Tick) {
-        let known = self.of_status(refused.reason.split(' ').next().unwrap_or_default());
+        let known = self.of_status(refused.status);
         known.unlogged_lines += u64::from(refused.chunk.lines());
         if known.quiet_until <= now {
             known.quiet_until = now + QUIET;
@@ -150,7 +150,7 @@ impl LinkLog {
                 answer = refused.reason,
                 dropped_lines = lines,
                 reason = "the destination would refuse these lines again, so they are dropped",
-                hint = if refused.reason.starts_with("413") {
+                hint = if refused.status == 413 {
                     "raise max-body-size of InfluxDB"
                 } else {
                     "fix the program that sends such names, tags or values; see first_line"
@@ -161,10 +161,9 @@ impl LinkLog {
         }
     }
 
-    fn of_status(&mut self, status: &str) -> &mut RefusedStatus {
+    fn of_status(&mut self, status: u16) -> &mut RefusedStatus {
         let known = self.refused.iter().position(|known| known.status == status);
         let at = known.unwrap_or_else(|| {
-            let status = status.to_owned();
             let quiet_until = Tick::default();
             self.refused.push(RefusedStatus { status, quiet_until, unlogged_lines: 0 });
             self.refused.len() - 1
@@ -201,8 +200,9 @@ mod tests {
         let mut link_log = LinkLog::new(&influxdb("127.0.0.1:8086".parse().unwrap()));
         logged();
         let mut log = |reason: &str, secs: u64| -> Vec<String> {
+            let status = reason[..3].parse().unwrap();
             let chunk = Chunk::new(b"a 1\nb 2\n".to_vec(), 2, 1);
-            let refused = RefusedChunk { chunk, reason: reason.into() };
+            let refused = RefusedChunk { chunk, status, reason: reason.into() };
             link_log.log_refused(&refused, Tick::from_millis(secs * 1000));
             logged().into_iter().map(|(_, line)| line).collect()
         };

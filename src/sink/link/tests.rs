@@ -5,8 +5,10 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::config::Resend;
+use crate::sink::Sink;
 use crate::sink::testing::{
-    Rig, carbon, deafen, link, listener, logged, patiently, with_queue, with_resend,
+    Rig, ScriptedNames, carbon, deafen, feed, link, listener, logged, patiently, with_queue,
+    with_resend,
 };
 
 mod logs;
@@ -79,6 +81,18 @@ fn a_refused_connection_is_retried_with_growing_waits() {
 }
 
 #[test]
+fn two_destinations_that_fail_together_are_not_retried_together() {
+    let to = carbon(unused_address());
+    let waits = [0, 1].map(|index| {
+        let mut rig = Rig::new(&to);
+        rig.sink = Sink::new(index, &to, feed(), &ScriptedNames, 7, None);
+        rig.until_state("backing_off");
+        rig.advance_to_deadline()
+    });
+    assert_ne!(waits[0], waits[1]);
+}
+
+#[test]
 fn after_an_outage_all_arrives_and_attempts_count_from_zero() {
     let address = unused_address();
     let mut rig = Rig::new(&carbon(address));
@@ -127,6 +141,25 @@ fn an_early_poll_ends_an_outage_but_a_healthy_link_waits_for_the_tick() {
 }
 
 #[test]
+fn a_destination_that_comes_back_while_it_is_spilled_has_no_poll_of_the_old_connection() {
+    let listener = listener();
+    let to = carbon(listener.local_addr().unwrap());
+    let mut rig = Rig::new(&to);
+    rig.flush("a 1 1\n");
+    let client = rig.accept(&listener);
+    rig.until("the write", |sink| sink.figures().sent_bytes > 0);
+    deafen(&client.stream);
+    rig.flush("a 1 2\n");
+    rig.turn();
+    rig.sink.remove(rig.now.tick + SECOND, rig.now, rig.poll.registry());
+    assert!(rig.sink.deadline().unwrap() < rig.now.tick + SECOND, "a poll is planned");
+    rig.advance(SECOND);
+    rig.sink.spill_some();
+    rig.sink.reconfigure(&to, feed(), rig.now);
+    assert_eq!(situation(&rig), ("idle", None, None));
+}
+
+#[test]
 fn a_close_by_the_peer_is_a_break_even_if_all_was_delivered() {
     let listener = listener();
     let mut rig = rig(&listener);
@@ -143,6 +176,19 @@ fn a_close_by_the_peer_is_a_break_even_if_all_was_delivered() {
     rig.until_received(&mut client, "a 1 1\na 1 2\n");
     let figures = rig.sink.figures();
     assert_eq!((figures.reconnects, figures.resent_lines, figures.sent_bytes), (1, 1, 18));
+}
+
+#[test]
+fn an_attempt_at_the_old_address_is_no_failure_after_a_reload() {
+    let mut rig = Rig::new(&carbon(unused_address()));
+    rig.until_state("backing_off");
+    logged();
+    let listener = listener();
+    rig.sink.reconfigure(&carbon(listener.local_addr().unwrap()), feed(), rig.now);
+    rig.until_state("up");
+    let lines = logged();
+    let is_warning = |line: &&(Level, String)| line.0 <= Level::Warn;
+    assert_eq!(lines.iter().find(is_warning), None, "the new address was dialled at once");
 }
 
 #[test]
