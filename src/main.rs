@@ -48,10 +48,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// Loads a configuration from a file, or from where it is looked for, and from overrides.
+type LoadConfig = fn(Option<&Path>, Overrides) -> Result<(Config, config::Origin), LoadError>;
+
 /// Loads the configuration by `load` and passes it to `then`. Reports its mistakes.
 fn with_config(
     source: ConfigSource,
-    load: fn(Option<&Path>, Overrides) -> Result<(Config, config::Origin), LoadError>,
+    load: LoadConfig,
     then: impl FnOnce(Config, config::Origin) -> ExitCode,
 ) -> ExitCode {
     let overrides = match Overrides::new(std::env::vars_os(), &source.options) {
