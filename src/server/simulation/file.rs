@@ -125,7 +125,7 @@ impl Choices {
     pub(super) fn new(random: &mut Random) -> Self {
         let limits = random.one_in(3).then(|| Limits {
             max_series: *random.pick(&[10, 40, 150, 4000, 4000]),
-            series_memory: *random.pick(&SERIES_MEMORIES),
+            series_memory: SERIES_MEMORIES[random.below::<usize>(SERIES_MEMORIES.len())],
             timer_exact: *random.pick(&[10, 50_000]),
             history_memory: HISTORIES[random.below::<usize>(HISTORIES.len())],
             max_key_length: 600,
