@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How a command line loads its configuration.
+/// Loads a configuration from a file, or from where it is looked for, and from overrides.
 type LoadConfig = fn(Option<&Path>, Overrides) -> Result<(Config, config::Origin), LoadError>;
 
 /// Loads the configuration by `load` and passes it to `then`. Reports its mistakes.

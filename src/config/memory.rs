@@ -81,8 +81,8 @@ pub(super) fn derive(
     let derived = derived_limits(config, given);
     let largest: u64 = derived.iter().map(|limit| limit.most).sum();
     let room = most.saturating_sub(derivable_bytes(config).saturating_sub(largest));
-    // Blocks that were freed cannot always be used for blocks of other sizes. The allocator was seen
-    // to hold a half more than is in use.
+    // A freed block cannot always be used for a block of another size. The allocator was seen to
+    // hold a half more than is in use.
     let room = room / 3 * 2;
     let fits = |steps: &u64| derived.iter().map(|limit| limit.after(*steps)).sum::<u64>() <= room;
     let steps = (0..=STEPS).rev().find(fits).unwrap_or(0);

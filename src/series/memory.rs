@@ -219,7 +219,7 @@ impl Pool {
     }
 
     /// Lets the allocator sort the buffers that were freed just before. glibc does this at the next
-    /// request that none of them fits exactly, whoever makes it. After a flush in which 300,000
+    /// request that none of them fits exactly. After a flush in which 300,000
     /// timers fall idle, that one request would take a third of a second.
     pub(super) fn sort_freed_memory(&self) {
         // No buffer of a few samples is as large, so the allocator must search.

@@ -158,9 +158,9 @@ impl HttpFraming {
                 self.last_ack = Some(now);
                 return Ok(outbox.acknowledged(0));
             }
-            // Malformed lines, too many of them, or some that InfluxDB 2 cannot store beside the others,
-            // which it has stored (422). The same request would be refused each time and hold up all
-            // later chunks.
+            // Malformed lines, too many of them, or lines that InfluxDB 2 cannot store beside
+            // others, which it has stored (422). The same request would be refused each time and
+            // hold up all later chunks.
             status @ (400 | 413 | 422) => {
                 let reason = answer.text();
                 let chunk = outbox.refuse_in_flight();

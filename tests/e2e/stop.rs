@@ -106,11 +106,14 @@ fn a_stop_without_a_state_file_logs_what_a_restart_does() {
 fn a_stop_that_cannot_save_names_another_remedy() {
     let carbon = FakeCarbon::start();
     let kept = tempfile::tempdir().unwrap();
-    let state = kept.path().join("state");
+    let folder = kept.path().join("folder");
+    let state = folder.join("state");
     let conf = Conf::flushing_at_stop_to(carbon.address());
     let mut daemon = Daemon::start(&conf.set("statsd", "state_file", state.display()));
     daemon.send(["c:7|c"]);
-    drop(kept);
+    // The server would make a folder that is missing.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "no folder").unwrap();
     daemon.sigterm();
     daemon.exit();
     daemon.until_logged(&["interval_closed_early", "could not be saved"], 1);
