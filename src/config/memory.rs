@@ -4,8 +4,8 @@
 //! ```text
 //!  max_memory, else half of the memory of the machine or of the cgroup
 //!    − the limits that have a value, and the idle process
-//!    of the rest, two thirds: what the derived limits share, in proportion to the largest value of
-//!      each; one third is for what the allocator holds beside them
+//!    = the rest: the allocator gets a third, and the derived limits share two thirds, in
+//!      proportion to the largest value of each
 //! ```
 
 use super::destination::Destination;

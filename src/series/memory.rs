@@ -219,8 +219,8 @@ impl Pool {
     }
 
     /// Lets the allocator sort the buffers that were freed just before. glibc does this at the next
-    /// request that none of them fits exactly. After a flush in which 300,000
-    /// timers fall idle, that one request would take a third of a second.
+    /// request that no freed block fits exactly, in one go. After 300,000 timers have fallen idle,
+    /// that request would take a third of a second.
     pub(super) fn sort_freed_memory(&self) {
         // No buffer of a few samples is as large, so the allocator must search.
         std::hint::black_box(Vec::<u8>::with_capacity(SEARCHED_BYTES));

@@ -20,7 +20,7 @@ impl Room {
         Self { series: count.saturating_sub(series), bytes: most.saturating_sub(bytes) }
     }
 
-    /// About how many series there can be more. Exact if `max_series` is the limit that is nearer.
+    /// About how many more series there can be. Exact if `max_series` is the nearer limit.
     pub(super) fn series(self) -> usize {
         self.series.min(self.bytes / COUNTER_OR_GAUGE)
     }
@@ -30,7 +30,7 @@ impl Room {
         self.series == 0 || self.bytes < LONG_NAME
     }
 
-    /// Whether `series` more fit, with this many bytes in all.
+    /// Whether this many more series fit, with this many bytes in all.
     pub(super) fn has(self, series: usize, bytes: usize) -> bool {
         series <= self.series && bytes <= self.bytes
     }

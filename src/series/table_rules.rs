@@ -119,9 +119,12 @@ impl TableRules {
         saved: &SavedSeries<'a>,
         cleans: bool,
     ) -> Option<RestoredNames<'a>> {
-        let clean = |name: &'a [u8]| match () {
-            () if cleans && !is_clean(name) => Cow::Owned(cleaned(sent_name(name))),
-            () => Cow::Borrowed(name),
+        let clean = |name: &'a [u8]| {
+            if cleans && !is_clean(name) {
+                Cow::Owned(cleaned(sent_name(name)))
+            } else {
+                Cow::Borrowed(name)
+            }
         };
         let name = clean(saved.name);
         let sent = saved.original.map(clean);
