@@ -194,6 +194,14 @@ pub(crate) fn receive_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     Ok((figures[TAKEN], figures[ROOM]))
 }
 
+/// Returns how many datagrams the kernel queues for a unix socket that is made now. Each network
+/// namespace has its own limit: a container has 10, a host with systemd 512.
+pub(crate) fn unix_queue_limit() -> u32 {
+    const DEFAULT: u32 = 10;
+    let text = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(DEFAULT)
+}
+
 /// Returns a child that has ended and was not reaped. The child is not reaped here, so that its
 /// owner can still read its exit status.
 pub(crate) fn ended_child() -> io::Result<Option<u32>> {

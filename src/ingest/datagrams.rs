@@ -22,6 +22,17 @@ pub struct DatagramSocket {
     /// The drops counted until then, since the start.
     dropped: u64,
     counts: ListenerCounts,
+    /// Only a unix socket has one.
+    queue: Option<DatagramQueue>,
+}
+
+/// The queue of a unix socket. The kernel limits the number of its datagrams, not their bytes, and
+/// does not report how many wait.
+#[derive(Debug)]
+struct DatagramQueue {
+    limit: u32,
+    /// Datagrams received since the fill was last asked for.
+    received: u32,
 }
 
 /// The drop counter of a socket when it was last read.
@@ -50,7 +61,8 @@ impl DatagramSocket {
         } else {
             ControlRoom::NONE
         };
-        Self { socket, room, drops: 0, dropped: 0, counts: ListenerCounts::default() }
+        let queue = is_unix.then(|| DatagramQueue { limit: sys::unix_queue_limit(), received: 0 });
+        Self { socket, room, drops: 0, dropped: 0, counts: ListenerCounts::default(), queue }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -71,7 +83,14 @@ impl DatagramSocket {
         self.counts += more;
     }
 
-    /// Requests a receive buffer of `bytes`. Returns the size that the kernel granted.
+    /// Returns how many datagrams the kernel queues for a unix socket. Returns `None` for UDP,
+    /// which has a receive buffer of bytes instead.
+    pub fn queue_limit(&self) -> Option<u32> {
+        self.queue.as_ref().map(|queue| queue.limit)
+    }
+
+    /// Requests a receive buffer of `bytes`. Returns the size that the kernel granted. It has no
+    /// effect on a unix socket.
     pub fn request_buffer(&self, bytes: usize) -> io::Result<usize> {
         sys::force_receive_buffer(self.socket.as_fd(), bytes)
     }
@@ -86,7 +105,7 @@ impl DatagramSocket {
     /// Returns the rest of the share. It is 0 if the socket may hold more. Otherwise the poller
     /// reports later datagrams: if a batch is not full, the socket was empty after it.
     pub(crate) fn receive(
-        &self,
+        &mut self,
         batch: &mut RecvBatch,
         mut may_fill: bool,
         mut share: usize,
@@ -109,12 +128,25 @@ impl DatagramSocket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(share),
                 Err(error) => return Err(error),
             };
+            if let Some(queue) = &mut self.queue {
+                queue.received += batch.len();
+            }
         }
     }
 
     /// Returns the used bytes of the receive buffer and its size, as the kernel counts them.
+    /// Returns `None` for a unix socket, whose buffer is not used.
     pub fn receive_queue(&self) -> Option<(u32, u32)> {
+        if self.queue.is_some() {
+            return None;
+        }
         sys::receive_queue(self.socket.as_fd()).ok()
+    }
+
+    /// Returns how many datagrams were received from a unix socket since the last call, and how
+    /// many its queue holds. Returns `None` for UDP.
+    pub(crate) fn take_queue_fill(&mut self) -> Option<(u32, u32)> {
+        self.queue.as_mut().map(|queue| (std::mem::take(&mut queue.received), queue.limit))
     }
 
     /// Returns the number of datagrams that the kernel dropped on this socket since the last call,
@@ -155,6 +187,8 @@ impl DatagramSocket {
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
 
     use super::*;
 
@@ -164,7 +198,7 @@ mod tests {
         let here = UdpSocket::bind("127.0.0.1:0").unwrap();
         let there = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = here.local_addr().unwrap();
-        let socket = DatagramSocket::new(here.into());
+        let mut socket = DatagramSocket::new(here.into());
         let mut batch = RecvBatch::new();
         there.send_to(&[b'a'; LENGTH], to).unwrap();
         there.send_to(b"b:1|c", to).unwrap();
@@ -184,5 +218,22 @@ mod tests {
         let all: Vec<_> = turns.concat();
         assert_eq!(all, [left(0), left(1), left(2), left(3), (5, false)]);
         assert!(turns[..3].iter().all(|turn| turn.len() == 1), "{turns:?}");
+    }
+
+    #[test]
+    fn the_queue_of_a_unix_socket_is_measured_by_what_was_received() {
+        let (here, there) = UnixDatagram::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        let mut socket = DatagramSocket::new(OwnedFd::from(here).into());
+        let limit = socket.queue_limit().unwrap();
+        let mut batch = RecvBatch::new();
+        for sent in [0, 1, 3] {
+            (0..sent).for_each(|_| assert!(there.send(b"a:1|c").is_ok()));
+            socket
+                .receive(&mut batch, true, SHARE_BYTES, |datagram, _| datagram.bytes.len())
+                .unwrap();
+            assert_eq!(socket.take_queue_fill(), Some((sent, limit)));
+        }
+        assert_eq!(socket.receive_queue(), None, "the kernel does not count its bytes");
     }
 }

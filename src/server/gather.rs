@@ -5,7 +5,8 @@
 //! meanwhile. If input is rare, the loop waits for events as usual.
 //!
 //! The length of a nap depends on how full the receive buffers are after it. The datagrams that
-//! arrive during a nap must always fit.
+//! arrive during a nap must always fit. So there are no naps while datagrams arrive at a unix
+//! socket with a short queue.
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub(super) struct Gather {
     fill: Fill,
 }
 
-/// How full the receive buffer of a socket is.
+/// How full the receive buffer of a socket is, or the queue of a unix socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Fill {
     /// So little that several times as much would still fit.
@@ -44,10 +45,13 @@ const ON: u32 = 1000;
 /// A nap ends at the next multiple of one of these.
 const SHORT_MICROS: u64 = 1000;
 const LONG_MICROS: u64 = 4000;
+/// A queue that holds fewer datagrams may be full before the shortest nap ends. The kernel's
+/// default is 10. A sender that does not wait loses what does not fit.
+pub(super) const SHORT_QUEUE: u32 = 128;
 
 impl Fill {
     fn of(taken: u32, room: u32) -> Self {
-        if taken >= room / 4 {
+        if taken >= room / 4 || room < SHORT_QUEUE {
             Self::High
         } else if taken >= room / 32 {
             Self::Some
@@ -68,7 +72,8 @@ impl Gather {
         self.on
     }
 
-    /// Notes that `taken` of the `room` bytes of a socket's receive buffer are in use.
+    /// Notes that `taken` of the `room` bytes of a socket's receive buffer are in use. For a unix
+    /// socket these are numbers of datagrams: those that were received, and those that fit.
     pub(super) fn note_fill(&mut self, taken: u32, room: u32) {
         self.fill = self.fill.max(Fill::of(taken, room));
     }
@@ -156,6 +161,14 @@ mod tests {
             gather.note_fill(0, 1024);
             assert_eq!(gather.nap(Tick::from_micros(1300), None), nap, "{taken} of 1024");
         }
+    }
+
+    #[test]
+    fn there_is_no_nap_after_input_from_a_short_queue() {
+        let mut gather = Gather { on: true, since: Tick::from_micros(900), ..Gather::default() };
+        gather.note_fill(1, 10);
+        assert_eq!(gather.nap(Tick::from_micros(1300), None), None);
+        assert!(gather.nap(Tick::from_micros(1300), None).is_some(), "nothing has arrived there");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use mio::Registry;
 use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
+use super::gather::SHORT_QUEUE;
 use super::start_error::StartError;
 use super::surroundings::PassedSocket;
 use crate::config::{Bind, Config};
@@ -415,10 +416,24 @@ fn index(key: usize) -> io::Result<u16> {
     u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }
 
-/// Requests the receive buffer that is configured. A smaller one loses datagrams in a burst. The
-/// operator can raise the kernel's limit, so a warning shows how.
+/// Requests the receive buffer that is configured. A smaller one loses datagrams in a burst, as
+/// does a short queue of a unix socket. The operator can raise the kernel's limit, so a warning
+/// shows how.
 pub(super) fn set_receive_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
+    if let Some(limit) = socket.queue_limit() {
+        if limit < SHORT_QUEUE {
+            log::warn!(
+                queue_datagrams = limit,
+                unix = address,
+                hint = "a client that does not wait loses datagrams while the queue is full; set \
+                    net.unix.max_dgram_qlen=512 (sysctl) and restart the server; a container has \
+                    a limit of its own";
+                "the kernel's queue of the unix datagram socket is short"
+            );
+        }
+        return;
+    }
     match socket.request_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
             recv_buffer = granted,

@@ -131,8 +131,15 @@ impl Reception {
                 self.receive_from(source, config, input, reactor);
             }
             if reactor.clock().tick() >= end {
-                return;
+                break;
             }
+        }
+        if reactor.gather().is_on() {
+            let sockets = self.listeners.datagrams.iter_mut();
+            let fills = sockets.filter_map(|(_, socket)| socket.take_queue_fill());
+            fills
+                .filter(|(received, _)| *received > 0)
+                .for_each(|(received, limit)| reactor.gather().note_fill(received, limit));
         }
     }
 

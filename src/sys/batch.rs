@@ -132,6 +132,14 @@ impl RecvBatch {
         self.waiting.is_empty()
     }
 
+    /// Returns how many datagrams of the last [`Self::fill`] are not taken.
+    pub(crate) fn len(&self) -> u32 {
+        // At most SLOTS.
+        #[allow(clippy::cast_possible_truncation)]
+        let len = self.waiting.len() as u32;
+        len
+    }
+
     /// Returns the rest of the next datagram of the last [`Self::fill`], or `None` if all are
     /// taken. The same datagram is returned until it is [consumed](Self::consume).
     pub(crate) fn next(&self) -> Option<Datagram<'_>> {
