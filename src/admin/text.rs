@@ -96,7 +96,7 @@ pub(super) fn put_address(sender: Sender, out: &mut Vec<u8>) {
 /// then; one of another user is recognized by that.
 ///
 /// The kernel has the name in memory, so this reads no disk.
-fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
+pub(super) fn process_name(process: i32, user: u32) -> Option<Vec<u8>> {
     let folder = format!("/proc/{process}");
     let owner = fs::metadata(&folder).ok()?.uid();
     // The files of a process that must not be inspected, as one with other rights, belong to root.

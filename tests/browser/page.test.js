@@ -1,5 +1,8 @@
 // The page at "/" as its users have it: the real server in Debian's chromium.
 import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import {
   calm,
@@ -7,6 +10,7 @@ import {
   closeBrowser,
   leave,
   numberOf,
+  processes,
   repeat,
   Server,
   shoot,
@@ -390,6 +394,100 @@ test("of twenty senders of a name the wrong one is named", () =>
     calm(page);
     await leave(page);
   }));
+
+test("each process that sends to a unix socket is a sender of its own", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "statsd-unix-"));
+  const path = join(folder, "s");
+  try {
+    await serving({ unix: { datagram: path, mode: "0666" } }, async (server) => {
+      const values = [5, 5, 5, 5000, 5, 5];
+      const load = processes(server, path, values.map((value) => [`shop.cart:${value}|g`]));
+      const page = await visit(server.url);
+      const panel = page.locator("#detail .who");
+      await row(page, "shop.cart").locator("a").click();
+      await panel.getByRole("button", { name: "Watch its lines for 10 s" }).click();
+      await until("all senders", async () =>
+        (await panel.locator("p").innerText()).includes(" of 6 senders"),
+      );
+      const wrong = `unix:${load.pids[3]}\nother values than most senders`;
+      await until("the wrong one first", async () =>
+        (await panel.locator("tbody th").first().innerText()).startsWith(wrong),
+      );
+      await page.keyboard.press("Escape");
+      const names = () => page.locator("#senders tbody th").allInnerTexts();
+      const mine = `unix:${load.pids[0]}\npython3, user ${process.getuid()}`;
+      await until("its process and user", async () => (await names()).includes(mine));
+      load.stop();
+      calm(page);
+      await leave(page);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test(
+  "a process that changes its user is two senders, each in one row",
+  { skip: process.getuid() !== 0 && "only root can change its user" },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "statsd-unix-"));
+    const path = join(folder, "s");
+    try {
+      chmodSync(folder, 0o755);
+      await serving({ unix: { datagram: path, mode: "0666" } }, async (server) => {
+        processes(server, path, [["shop.cart:5|g"]], "65534");
+        const page = await visit(server.url);
+        const rows = () => page.locator("#senders tbody tr").count();
+        await until("both rows", async () => (await rows()) === 2);
+        const lines = () => numberOf(page, "#senders tbody tr:first-child td:nth-child(2)");
+        const before = await lines();
+        // Three refreshes later there are still two, and they are up to date.
+        await until("refreshes", async () => (await lines()) > before + 30);
+        assert.equal(await rows(), 2);
+        calm(page);
+        await leave(page);
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
+
+test("a series that no flush has seen, and a history that is off, are not called full", async () => {
+  await serving({ statsd: { flush_interval: "1h", align_flush: "no" } }, async (server) => {
+    await server.send(["hello:1|c"]);
+    const page = await visit(`${server.url}#series=hello&type=counter`);
+    await page.getByText("The chart begins with the next flush, within 1 h").waitFor();
+    await leave(page);
+  });
+  await serving({ admin: { bind: "127.0.0.1:0", history_memory: "0" } }, async (server) => {
+    await server.send(["hello:1|c"]);
+    const page = await visit(`${server.url}#series=hello&type=counter`);
+    await page.getByText("The history is off: [admin] history_memory is 0.").waitFor();
+    await page.getByText("No charts: [admin] history_memory is 0.").waitFor();
+    await leave(page);
+  });
+});
+
+test("only a destination that is down fills its queue", async () => {
+  const address = await carbon();
+  await serving({ carbon: { address } }, async (server) => {
+    const load = traffic(server);
+    const page = await visit(server.url);
+    const facts = page.locator("#destinations .facts");
+    await facts.getByText(/^would last .* in an outage$/).waitFor();
+    load.stop();
+    await leave(page);
+  });
+  await serving({ carbon: { address: "127.0.0.1:9" } }, async (server) => {
+    const load = traffic(server);
+    const page = await visit(server.url);
+    const facts = page.locator("#destinations .facts");
+    await facts.getByText(/^full in .* at this rate$/).waitFor();
+    load.stop();
+    await leave(page);
+  });
+});
 
 test("a name that the server does not know gets an explanation", () =>
   serving({ admin: { bind: "127.0.0.1:0", hosts: "listed.test" } }, async (server) => {

@@ -78,7 +78,7 @@ export class Server {
     });
     const ready = await until("the ready line", () => {
       assert.equal(this.child.exitCode, null, this.log);
-      return this.log.match(/^ready udp=(\S+) tcp=\S+ admin=(\S+)$/m);
+      return this.log.match(/^ready udp=(\S+) tcp=\S+ admin=(\S+)( unix=\S+)?$/m);
     });
     [this.udp, this.admin] = [ready[1], ready[2]].map((address) =>
       Number(address.split(":").at(-1)),
@@ -186,6 +186,30 @@ export function repeat(server, count, lines) {
       socket.send(lines(at).join("\n"), server.udp, "127.0.0.1"),
     );
   });
+}
+
+// Starts a process for each list of lines. It sends them to the unix socket at `path` five times a
+// second. With `user` it does so once as itself, and then as that user. Node cannot send datagrams
+// to a unix socket, so Python does.
+export function processes(server, path, lists, user = null) {
+  const program = `
+import os, socket, sys, time
+out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+out.connect(sys.argv[1])
+lines = sys.argv[3].encode()
+out.send(lines)
+if sys.argv[2]:
+    os.setuid(int(sys.argv[2]))
+while True:
+    out.send(lines)
+    time.sleep(0.2)
+`;
+  const started = lists.map((lines) =>
+    spawn("python3", ["-c", program, path, user ?? "", lines.join("\n")], { stdio: "ignore" }),
+  );
+  const load = { pids: started.map((one) => one.pid), stop: () => started.forEach((one) => one.kill()) };
+  server.loads.push(load);
+  return load;
 }
 
 // Calls `send` until `stop` is called, or the server is ended.

@@ -3,6 +3,7 @@
 use super::request::WebRequest;
 use crate::admin::json::JsonWriter;
 use crate::admin::senders::refusal_of;
+use crate::admin::text::process_name;
 use crate::admin::view::View;
 use crate::ledger::SenderRecord;
 use crate::sender::Sender;
@@ -10,6 +11,8 @@ use crate::sender::Sender;
 /// The most senders of an answer, and how many there are without `n`.
 const MOST: usize = 1000;
 const USUAL: usize = 20;
+/// The most senders whose process names are read from /proc. Each takes two system calls.
+const NAMED: usize = 20;
 
 /// A figure by which the senders may be sorted.
 type SenderFigure = fn(&SenderRecord) -> u64;
@@ -45,7 +48,9 @@ pub(super) fn put(
     rest.iter().for_each(|record| others.add_sender(record));
     let mut json = JsonWriter::new(out);
     json.open(b'{').key("senders").open(b'[');
-    shown.iter().for_each(|record| put_sender(record, view, &mut json));
+    for (at, record) in shown.iter().enumerate() {
+        put_sender(record, at < NAMED, view, &mut json);
+    }
     json.close(b']').key("others").open(b'{');
     for (name, count) in [
         ("count", others.senders),
@@ -62,8 +67,13 @@ pub(super) fn put(
     Ok(())
 }
 
-fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>) {
+fn put_sender(record: &SenderRecord, is_named: bool, view: &View<'_>, json: &mut JsonWriter<'_>) {
     json.open(b'{').key("sender").string(name(record.sender).as_bytes());
+    if let Sender::UnixProcess { process, user } = record.sender {
+        json.key("user").number(f64::from(user));
+        let name = is_named.then(|| process_name(process, user)).flatten();
+        json.key("process").maybe_string(name.as_deref().map(<[u8]>::trim_ascii_end));
+    }
     for (name, count) in [
         ("packets", record.packets),
         ("lines", record.lines),

@@ -269,7 +269,9 @@ function note({ one }, info, past) {
       "Drag to look closer, double-click to go back."
     );
   }
-  if (one && one.history === false) {
+  if (!info.history?.limit) return "The history is off: [admin] history_memory is 0.";
+  // A new series is not remembered before its first flush, whatever room there is.
+  if (one && one.history === false && info.history.not_kept) {
     return (
       "The history of this series is not kept: " +
       "history_memory is used up by series with more samples. " +

@@ -32,13 +32,15 @@ export function attribute(node, name, value) {
 }
 
 // Keeps one child for each item. Children are moved and changed, not made again, so that the focus
-// stays where it is. `make(item)` returns a node; `update(node, item)` fills it.
+// stays where it is. `make(item)` returns a node; `update(node, item)` fills it. Items with the same
+// key are told apart by their place, or one of them would lose its node.
 export function keyed(parent, items, key, make, update) {
   const old = (parent.byKey ??= new Map());
   const rows = new Map();
   let place = parent.firstChild;
   for (const item of items) {
-    const id = key(item);
+    let id = key(item);
+    if (rows.has(id)) id = JSON.stringify([id, rows.size]);
     const node = old.get(id) ?? make(item);
     old.delete(id);
     rows.set(id, node);

@@ -221,7 +221,7 @@ function showMemory(one, info) {
   text(one.value, bytes(figure(info, MEMORY)?.value));
   const kept = info.history;
   facts(one, [
-    kept ? ["history", `history ${bytes(kept.bytes)}, reserved ${bytes(kept.reserved)} of ${bytes(kept.limit)}`] : null,
+    kept?.limit ? ["history", `history ${bytes(kept.bytes)}, reserved ${bytes(kept.reserved)} of ${bytes(kept.limit)}`] : null,
     limit(info, "timer_memory"),
   ]);
 }

@@ -80,8 +80,12 @@ function fillDestination({ parts: part }, one, info) {
       ? `queue ${bytes(one.queue_bytes)} of ${bytes(one.queue_limit)}`
       : `queue ${bytes(one.queue_bytes)}`,
   ];
-  if (known(one.queue_lasts))
-    facts.push(one.queue_lasts < 1 ? "full" : `full in ${duration(one.queue_lasts)} at this rate`);
+  const isDown = level(one) === "bad";
+  if (known(one.queue_lasts) && one.queue_lasts < 1) facts.push("full");
+  else if (known(one.queue_lasts)) {
+    const lasts = duration(one.queue_lasts);
+    facts.push(isDown ? `full in ${lasts} at this rate` : `would last ${lasts} in an outage`);
+  }
   if (one.spool_bytes) facts.push(`spool ${bytes(one.spool_bytes)}`);
   for (const [field, phrase] of [
     ["in_doubt", "delivery unknown"],
@@ -99,7 +103,6 @@ function fillDestination({ parts: part }, one, info) {
     (fact) => el("span", {}, fact),
     () => {},
   );
-  const isDown = level(one) === "bad";
   const wasNeverUp = isDown && !one.reconnects && one.since - info.started < 30;
   const trouble = [];
   if (one.state === "stalled")
@@ -161,13 +164,16 @@ export async function refreshSenders(info) {
   keyed(
     box.body,
     rows,
-    (one) => (one.isOthers ? "\n" : one.sender),
+    keyOf,
     makeSender,
     (row, one) => fillSender(row, one, info),
   );
   box.more.hidden = shown === FEW && !others;
   text(box.more, shown === FEW ? `Show all ${number(all.length + others)}` : "Show fewer");
 }
+
+// A process that changes its user is another sender.
+const keyOf = (one) => (one.isOthers ? "\n" : `${one.sender} ${one.user ?? ""}`);
 
 function makeSenders(box, again) {
   box.body = el("tbody");
@@ -209,8 +215,8 @@ function makeSenders(box, again) {
 // The lines a second of a sender since it was first shown, or over the last ten seconds.
 function rateOf(one, info) {
   if (seen.size > 2 * ALL) seen.clear(); // of senders that come and go
-  const points = seen.get(one.sender) ?? [];
-  seen.set(one.sender, points);
+  const points = seen.get(keyOf(one)) ?? [];
+  seen.set(keyOf(one), points);
   if (points.length && one.lines < points.at(-1).lines) points.length = 0; // a restart
   if (points.at(-1)?.t !== info.now) points.push({ t: info.now, lines: one.lines });
   while (points.length > 2 && info.now - points[1].t >= 10) points.shift();
@@ -230,6 +236,8 @@ function makeSender() {
 function fillSender({ parts: part }, one, info) {
   text(part.name, one.isOthers ? `${plural(one.count, "other")}` : one.sender);
   const notes = [];
+  if (known(one.user))
+    notes.push(["", one.process ? `${one.process}, user ${one.user}` : `user ${one.user}`]);
   if (one.bad_lines && one.bad_reason) notes.push(["bad", one.bad_reason]);
   const refused = refusal(one, info);
   if (refused) notes.push(refused);

@@ -244,6 +244,7 @@ function fillRow(row, one) {
 
 function showKept({ history }) {
   if (!history) return text($("kept"), "");
+  if (!history.limit) return text($("kept"), "No charts: [admin] history_memory is 0.");
   const used =
     `History: ${plural(history.series, "series", "series")} ` +
     `need ${bytes(history.reserved)} of ${bytes(history.limit)} once they have all their points`;

@@ -97,7 +97,8 @@ function add(senders, found, line, series) {
   if (address === undefined) return;
   // A name with bytes that are no text is shown in another way here than elsewhere.
   if (name !== undefined && plain(name) !== series && !/\\x|\ufffd/.test(name + series)) return;
-  const sender = address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  const isProcess = address.startsWith("unix"); // with its number, which is no port
+  const sender = isProcess ? address : address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
   const one = senders.get(sender) ?? { sender, lines: 0, sum: 0, values: 0, rates: new Map() };
   senders.set(sender, one);
   const sent = plain(escaped);
