@@ -10,8 +10,8 @@ use super::descriptors::{ClientLimits, Descriptors};
 use super::flushing::OpenInterval;
 use super::notify;
 use super::reactor::{Reactor, Timer};
+use super::server_error::ServerError;
 use super::signals::ReceivedSignals;
-use super::start_error::StartError;
 use super::state_saver::{self, StateSaver};
 use crate::clock::Clock;
 use crate::config::{self, Config, Origin};
@@ -173,7 +173,7 @@ impl Life {
     pub(super) fn open_other_state(
         &self,
         config: &Config,
-    ) -> Result<Option<StateFile>, StartError> {
+    ) -> Result<Option<StateFile>, ServerError> {
         let is_same = config.state == self.config.state || self.has_state_at(config);
         if is_same { Ok(None) } else { state_saver::open(&config.state) }
     }

@@ -12,7 +12,7 @@ use mio::Registry;
 use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use super::surroundings::PassedSocket;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, InheritedSocket, Purpose, Transport, bind};
@@ -182,7 +182,7 @@ impl Listeners {
         config: &Config,
         passed: Vec<InheritedSocket>,
         registry: &Registry,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ServerError> {
         let mut listeners = Self::default();
         let passed = passed.into_iter().map(|passed| BoundSocket {
             wanted: Endpoint::of_passed(&passed),

@@ -32,7 +32,7 @@ mod simulation;
 mod sink_round;
 mod stages;
 mod start_check;
-mod start_error;
+mod server_error;
 mod state_saver;
 mod stdin;
 mod surroundings;
@@ -52,9 +52,9 @@ use self::outputs::SinkResources;
 use self::pipeline::Pipeline;
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
+pub use self::server_error::ServerError;
 use self::signals::{ReceivedSignals, Signals};
 pub use self::start_check::{Finding, FindingKind, check_start};
-pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
 pub use self::stdin::{StdinOutcome, flush_stdin};
 use crate::args::VERSION;
@@ -104,12 +104,12 @@ struct Resources<C> {
 
 impl Server {
     /// Opens and binds everything. After this the server can run.
-    pub fn start(config: Config, origin: Origin) -> Result<Self, StartError> {
+    pub fn start(config: Config, origin: Origin) -> Result<Self, ServerError> {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(SystemClock::start())?;
         let signals = Signals::of_process(reactor.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
-        let passed = bind::take_passed().map_err(StartError::Passed)?;
+        let passed = bind::take_passed().map_err(ServerError::Passed)?;
         let listeners = Listeners::open(&config, passed, reactor.registry())?;
         listeners.give_files_to(identity.owner())?;
         let mut sinks = SinkResources::open(&config)?;
@@ -337,7 +337,7 @@ impl<C: Clock> Server<C> {
 
     /// All steps that can fail come first. `rebind` is the last of them, and the only one that may
     /// have closed a listener when it fails. It binds that listener again.
-    fn apply(&mut self, config: &Config) -> Result<(), StartError> {
+    fn apply(&mut self, config: &Config) -> Result<(), ServerError> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let opened = pipeline.open_for(config, &life.config().spool)?;
         let state_file = life.open_other_state(config)?;
@@ -383,7 +383,7 @@ impl<C: Clock> Server<C> {
         config: Config,
         origin: Origin,
         resources: Resources<C>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ServerError> {
         let Resources { reactor, signals, listeners, sinks, descriptors, mut seeds } = resources;
         let no_sinks = 0; // they are made below, and none is leaving yet
         let limits = descriptors.client_limits(&config, no_sinks);

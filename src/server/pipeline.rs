@@ -15,10 +15,10 @@ use super::key_flush::KeyFlush;
 use super::life::DrainLimit;
 use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
+use super::server_error::ServerError;
 use super::signals::Reaper;
 use super::sink_round::SinkRound;
 use super::stages::Stages;
-use super::start_error::StartError;
 use super::warning_log::log_warnings;
 use crate::admin::Watch;
 use crate::clock::Clock;
@@ -75,7 +75,7 @@ impl Pipeline {
         schedule: Schedule,
         seeds: Seeds,
         mut resources: SinkResources,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ServerError> {
         let stdout = resources.stdout.take();
         let mut pipeline = Self::without_sinks(config, schedule, seeds, resources);
         let platform = &*pipeline.resources.platform;
@@ -352,7 +352,7 @@ impl Pipeline {
         &self,
         config: &'a Config,
         spool: &config::Spool,
-    ) -> Result<OpenedOutputs<'a>, StartError> {
+    ) -> Result<OpenedOutputs<'a>, ServerError> {
         let platform = &*self.resources.platform;
         let new = outputs::open(config, spool, self.sinks(), platform, None)?;
         Ok(OpenedOutputs { encoders: outputs::encoders(config), new })

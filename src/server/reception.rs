@@ -15,7 +15,7 @@ use super::descriptors::ClientLimit;
 use super::dump_messages::{log_packet, log_piece};
 use super::listeners::{BoundSocket, Endpoint, Listeners, bind_all, set_receive_buffer};
 use super::reactor::{Reactor, Timer};
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::figures::InUse;
@@ -346,7 +346,7 @@ impl Reception {
         running: &Config,
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
-    ) -> Result<(), StartError> {
+    ) -> Result<(), ServerError> {
         let change = self.listeners.change(config);
         let in_the_way = self.listeners.in_the_way(&change);
         let mut closed = Vec::new();
@@ -356,7 +356,7 @@ impl Reception {
             self.close_now(&in_the_way, running, input, reactor);
             bound = bind_all(&change.missing);
         }
-        let bound = bound.map_err(StartError::from);
+        let bound = bound.map_err(ServerError::from);
         if let Err(error) = bound.and_then(|bound| self.adopt(bound, config, reactor)) {
             self.listen_again(&closed, running, reactor);
             return Err(error);
@@ -375,7 +375,7 @@ impl Reception {
         bound: Vec<BoundSocket>,
         config: &Config,
         reactor: &mut Reactor<C>,
-    ) -> Result<(), StartError> {
+    ) -> Result<(), ServerError> {
         self.listeners.add(bound, config, reactor.registry())?;
         self.retire(self.listeners.change(config).leaving, reactor);
         self.listeners.set_modes(config.unix.mode);

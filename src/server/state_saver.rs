@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::flushing::OpenInterval;
 use super::reactor::Reactor;
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, Restored};
@@ -282,12 +282,12 @@ fn is_open(head: &StateHead, now: Now) -> bool {
 
 /// Opens the state file that a configuration names. Fails if another server uses it. Other errors
 /// are only logged, because clients must be served even without a state file.
-pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartError> {
+pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, ServerError> {
     let Some(path) = &config.file else { return Ok(None) };
     match StateFile::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-            Err(StartError::State(path.clone(), error))
+            Err(ServerError::State(path.clone(), error))
         }
         Err(error) => {
             log::error!(
