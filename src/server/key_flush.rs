@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::random;
-    use crate::server::pipeline::settings;
+    use crate::server::stages::settings;
     use crate::sink::testing::logged;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The server: six parts, the loop that drives them, and what they do together.
+//! The server: its parts, the loop that drives them, and what they do together.
 //!
 //! ```text
 //!             ┌──────────────────────── Server ────────────────────────┐
@@ -9,11 +9,16 @@
 //!             └────────────────────────────────────────────────────────┘
 //! ```
 //! `Server::turn` is the loop. Read it first.
+//!
+//! No part imports another one, but for the reactor, which they take as an argument (`tests/tidy`
+//! checks that). So each part is built and tested without the others, and only `Server` connects
+//! them.
 
 mod accept;
 mod admin_port;
 mod backlog;
 mod descriptors;
+mod drain_limit;
 mod dry_run;
 mod dump_messages;
 mod flushing;
@@ -54,12 +59,15 @@ use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
 pub use self::server_error::ServerError;
 use self::signals::{ReceivedSignals, Signals};
+use self::stages::Stages;
 pub use self::start_check::{Finding, FindingKind, check_start};
 use self::state_saver::StateSaver;
 pub use self::stdin::{StdinOutcome, flush_stdin};
+use crate::admin::View;
 use crate::args::VERSION;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};
+use crate::figures::{RecentFigures, ServerParts};
 use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
@@ -79,6 +87,8 @@ pub struct Server<C = SystemClock> {
     pipeline: Pipeline,
     admin: AdminPort,
     life: Life,
+    /// What the server remembers of the figures of all its parts.
+    figures: RecentFigures,
 }
 
 /// The time for input in a turn, and in the poll before a tick. It may be exceeded by the share of
@@ -219,8 +229,8 @@ impl<C: Clock> Server<C> {
     }
 
     fn serve_admin(&mut self) {
+        self.serve_admin_clients();
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        admin.serve(pipeline, reception, life, reactor);
         // New clients come last. Only after the connected ones had their turn is it known which of
         // those are idle, and may be closed for a new one.
         for index in admin.take_waiting() {
@@ -228,6 +238,32 @@ impl<C: Clock> Server<C> {
                 admin.accept(index, listener, life.config(), pipeline.ledger(), reactor);
             }
         }
+    }
+
+    /// Serves the clients of the admin port, with a view of what they show and change.
+    fn serve_admin_clients(&mut self) {
+        let Self { reactor, reception, pipeline, admin, life, figures, .. } = self;
+        let is_stopping = !life.is_running();
+        let interval_began = pipeline.open_interval().start;
+        let flush = pipeline.flush_figures();
+        let (Stages { engine, encoders, sinks }, watch) = pipeline.for_admin();
+        let (config, origin, health) = life.for_admin();
+        let server = ServerParts {
+            engine,
+            sinks,
+            flush,
+            datagrams: &reception.listeners().datagrams,
+            streams: &reception.listeners().streams,
+            connections: reception.connections_in_use(),
+            admin_clients: admin.clients_in_use(),
+            admin_bytes: admin.bytes(),
+            config,
+            recent: figures,
+            last_input: reception.last_input(),
+            now: reactor.now(),
+        };
+        let view = View { server, encoders, watch, health, is_stopping, interval_began, origin };
+        admin.serve(view, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
@@ -397,7 +433,8 @@ impl<C: Clock> Server<C> {
         let saver = StateSaver::new(&config.state, state_file, seeds.members);
         let mut server = Self {
             reception: Reception::new(listeners, limits.connections),
-            admin: AdminPort::new(limits.admin, &config, reactor.now()),
+            admin: AdminPort::new(limits.admin),
+            figures: RecentFigures::default(),
             life: Life::new(config, origin, saver, seeds.members, descriptors),
             signals,
             pipeline,

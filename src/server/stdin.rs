@@ -10,8 +10,8 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::drain_limit::DrainLimit;
 use super::dump_messages::log_piece;
-use super::life::DrainLimit;
 use super::outputs::SinkResources;
 use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
