@@ -345,7 +345,10 @@ impl<C: Clock> Server<C> {
     fn take_over(&mut self, found: &SavedState) {
         self.reception.resume_drops(&state_saver::decode_drops(found));
         let restored = self.pipeline.restore(found);
-        if state_saver::end_restore(found, &restored, self.reactor.now()) {
+        let is_over = state_saver::is_interval_over(found, self.reactor.now());
+        state_saver::log_restored(found, &restored, is_over);
+        state_saver::mark_restored(found);
+        if is_over {
             self.end_interval();
         }
     }
