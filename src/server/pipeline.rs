@@ -396,7 +396,7 @@ impl Pipeline {
                     sink.limit_spool(spool_bytes);
                     sink.reconfigure(destination, takes, now);
                 }
-                None => sink.remove(until, now, reactor.registry()),
+                None => sink.begin_removal(until, now, reactor.registry()),
             }
         }
     }
