@@ -33,7 +33,7 @@ use crate::series::{
     PassthroughValue, RestoreError, Seeds, Table,
 };
 use crate::time::UnixTime;
-use crate::wire::{In, Put};
+use crate::wire::{In, Put, RecordKind};
 
 /// The settings of an engine.
 #[derive(Clone, Debug)]
@@ -111,11 +111,6 @@ pub struct Restored {
     /// Whether the state ended in the middle of a record, or a record was damaged.
     pub damaged: bool,
 }
-
-/// The first byte of a saved record. Records that begin with another byte are skipped.
-const OWN: u8 = 1;
-const PASSING: u8 = 2;
-const SERIES: u8 = 3;
 
 /// The number of series that [`Engine::save`] writes between two calls of `spill`.
 const SAVE_STEP: usize = 256;
@@ -397,20 +392,20 @@ impl Engine {
         let mut out = Vec::new();
         for (name, count) in self.intake.ledger.own().open() {
             out.put_record(|out| {
-                out.put_u8(OWN);
+                out.put_u8(RecordKind::OWN);
                 out.put_name(name.as_bytes());
                 out.put_u64(count);
             });
         }
         for passing in self.intake.passthrough.open() {
             out.put_record(|out| {
-                out.put_u8(PASSING);
+                out.put_u8(RecordKind::PASSING);
                 passing.save(out);
             });
             spill(&mut out)?;
         }
         let mut cursor = Cursor::default();
-        while !self.intake.table.save(&mut cursor, None, SAVE_STEP, &mut out, SERIES) {
+        while !self.intake.table.save(&mut cursor, None, SAVE_STEP, &mut out, RecordKind::SERIES) {
             spill(&mut out)?;
         }
         Ok(out)
@@ -420,7 +415,7 @@ impl Engine {
     /// sweep may be in progress.
     pub fn save_gauges(&self, cursor: &mut Cursor, work: usize, out: &mut Vec<u8>) -> bool {
         assert!(!self.is_sweeping(), "a save waits for the sweep");
-        self.intake.table.save(cursor, Some(MetricKind::Gauge), work, out, SERIES)
+        self.intake.table.save(cursor, Some(MetricKind::Gauge), work, out, RecordKind::SERIES)
     }
 
     /// Restores a state that was saved by a server with this flush `interval`: all of it, or
@@ -472,7 +467,7 @@ impl Engine {
     ) -> Option<RestoredRecord> {
         let intake = &mut self.intake;
         match record.u8()? {
-            SERIES => {
+            RecordKind::SERIES => {
                 let before = intake.table.len();
                 match intake.table.restore(record.clone(), kind, age) {
                     Ok(()) if intake.table.len() > before => Some(RestoredRecord::NewSeries),
@@ -487,7 +482,7 @@ impl Engine {
                     }
                 }
             }
-            OWN if kind.is_none() => {
+            RecordKind::OWN if kind.is_none() => {
                 let name = record.name()?;
                 let count = record.u64()?;
                 let known = OwnCounter::ALL.iter().find(|(_, known)| known.as_bytes() == name);
@@ -496,7 +491,7 @@ impl Engine {
                 }
                 Some(RestoredRecord::Other)
             }
-            PASSING if kind.is_none() => {
+            RecordKind::PASSING if kind.is_none() => {
                 let mut passing = PassthroughValue::restore(&mut record)?;
                 if self.reader.grammar().sanitize && !is_clean(&passing.name) {
                     passing.name = cleaned(&passing.name).into();

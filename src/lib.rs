@@ -32,8 +32,8 @@
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
 //!   only as counters.
-//! - `protocol`, `policy`, `series`, `flush`, `history` and `encode` are pure: bytes and a clock
-//!   value in, bytes out. `engine` drives the first five. To most tests it is the whole server.
+//! - The modules of `core.rs` are pure: bytes and a clock value in, bytes out. `engine` drives
+//!   `protocol`, `policy`, `series`, `flush` and `history`. To most tests it is the whole server.
 //! - `ingest`, `sink`, `admin`, `state` and `server` own the descriptors, except standard error,
 //!   which `logging` owns. `server` reads the clocks once a turn (`clock.rs`).
 //! - There is one thread. No call in its loop waits for a peer: not a connect, not a name look-up,

@@ -11,7 +11,7 @@ use statsd::ask::{self, AnswerStatus, AskError};
 use statsd::compare::{self, CompareError};
 use statsd::config::{self, Config, LoadError, Overrides};
 use statsd::import;
-use statsd::server::{self, FindingKind, Server, StartError, StdinOutcome};
+use statsd::server::{self, FindingKind, Server, ServerError, StdinOutcome};
 use statsd::{logging, privileges, sink};
 
 fn main() -> ExitCode {
@@ -166,7 +166,7 @@ fn ask(
 }
 
 /// Returns the exit code of a run over standard input.
-fn exit_code(result: Result<StdinOutcome, StartError>) -> ExitCode {
+fn exit_code(result: Result<StdinOutcome, ServerError>) -> ExitCode {
     match result {
         Ok(outcome) => {
             logging::finish();
@@ -175,7 +175,7 @@ fn exit_code(result: Result<StdinOutcome, StartError>) -> ExitCode {
                 StdinOutcome::Incomplete => ExitCode::FAILURE,
             }
         }
-        Err(StartError::Print(error)) => cannot_print(&error),
+        Err(ServerError::Print(error)) => cannot_print(&error),
         Err(error) => fail(1, &error),
     }
 }

@@ -17,6 +17,21 @@ pub trait Put {
     fn put_record(&mut self, write: impl FnOnce(&mut Self));
 }
 
+/// The kinds of records in the state file: the first byte of each. A reader skips other kinds.
+#[derive(Debug)]
+pub enum RecordKind {}
+
+impl RecordKind {
+    /// An own counter.
+    pub const OWN: u8 = 1;
+    /// A value that is passed through.
+    pub const PASSING: u8 = 2;
+    pub const SERIES: u8 = 3;
+    /// The drop counter of a socket. The shell writes and reads these records, which come before
+    /// those of the engine.
+    pub const DROPS: u8 = 4;
+}
+
 /// The length of a name whose length follows in 32 bits.
 const LONG_NAME: u16 = u16::MAX;
 

@@ -440,12 +440,12 @@ fn help(_: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer
 fn stats(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     let now = view.server.now.unix;
     let bad_lines = view.server.engine.own().total(OwnCounter::BadLinesSeen);
-    let started = view.server.started.unix;
+    let started = view.server.flush.started.unix;
     // A difference of whole seconds could be one more than the time that has passed.
     let ago = |then: UnixTime| now.as_millis().saturating_sub(then.as_millis()) / 1000;
     let since = |then: Now| then.tick.until(view.server.now.tick).as_secs();
-    let last_input = view.server.last_input.unwrap_or(view.server.started);
-    write(out, format_args!("uptime: {}\n", since(view.server.started)));
+    let last_input = view.server.last_input.unwrap_or(view.server.flush.started);
+    write(out, format_args!("uptime: {}\n", since(view.server.flush.started)));
     write(out, format_args!("messages.last_msg_seen: {}\n", since(last_input)));
     write(out, format_args!("messages.bad_lines_seen: {bad_lines}\n"));
     let address = |socket: &DatagramSocket| socket.address().ok()?.as_socket();

@@ -59,7 +59,7 @@ impl InfoText {
              listeners:{}\n",
             std::process::id(),
             view.health.name(),
-            shown_seconds(view.server.started.unix),
+            shown_seconds(view.server.flush.started.unix),
             shown(&listeners),
         );
     }

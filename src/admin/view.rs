@@ -1,4 +1,4 @@
-//! What the admin commands may read and change, borrowed from the server for one turn.
+//! [`View`]: what the admin commands may read and change, borrowed from the server for one turn.
 
 use super::watch::Watch;
 use crate::config::Origin;
@@ -19,8 +19,6 @@ pub struct View<'a> {
     pub health: &'a mut Health,
     /// A stop has begun: no input is received any more.
     pub is_stopping: bool,
-    /// The name of this machine. Empty if the kernel does not report it.
-    pub machine: &'a str,
     /// When the open interval began.
     pub interval_began: UnixTime,
     /// Where the configuration came from.

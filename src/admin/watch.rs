@@ -44,6 +44,10 @@ pub(super) use queue::WatchJob;
 pub(super) use sender_counts::SenderCountJob;
 
 /// The clients that watch, and what they share.
+///
+/// A watcher is shared with the job of its client: lines are queued on one side and read on the
+/// other. The job is dropped with the client, wherever that happens. The number of references then
+/// shows that the client has left, so no path that closes a client has to report it here.
 #[derive(Debug, Default)]
 pub struct Watch {
     watchers: Vec<Rc<RefCell<Watcher>>>,

@@ -11,12 +11,13 @@
 //! A new figure is a new row of the table. Nothing else need change.
 //!
 //! A *total* counts since the start and never falls. A *level* is a value of this moment.
-//! [`Rates`] has the totals of the last minute, from which the rate of each total follows.
+//! [`RecentFigures`] has the totals of the last minute, from which the rate of each total follows.
 
 mod metrics;
 mod page;
 mod rates;
 mod read;
+mod remember;
 mod row;
 mod section;
 mod server_parts;
@@ -24,9 +25,11 @@ mod table;
 
 pub use metrics::write_metrics;
 pub use page::{help, page};
-pub use rates::Rates;
-pub use read::{FigureValue, of_flush, read, read_value, sample};
+pub use read::{FigureValue, of_flush, read, read_value};
+pub use remember::remember;
 pub use row::{FigureKind, FigureRow, FigureUnit, GraphiteName, LossCount};
 pub use section::FigureSection;
-pub use server_parts::{DestinationReport, FlushFigures, InUse, ServerParts, destinations};
+pub use server_parts::{
+    DestinationReport, FlushFigures, InUse, RecentFigures, ServerParts, destinations,
+};
 pub use table::TABLE;

@@ -15,14 +15,14 @@ use crate::time::Tick;
 /// The loop takes the samples in turns that happen anyway. An idle server has a turn at each flush
 /// at least. With a `flush_interval` of over a minute, a rate may be the mean of that time.
 #[derive(Debug, Default)]
-pub struct Rates {
+pub(super) struct Rates {
     /// The oldest first.
     ring: VecDeque<TotalsSample>,
 }
 
 /// All totals at one time.
 #[derive(Debug)]
-pub struct TotalsSample {
+pub(super) struct TotalsSample {
     at: Tick,
     /// For each figure the values of its labels.
     totals: BTreeMap<TotalKey, Vec<(Box<str>, f64)>>,
@@ -40,12 +40,12 @@ const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Rates {
     /// Whether it is time for another sample.
-    pub fn is_due(&self, now: Tick) -> bool {
+    pub(super) fn is_due(&self, now: Tick) -> bool {
         self.ring.back().is_none_or(|last| now - last.at >= EVERY)
     }
 
     /// Adds a sample. It must be the newest.
-    pub fn add(&mut self, sample: TotalsSample) {
+    pub(super) fn add(&mut self, sample: TotalsSample) {
         // Only one sample that is a minute old is needed.
         while self.ring.get(1).is_some_and(|second| sample.at - second.at >= SPAN) {
             self.ring.pop_front();

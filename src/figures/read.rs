@@ -43,7 +43,7 @@ pub fn read(
             let total = row.kind == FigureKind::Total;
             let rate = |label: &str| {
                 let key = (row.section, row.name);
-                from.rates.per_second(key, label, value, from.now.tick)
+                from.recent.rates.per_second(key, label, value, from.now.tick)
             };
             let rate = total.then(|| rate(label.unwrap_or_default()));
             out(&FigureValue { row, label, value, limit, rate });
@@ -59,8 +59,8 @@ pub fn read_value(from: &ServerParts<'_>, section: FigureSection, name: &str) ->
     found
 }
 
-/// Reads all totals, for [`Rates`](super::Rates).
-pub fn sample(from: &ServerParts<'_>) -> TotalsSample {
+/// Reads all totals, for [`Rates`](super::rates::Rates).
+pub(super) fn sample(from: &ServerParts<'_>) -> TotalsSample {
     let mut sample = TotalsSample::new(from.now.tick);
     let sinks = read_sinks(from.sinks);
     for row in TABLE.iter().filter(|row| row.kind == FigureKind::Total) {
@@ -183,7 +183,7 @@ fn lost(counts: &[LossCount], from: &ServerParts<'_>, sinks: &[(&str, SinkFigure
 fn queue_lasts(name: &str, figures: &SinkFigures, from: &ServerParts<'_>) -> Option<f64> {
     let key = (FigureSection::Destinations, "queued_bytes");
     let queued = figures.pushed_bytes as f64;
-    let rate = from.rates.per_second(key, name, queued, from.now.tick);
+    let rate = from.recent.rates.per_second(key, name, queued, from.now.tick);
     // Retained chunks do not count: they are removed as soon as there is no more room.
     let free = figures.queue_limit.saturating_sub(figures.queue_bytes);
     (rate > 0.0).then(|| (free as f64 / rate).floor())

@@ -15,7 +15,7 @@ use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ledger::OwnCounter;
 use crate::sink::{Sink, Sinks};
-use crate::time::{Now, UnixTime};
+use crate::time::{Now, Tick};
 
 /// The parts of the server, borrowed for a turn.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub struct ServerParts<'a> {
     pub admin_bytes: usize,
     /// The running configuration.
     pub config: &'a Config,
-    pub rates: &'a Rates,
-    pub started: Now,
+    /// Figures only read it. [`remember`](super::remember) changes it.
+    pub recent: &'a mut RecentFigures,
     /// When the last packet or line arrived. `None` if none has so far.
     pub last_input: Option<Now>,
     pub now: Now,
@@ -52,7 +52,7 @@ pub struct InUse {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FlushFigures {
     /// When this process began its first interval.
-    pub started: UnixTime,
+    pub started: Now,
     /// The number of flushes that have ended.
     pub flushes: u64,
     /// The time from the tick to the end of the flush.
@@ -65,6 +65,17 @@ pub struct FlushFigures {
     pub longest_turn: Duration,
     /// The seconds by which the time between the last two ticks differs from the interval.
     pub timestamp_lag: Option<f64>,
+}
+
+/// What the server remembers of its figures: the totals of the last minute, and how far the history
+/// has the figures.
+#[derive(Debug, Default)]
+pub struct RecentFigures {
+    pub(super) rates: Rates,
+    /// The number of flushes whose figures the history has.
+    pub(super) noted_flushes: u64,
+    /// When the history last got figures. `None` before the first flush.
+    pub(super) noted_at: Option<Tick>,
 }
 
 /// The figures of one listener.

@@ -37,7 +37,7 @@ macro_rules! rows {
 /// Every figure of the server.
 pub static TABLE: &[FigureRow] = rows! {
     figure(Server, "uptime_seconds", SECONDS,
-        Reader::One(|from| from.started.tick.until(from.now.tick).as_secs_f64().floor()),
+        Reader::One(|from| from.flush.started.tick.until(from.now.tick).as_secs_f64().floor()),
         "time since the start");
     figure(Server, "last_input_seconds", SECONDS, Reader::One(last_input),
         "time since the last packet or line; since the start if none came");
@@ -316,7 +316,7 @@ fn dropped_by_limit(from: &ServerParts<'_>) -> f64 {
 
 /// As in Node, this is the time of the start until the first flush has arrived.
 fn last_flush(sink: &SinkFigures, flush: &FlushFigures) -> Option<f64> {
-    Some(unix(sink.last_flush.or(Some(flush.started))))
+    Some(unix(sink.last_flush.or(Some(flush.started.unix))))
 }
 
 fn spool(sink: &SinkFigures) -> Option<(f64, f64)> {
@@ -329,7 +329,7 @@ fn sum(from: &ServerParts<'_>, figure: fn(&SinkFigures) -> u64) -> f64 {
 }
 
 fn last_input(from: &ServerParts<'_>) -> f64 {
-    let last = from.last_input.unwrap_or(from.started);
+    let last = from.last_input.unwrap_or(from.flush.started);
     last.tick.until(from.now.tick).as_secs_f64().floor()
 }
 

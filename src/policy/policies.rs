@@ -64,79 +64,49 @@ pub struct Policies {
     changes_names: bool,
 }
 
-/// A setting that rules give. `name` and `tags` are one setting, because they use the captures of
-/// one rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Setting {
-    SignedGauges,
-    Expire,
-    DeleteIdle,
-    Percentiles,
-    TimerMetrics,
-    Histogram,
-    MaxTagValues,
-    Name,
-    DropTags,
-    KeepTags,
-    RenameTag,
+/// Makes [`Setting`] from its values, each with the keys and the fields of a rule that give it.
+macro_rules! settings {
+    ($($setting:ident: $($key:literal $field:ident),+;)*) => {
+        /// A setting that rules give. `name` and `tags` are one setting, because they use the
+        /// captures of one rule.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Setting {
+            $($setting),*
+        }
+
+        impl Setting {
+            const ALL: &[Self] = &[$(Self::$setting),*];
+
+            fn is_given_by(self, rule: &Rule) -> bool {
+                match self {
+                    $(Self::$setting => $(rule.$field.is_some())||+),*
+                }
+            }
+
+            /// Appends the keys by which a rule gives the setting.
+            fn put_keys(self, rule: &Rule, keys: &mut Vec<&'static str>) {
+                match self {
+                    $(Self::$setting => {
+                        $(keys.extend(rule.$field.is_some().then_some($key));)+
+                    })*
+                }
+            }
+        }
+    };
 }
 
-impl Setting {
-    const ALL: [Self; 11] = [
-        Self::SignedGauges,
-        Self::Expire,
-        Self::DeleteIdle,
-        Self::Percentiles,
-        Self::TimerMetrics,
-        Self::Histogram,
-        Self::MaxTagValues,
-        Self::Name,
-        Self::DropTags,
-        Self::KeepTags,
-        Self::RenameTag,
-    ];
-
-    fn is_given_by(self, rule: &Rule) -> bool {
-        match self {
-            Self::SignedGauges => rule.signed_gauges.is_some(),
-            Self::Expire => rule.expire.is_some(),
-            Self::DeleteIdle => rule.delete_idle.is_some(),
-            Self::Percentiles => rule.percentiles.is_some(),
-            Self::TimerMetrics => rule.timer_metrics.is_some(),
-            Self::Histogram => rule.histogram.is_some(),
-            Self::MaxTagValues => rule.max_tag_values.is_some(),
-            Self::Name => rule.rename.is_some() || rule.add_tags.is_some(),
-            Self::DropTags => rule.drop_tags.is_some(),
-            Self::KeepTags => rule.keep_tags.is_some(),
-            Self::RenameTag => rule.rename_tag.is_some(),
-        }
-    }
-
-    /// Whether a policy has the setting. The others are needed only when a series is created.
-    fn is_in_policy(self) -> bool {
-        !matches!(self, Self::Name | Self::DropTags | Self::KeepTags | Self::RenameTag)
-    }
-
-    /// Appends the keys by which a rule gives the setting.
-    fn put_keys(self, rule: &Rule, keys: &mut Vec<&'static str>) {
-        keys.push(match self {
-            Self::SignedGauges => "signed_gauges",
-            Self::Expire => "expire",
-            Self::DeleteIdle => "delete_idle",
-            Self::Percentiles => "percentiles",
-            Self::TimerMetrics => "timer_metrics",
-            Self::Histogram => "histogram",
-            Self::MaxTagValues => "max_tag_values",
-            Self::Name => {
-                keys.extend(rule.rename.is_some().then_some("name"));
-                keys.extend(rule.add_tags.is_some().then_some("tags"));
-                return;
-            }
-            Self::DropTags => "drop_tags",
-            Self::KeepTags => "keep_tags",
-            Self::RenameTag => "rename_tag",
-        });
-    }
+settings! {
+    SignedGauges: "signed_gauges" signed_gauges;
+    Expire: "expire" expire;
+    DeleteIdle: "delete_idle" delete_idle;
+    Percentiles: "percentiles" percentiles;
+    TimerMetrics: "timer_metrics" timer_metrics;
+    Histogram: "histogram" histogram;
+    MaxTagValues: "max_tag_values" max_tag_values;
+    Name: "name" rename, "tags" add_tags;
+    DropTags: "drop_tags" drop_tags;
+    KeepTags: "keep_tags" keep_tags;
+    RenameTag: "rename_tag" rename_tag;
 }
 
 /// For each setting, the number of the rule that gives it, or [`BASE`].
@@ -156,7 +126,7 @@ impl SettingSources {
 
     /// Notes that the rule with this number gives each of its settings that no rule has given yet.
     fn add(&mut self, number: u8, rule: &Rule) {
-        for setting in Setting::ALL {
+        for &setting in Setting::ALL {
             let source = &mut self.0[setting as usize];
             if *source == BASE && setting.is_given_by(rule) {
                 *source = number;
@@ -166,8 +136,9 @@ impl SettingSources {
 
     /// Returns the sources of the settings that a policy has. [`BASE`] stands for the others.
     fn in_policy(mut self) -> Self {
-        for setting in Setting::ALL.into_iter().filter(|setting| !setting.is_in_policy()) {
-            self.0[setting as usize] = BASE;
+        // The others are needed only when a series is created.
+        for other in [Setting::Name, Setting::DropTags, Setting::KeepTags, Setting::RenameTag] {
+            self.0[other as usize] = BASE;
         }
         self
     }
@@ -341,7 +312,7 @@ impl Policies {
                 applied.dropped_by = drop.filter(|drops| *drops).map(|_| rule.name.as_str());
             }
             sources.add(number, rule);
-            for setting in Setting::ALL {
+            for &setting in Setting::ALL {
                 if sources.of(setting) == number {
                     setting.put_keys(rule, &mut gives);
                 }

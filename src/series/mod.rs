@@ -9,6 +9,35 @@
 //! ```
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
+//!
+//! Read `table.rs`, `live_series.rs`, `series.rs` and `intervals.rs` first, in this order. Then
+//! read where series stand (`shards.rs`, `shard.rs`), how lines find them without being read
+//! (`aliases.rs`), and what happens when memory is used up (`room.rs`, `budget.rs`, `eviction.rs`).
+//!
+//! # Which function adds a sample
+//!
+//! [`Table`] finds the series of a sample. The first four are for the engine, and choose from the
+//! others:
+//!
+//! | `Table` | the series of the sample | goes on with |
+//! | --- | --- | --- |
+//! | `add_looked_up` | looked up before, with a batch | `add_plain`, `add` or `add_aliased` |
+//! | `add_aliased` | found by the bytes of the line | `add_at` |
+//! | `add` | found by its name | `add_by_name` or `add_maybe_renamed` |
+//! | `add_with_alias` | as `add`; the bytes of the line then find it, too | as `add` |
+//! | `add_maybe_renamed` | rules change names, or names are raw | one of the next three |
+//! | `add_maybe_raw` | only names are raw | `add_by_name` or `add_raw_and_merged` |
+//! | `add_by_rules_with_alias` | only rules change names, once for each name | `add_at` or `add_by_rules` |
+//! | `add_by_rules` | the one that rules make of the name | `add_by_name` or `add_raw_and_merged` |
+//! | `add_raw_and_merged` | two: those of the raw and of the clean name | `add_by_name`, twice |
+//!
+//! `LiveSeries` adds the sample:
+//!
+//! | `LiveSeries` | what it does |
+//! | --- | --- |
+//! | `add_by_name` | finds the name or creates its series, then calls `add_at` |
+//! | `add_at` | adds the sample to the series at a place, and evicts others if memory is used up |
+//! | `add_plain` | the same for a line without options, in fewer instructions |
 
 mod aliases;
 mod batch;

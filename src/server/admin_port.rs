@@ -3,26 +3,20 @@
 
 use std::time::Duration;
 
-use nix::unistd::gethostname;
-
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
-use super::life::Life;
-use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
-use super::reception::Reception;
-use crate::admin::{AdminClients, Health, View};
+use crate::admin::{AdminClients, View};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::figures::{self, FigureKind, Rates, ServerParts};
+use crate::figures::{self, InUse};
 use crate::ingest::ReadOutcome;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ledger::Ledger;
-use crate::time::{Now, Tick};
 use crate::token::Slot;
 use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
-/// The clients of the admin port, and what their commands show and change.
+/// The clients of the admin port, and the listeners at which more of them may wait.
 #[derive(Debug)]
 pub(super) struct AdminPort {
     clients: AdminClients,
@@ -30,21 +24,6 @@ pub(super) struct AdminPort {
     limited_by: LimitedBy,
     /// Listeners at which clients may wait.
     waiting: Vec<u16>,
-    health: Health,
-    /// The name of this machine, which HTTP requests may be for.
-    machine: String,
-    started: Now,
-    rates: Rates,
-    noted: NotedFigures,
-}
-
-/// How far the history has the figures.
-#[derive(Debug)]
-struct NotedFigures {
-    /// The number of flushes whose figures it has.
-    flushes: u64,
-    /// When figures were noted last.
-    at: Tick,
 }
 
 /// What all admin clients together may take of a turn.
@@ -57,17 +36,22 @@ const SLICE_OF_LONG_TURN: Duration = Duration::from_micros(50);
 const TURN: Duration = Duration::from_micros(1300);
 
 impl AdminPort {
-    pub(super) fn new(limit: ClientLimit, config: &Config, started: Now) -> Self {
+    pub(super) fn new(limit: ClientLimit) -> Self {
         Self {
             clients: AdminClients::new(limit.clients),
             limited_by: limit.limited_by,
             waiting: Vec::new(),
-            health: if config.admin.healthy { Health::Up } else { Health::Down },
-            machine: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
-            started,
-            rates: Rates::default(),
-            noted: NotedFigures { flushes: 0, at: started.tick },
         }
+    }
+
+    /// Returns the number of clients, and the most that there may be.
+    pub(super) fn clients_in_use(&self) -> InUse {
+        self.clients.in_use()
+    }
+
+    /// Returns the bytes that the clients hold.
+    pub(super) fn bytes(&self) -> usize {
+        self.clients.bytes()
     }
 
     /// Sets new limits. Connected clients stay, but get new deadlines.
@@ -86,55 +70,15 @@ impl AdminPort {
         self.clients.ready(client);
     }
 
-    /// Serves the clients. Their commands read all parts of the server, and change the pipeline.
-    pub(super) fn serve<C: Clock>(
-        &mut self,
-        pipeline: &mut Pipeline,
-        reception: &Reception,
-        life: &Life,
-        reactor: &mut Reactor<C>,
-    ) {
+    /// Serves the clients, whose commands read and change what `view` borrows.
+    pub(super) fn serve<C: Clock>(&mut self, mut view: View<'_>, reactor: &mut Reactor<C>) {
         let began = reactor.clock().tick();
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
-        let is_due = self.rates.is_due(reactor.now().tick);
-        let config = life.config();
-        let flush = pipeline.flush_figures();
-        let interval_began = pipeline.open_interval().start;
-        let (stages, watch) = pipeline.for_admin();
-        let mut view = View {
-            server: ServerParts {
-                engine: &mut stages.engine,
-                sinks: &stages.sinks,
-                flush,
-                datagrams: &reception.listeners().datagrams,
-                streams: &reception.listeners().streams,
-                connections: reception.connections_in_use(),
-                admin_clients: self.clients.in_use(),
-                admin_bytes: self.clients.bytes(),
-                config,
-                rates: &self.rates,
-                started: self.started,
-                last_input: reception.last_input(),
-                now: reactor.now(),
-            },
-            encoders: &mut stages.encoders,
-            watch,
-            health: &mut self.health,
-            is_stopping: !life.is_running(),
-            machine: &self.machine,
-            interval_began,
-            origin: life.origin(),
-        };
-        note_figures(&mut view.server, &mut self.noted);
-        // In turns that happen anyway: an idle server is not woken for it.
-        let totals = is_due.then(|| figures::sample(&view.server));
+        figures::remember(&mut view.server);
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
-        if let Some(totals) = totals {
-            self.rates.add(totals);
-        }
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {
-            let deadline = self.clients.deadline(client, config.admin.idle_timeout);
+            let deadline = self.clients.deadline(client, view.server.config.admin.idle_timeout);
             reactor.set(Timer::IdleAdminClient(client), deadline);
         }
     }
@@ -189,58 +133,38 @@ impl AdminPort {
     }
 }
 
-/// Notes all figures in the history, once after each flush. It does not matter that this happens in
-/// a later step of the turn: clients are served after it.
-fn note_figures(server: &mut ServerParts<'_>, noted: &mut NotedFigures) {
-    let now = server.now.tick;
-    if server.flush.flushes == noted.flushes || !server.engine.history().is_on() {
-        return;
-    }
-    let seconds = noted.at.until(now).as_secs_f64();
-    *noted = NotedFigures { flushes: server.flush.flushes, at: now };
-    let mut figures = Vec::new();
-    figures::read(server, None, &mut |figure| {
-        // There are two dozen reasons for bad lines, of which a server meets a few.
-        let is_unmet = figure.value == 0.0 && figure.row.label() == Some("reason");
-        if !is_unmet {
-            let label = figure.label.unwrap_or_default().to_owned();
-            figures.push((figure.row, label, figure.value));
-        }
-    });
-    let history = server.engine.history_mut();
-    for (row, label, value) in figures {
-        match row.kind {
-            FigureKind::Total => history.note_own_total(row.name, &label, value, seconds),
-            FigureKind::Level => history.note_own(row.name, &label, value),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
 
+    use slab::Slab;
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
+    use crate::admin::{Health, Watch};
     use crate::args::VERSION;
     use crate::clock::SystemClock;
-    use crate::config::{Bind, Origin};
-    use crate::flush::Schedule;
+    use crate::config::Origin;
+    use crate::figures::{FlushFigures, RecentFigures, ServerParts};
+    use crate::ingest::bind::Purpose;
     use crate::ledger::OwnCounter;
     use crate::series::Seeds;
-    use crate::server::descriptors::Descriptors;
-    use crate::server::listeners::Listeners;
-    use crate::server::outputs::SinkResources;
+    use crate::server::stages::Stages;
+    use crate::time::UnixTime;
     use crate::token::EventSource;
 
-    /// An admin port with a listener on a free TCP port, and the other parts of a server without
-    /// input and destinations.
+    /// An admin port alone, with a listener on a free TCP port, and what its clients see of a
+    /// server without input and destinations.
     struct Rig {
         port: AdminPort,
-        pipeline: Pipeline,
-        reception: Reception,
-        life: Life,
+        listener: Listener,
         reactor: Reactor<SystemClock>,
+        config: Config,
+        stages: Stages,
+        watch: Watch,
+        health: Health,
+        figures: RecentFigures,
         address: SocketAddr,
     }
 
@@ -250,29 +174,25 @@ mod tests {
         /// An admin port for one client, which may be idle for as long as `idle_timeout`.
         fn new(idle_timeout: Option<Duration>) -> Self {
             let mut config = Config { destinations: Vec::new(), ..Config::default() };
-            config.udp.bind = Vec::new();
-            config.tcp.bind = Vec::new();
-            config.admin.bind = vec![Bind::At("127.0.0.1:0".parse().unwrap())];
             config.admin.idle_timeout = idle_timeout;
             let reactor = Reactor::new(SystemClock::start()).unwrap();
-            let listeners = Listeners::open(&config, Vec::new(), reactor.registry()).unwrap();
-            let address = listeners.streams[0].address().unwrap().as_socket().unwrap();
-            let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
-            let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
-            let resources = SinkResources::default();
+            let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).unwrap();
+            socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+            socket.listen(8).unwrap();
+            let address = socket.local_addr().unwrap().as_socket().unwrap();
+            let listener = Listener::new(socket, Purpose::Admin);
+            listener.register(reactor.registry(), EventSource::Listener(0).into()).unwrap();
             let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
+            let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
             Self {
-                port: AdminPort::new(limit, &config, reactor.now()),
-                pipeline: Pipeline::without_sinks(&config, schedule, seeds, resources),
-                reception: Reception::new(listeners, limit),
-                life: Life::new(
-                    config,
-                    Origin::default(),
-                    None,
-                    seeds.members,
-                    Descriptors::count(),
-                ),
+                port: AdminPort::new(limit),
+                listener,
                 reactor,
+                stages: Stages::new(&config, seeds),
+                config,
+                watch: Watch::default(),
+                health: Health::Up,
+                figures: RecentFigures::default(),
                 address,
             }
         }
@@ -298,21 +218,47 @@ mod tests {
                 }
             }
             while let Some(timer) = self.reactor.pop_due() {
-                let Self { port, pipeline, life, reactor, .. } = self;
+                let Self { port, stages, config, reactor, .. } = self;
                 match timer {
                     Timer::IdleAdminClient(client) => {
-                        port.check_idle(client, life.config(), pipeline.ledger(), reactor);
+                        port.check_idle(client, config, stages.engine.ledger(), reactor);
                     }
                     Timer::Listener(listener) => port.note_listener(listener),
                     _ => {}
                 }
             }
-            let Self { port, pipeline, reception, life, reactor, .. } = self;
-            port.serve(pipeline, reception, life, reactor);
+            self.serve();
+            let Self { port, listener, stages, config, reactor, .. } = self;
             for index in port.take_waiting() {
-                let listener = reception.admin_listener(index).unwrap();
-                port.accept(index, listener, life.config(), pipeline.ledger(), reactor);
+                port.accept(index, listener, config, stages.engine.ledger(), reactor);
             }
+        }
+
+        fn serve(&mut self) {
+            let server = ServerParts {
+                engine: &mut self.stages.engine,
+                sinks: &self.stages.sinks,
+                flush: FlushFigures::default(),
+                datagrams: &Slab::new(),
+                streams: &Slab::new(),
+                connections: InUse::default(),
+                admin_clients: self.port.clients_in_use(),
+                admin_bytes: self.port.bytes(),
+                config: &self.config,
+                recent: &mut self.figures,
+                last_input: None,
+                now: self.reactor.now(),
+            };
+            let view = View {
+                server,
+                encoders: &mut self.stages.encoders,
+                watch: &mut self.watch,
+                health: &mut self.health,
+                is_stopping: false,
+                interval_began: UnixTime::default(),
+                origin: &Origin::default(),
+            };
+            self.port.serve(view, &mut self.reactor);
         }
 
         /// Takes turns until a client has received a text that ends like this.
@@ -344,8 +290,8 @@ mod tests {
         }
 
         /// The number of clients refused, and of clients closed because they were idle.
-        fn counts(&mut self) -> (u64, u64) {
-            let own = self.pipeline.ledger().own();
+        fn counts(&self) -> (u64, u64) {
+            let own = self.stages.engine.own();
             (
                 own.total(OwnCounter::ConnectionsRefused),
                 own.total(OwnCounter::IdleConnectionsClosed),

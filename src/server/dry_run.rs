@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 
 use super::outputs::{self, SinkResources};
 use super::pipeline::Pipeline;
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use super::stdin::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{BinaryStream, Config, Destination, DestinationKind, Origin, Protocol};
@@ -31,17 +31,17 @@ pub fn dry_run(
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
     out: &mut impl Write,
-) -> Result<StdinOutcome, StartError> {
+) -> Result<StdinOutcome, ServerError> {
     let config = readable(standalone(config, origin));
     let clock = SystemClock::start();
     let schedule = Schedule::new(config.flush_interval, false, clock.now().unix);
     let mut pipeline =
         Pipeline::without_sinks(&config, schedule, random::seeds(), SinkResources::default());
-    read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
+    read_input(stdin, &config, &mut pipeline).map_err(ServerError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
     let sections = sections(&config, pipeline.encoders());
     let mut printout = Printout { out, sections, last: None };
-    print(&mut pipeline, &mut printout, &clock).map_err(StartError::Print)?;
+    print(&mut pipeline, &mut printout, &clock).map_err(ServerError::Print)?;
     pipeline.log_last_warnings(clock.tick());
     if garbage > 0 {
         log_garbage(garbage);

@@ -109,7 +109,7 @@ impl Flushing {
 
     /// Begins the first interval. Returns its deadline.
     pub(super) fn begin(&mut self, now: Now) -> Option<Tick> {
-        self.figures.started = now.unix;
+        self.figures.started = now;
         self.began.get_or_insert(now.unix);
         self.set_end(now);
         self.deadline()

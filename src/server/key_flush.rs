@@ -140,13 +140,13 @@ impl KeyFlush {
                 self.left.by_ref().take(some).for_each(line);
             }
             NameLog::File { .. } => match self.append(&time, config) {
-                // A later turn tries again, but not the next one, or the loop would spin.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(true) => {}
+                Ok(false) => {
+                    // A later turn tries again, but not the next one, or the loop would spin.
                     self.rests_until = Some(now + REST);
                     return false;
                 }
                 Err(error) => self.drop_names(now, &error, config),
-                Ok(()) => {}
             },
         }
         let more = self.unwritten() > 0;
@@ -158,16 +158,20 @@ impl KeyFlush {
     }
 
     /// Writes a batch of whole lines. A batch for a pipe is short enough to be accepted whole or
-    /// not at all. A batch that is not accepted is kept for the next attempt.
-    fn append(&mut self, time: &str, config: &config::KeyFlush) -> io::Result<()> {
-        let NameLog::File { stream, most } = &self.out else { return Ok(()) };
+    /// not at all. Returns `false` if there is no room for it now. It is then kept for the next
+    /// attempt.
+    fn append(&mut self, time: &str, config: &config::KeyFlush) -> io::Result<bool> {
+        let NameLog::File { stream, most } = &self.out else { return Ok(true) };
         if self.batch.names == 0 {
             self.batch = NameBatch::of(&mut self.left, time, *most, self.torn);
         }
         if self.batch.names == 0 {
-            return Ok(());
+            return Ok(true);
         }
-        let written = stream.write(self.batch.text.as_bytes())?;
+        let written = match stream.write(self.batch.text.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            written => written?,
+        };
         let NameBatch { text, names } = std::mem::take(&mut self.batch);
         self.torn = written < text.len();
         if self.torn {
@@ -179,7 +183,7 @@ impl KeyFlush {
             let lost = std::mem::take(&mut self.lost);
             log::info!(key_flush = "recovered", log, lost_names = lost; "frequent names are written again");
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Drops the names of this interval after a failed write, and counts them as lost. Logs the
@@ -264,7 +268,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::random;
-    use crate::server::pipeline::settings;
+    use crate::server::stages::settings;
     use crate::sink::testing::logged;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
 use super::gather::SHORT_QUEUE;
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use super::surroundings::PassedSocket;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, InheritedSocket, Purpose, Transport, bind};
@@ -102,12 +102,16 @@ impl Endpoint {
             .collect()
     }
 
-    /// Returns the port, or `None` for a unix socket or a socket that was passed in.
-    fn port(&self) -> Option<u16> {
+    /// Returns the address, or `None` for a unix socket or a socket that was passed in.
+    fn bind_address(&self) -> Option<Bind> {
         match self {
-            Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(bind.port()),
+            Self::Udp(bind) | Self::Tcp(bind) | Self::Admin(bind) => Some(*bind),
             _ => None,
         }
+    }
+
+    fn is_udp(&self) -> bool {
+        matches!(self, Self::Udp(_))
     }
 
     fn purpose(&self) -> Purpose {
@@ -167,6 +171,16 @@ impl Endpoint {
     }
 }
 
+/// Whether a socket at the address `open` may keep another one from being bound to `bind`.
+fn may_hold(open: SocketAddr, bind: Bind) -> bool {
+    let may_be_at = |address: SocketAddr| match bind {
+        Bind::Any(_) => true,
+        Bind::Localhost(_) => address.ip().is_loopback(),
+        Bind::At(wanted) => wanted.ip() == address.ip() || wanted.ip().is_unspecified(),
+    };
+    open.port() == bind.port() && (open.ip().is_unspecified() || may_be_at(open))
+}
+
 /// Binds the sockets of all these addresses, or none.
 pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<BoundSocket>, BindError> {
     let mut all = Vec::new();
@@ -183,7 +197,7 @@ impl Listeners {
         config: &Config,
         passed: Vec<InheritedSocket>,
         registry: &Registry,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ServerError> {
         let mut listeners = Self::default();
         let passed = passed.into_iter().map(|passed| BoundSocket {
             wanted: Endpoint::of_passed(&passed),
@@ -210,16 +224,25 @@ impl Listeners {
         ListenerChange { missing, leaving }
     }
 
-    /// Returns the leaving sockets that have the port of a missing address.
-    pub(super) fn in_the_way(&self, change: &ListenerChange) -> Vec<EventSource> {
-        let ports: Vec<u16> = change.missing.iter().filter_map(Endpoint::port).collect();
-        let has_one =
-            |source: &&EventSource| self.port(**source).is_some_and(|port| ports.contains(&port));
-        change.leaving.iter().filter(has_one).copied().collect()
-    }
-
-    fn port(&self, source: EventSource) -> Option<u16> {
-        self.address(source)?.as_socket().map(|address| address.port())
+    /// Returns the leaving sockets that may hold one of these addresses, and all others that were
+    /// opened for the same addresses of the configuration as these.
+    pub(super) fn in_the_way(
+        &self,
+        wanted: &[Endpoint],
+        leaving: &[EventSource],
+    ) -> Vec<EventSource> {
+        let holds = |open: &&OpenSocket| {
+            let address = self.address(open.source).and_then(|address| address.as_socket());
+            let is_held = |wanted: &Endpoint| {
+                let addresses = wanted.bind_address().zip(address);
+                wanted.is_udp() == open.wanted.is_udp()
+                    && addresses.is_some_and(|(bind, open)| may_hold(open, bind))
+            };
+            leaving.contains(&open.source) && wanted.iter().any(is_held)
+        };
+        let holders: Vec<_> = self.open.iter().filter(holds).map(|open| &open.wanted).collect();
+        let its = self.open.iter().filter(|open| holders.contains(&&open.wanted));
+        its.map(|open| open.source).collect()
     }
 
     fn address(&self, source: EventSource) -> Option<SockAddr> {

@@ -1,4 +1,4 @@
-//! The server: six parts, the loop that drives them, and what they do together.
+//! The server: its parts, the loop that drives them, and what they do together.
 //!
 //! ```text
 //!             ┌──────────────────────── Server ────────────────────────┐
@@ -9,11 +9,16 @@
 //!             └────────────────────────────────────────────────────────┘
 //! ```
 //! `Server::turn` is the loop. Read it first.
+//!
+//! No part imports another one, but for the reactor, which they take as an argument (`tests/tidy`
+//! checks that). So each part is built and tested without the others, and only `Server` connects
+//! them.
 
 mod accept;
 mod admin_port;
 mod backlog;
 mod descriptors;
+mod drain_limit;
 mod dry_run;
 mod dump_messages;
 mod flushing;
@@ -32,7 +37,7 @@ mod simulation;
 mod sink_round;
 mod stages;
 mod start_check;
-mod start_error;
+mod server_error;
 mod state_saver;
 mod stdin;
 mod surroundings;
@@ -52,14 +57,17 @@ use self::outputs::SinkResources;
 use self::pipeline::Pipeline;
 use self::reactor::{Reactor, Timer};
 use self::reception::Reception;
+pub use self::server_error::ServerError;
 use self::signals::{ReceivedSignals, Signals};
+use self::stages::Stages;
 pub use self::start_check::{Finding, FindingKind, check_start};
-pub use self::start_error::StartError;
 use self::state_saver::StateSaver;
 pub use self::stdin::{StdinOutcome, flush_stdin};
+use crate::admin::View;
 use crate::args::VERSION;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};
+use crate::figures::{RecentFigures, ServerParts};
 use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
@@ -79,6 +87,8 @@ pub struct Server<C = SystemClock> {
     pipeline: Pipeline,
     admin: AdminPort,
     life: Life,
+    /// What the server remembers of the figures of all its parts.
+    figures: RecentFigures,
 }
 
 /// The time for input in a turn, and in the poll before a tick. It may be exceeded by the share of
@@ -104,12 +114,12 @@ struct Resources<C> {
 
 impl Server {
     /// Opens and binds everything. After this the server can run.
-    pub fn start(config: Config, origin: Origin) -> Result<Self, StartError> {
+    pub fn start(config: Config, origin: Origin) -> Result<Self, ServerError> {
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(SystemClock::start())?;
         let signals = Signals::of_process(reactor.registry())?;
         let identity = privileges::look_up(&config.user, &config.group)?;
-        let passed = bind::take_passed().map_err(StartError::Passed)?;
+        let passed = bind::take_passed().map_err(ServerError::Passed)?;
         let listeners = Listeners::open(&config, passed, reactor.registry())?;
         listeners.give_files_to(identity.owner())?;
         let mut sinks = SinkResources::open(&config)?;
@@ -219,8 +229,8 @@ impl<C: Clock> Server<C> {
     }
 
     fn serve_admin(&mut self) {
+        self.serve_admin_clients();
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
-        admin.serve(pipeline, reception, life, reactor);
         // New clients come last. Only after the connected ones had their turn is it known which of
         // those are idle, and may be closed for a new one.
         for index in admin.take_waiting() {
@@ -228,6 +238,32 @@ impl<C: Clock> Server<C> {
                 admin.accept(index, listener, life.config(), pipeline.ledger(), reactor);
             }
         }
+    }
+
+    /// Serves the clients of the admin port, with a view of what they show and change.
+    fn serve_admin_clients(&mut self) {
+        let Self { reactor, reception, pipeline, admin, life, figures, .. } = self;
+        let is_stopping = !life.is_running();
+        let interval_began = pipeline.open_interval().start;
+        let flush = pipeline.flush_figures();
+        let (Stages { engine, encoders, sinks }, watch) = pipeline.for_admin();
+        let (config, origin, health) = life.for_admin();
+        let server = ServerParts {
+            engine,
+            sinks,
+            flush,
+            datagrams: &reception.listeners().datagrams,
+            streams: &reception.listeners().streams,
+            connections: reception.connections_in_use(),
+            admin_clients: admin.clients_in_use(),
+            admin_bytes: admin.bytes(),
+            config,
+            recent: figures,
+            last_input: reception.last_input(),
+            now: reactor.now(),
+        };
+        let view = View { server, encoders, watch, health, is_stopping, interval_began, origin };
+        admin.serve(view, reactor);
     }
 
     /// Fires the timers that are due, at most [`TIMERS_PER_TURN`].
@@ -309,7 +345,10 @@ impl<C: Clock> Server<C> {
     fn take_over(&mut self, found: &SavedState) {
         self.reception.resume_drops(&state_saver::decode_drops(found));
         let restored = self.pipeline.restore(found);
-        if state_saver::end_restore(found, &restored, self.reactor.now()) {
+        let is_over = state_saver::is_interval_over(found, self.reactor.now());
+        state_saver::log_restored(found, &restored, is_over);
+        state_saver::mark_restored(found);
+        if is_over {
             self.end_interval();
         }
     }
@@ -337,7 +376,7 @@ impl<C: Clock> Server<C> {
 
     /// All steps that can fail come first. `rebind` is the last of them, and the only one that may
     /// have closed a listener when it fails. It binds that listener again.
-    fn apply(&mut self, config: &Config) -> Result<(), StartError> {
+    fn apply(&mut self, config: &Config) -> Result<(), ServerError> {
         let Self { reactor, reception, pipeline, admin, life, .. } = self;
         let opened = pipeline.open_for(config, &life.config().spool)?;
         let state_file = life.open_other_state(config)?;
@@ -383,7 +422,7 @@ impl<C: Clock> Server<C> {
         config: Config,
         origin: Origin,
         resources: Resources<C>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ServerError> {
         let Resources { reactor, signals, listeners, sinks, descriptors, mut seeds } = resources;
         let no_sinks = 0; // they are made below, and none is leaving yet
         let limits = descriptors.client_limits(&config, no_sinks);
@@ -397,7 +436,8 @@ impl<C: Clock> Server<C> {
         let saver = StateSaver::new(&config.state, state_file, seeds.members);
         let mut server = Self {
             reception: Reception::new(listeners, limits.connections),
-            admin: AdminPort::new(limits.admin, &config, reactor.now()),
+            admin: AdminPort::new(limits.admin),
+            figures: RecentFigures::default(),
             life: Life::new(config, origin, saver, seeds.members, descriptors),
             signals,
             pipeline,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nix::unistd::gethostname;
 
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use crate::config::{self, Config, Destination, DestinationFeed, DestinationKind, FlushFeed};
 use crate::encode::encoders::Encoders;
 use crate::encode::namespace::{ConstantTag, HOST, Namespace};
@@ -53,7 +53,7 @@ impl Default for SinkResources {
 
 impl SinkResources {
     /// Opens standard output as well, if flushes are written to the console.
-    pub(super) fn open(config: &Config) -> Result<Self, StartError> {
+    pub(super) fn open(config: &Config) -> Result<Self, ServerError> {
         let stdout = config.has_console().then(open_stdout).transpose()?;
         Ok(Self { stdout, ..Self::default() })
     }
@@ -76,12 +76,12 @@ pub(super) fn open<'a>(
     sinks: &Sinks,
     platform: &dyn Platform,
     mut stdout: Option<StandardStream>,
-) -> Result<Vec<NewSink<'a>>, StartError> {
+) -> Result<Vec<NewSink<'a>>, ServerError> {
     let is_new =
         |destination: &&Destination| sinks.iter().all(|sink| sink.name() != destination.name);
     let destinations: Vec<_> = config.active_destinations().filter(is_new).collect();
     if !sinks.have_room_for(destinations.len()) {
-        return Err(StartError::TooManyLeaving(sinks.len()));
+        return Err(ServerError::TooManyLeaving(sinks.len()));
     }
     let part = spool_part(config, spool);
     let mut new = Vec::new();
@@ -140,8 +140,8 @@ pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     }
 }
 
-fn open_stdout() -> Result<StandardStream, StartError> {
-    StandardStream::output().map_err(StartError::Stdout)
+fn open_stdout() -> Result<StandardStream, ServerError> {
+    StandardStream::output().map_err(ServerError::Stdout)
 }
 
 fn open_spool(
@@ -149,11 +149,11 @@ fn open_spool(
     path: PathBuf,
     format: &'static str,
     max_bytes: u64,
-) -> Result<Spool, StartError> {
+) -> Result<Spool, ServerError> {
     platform
         .disk(&path)
         .and_then(|disk| Spool::open(disk, format, max_bytes))
-        .map_err(|error| StartError::Spool(path, error))
+        .map_err(|error| ServerError::Spool(path, error))
 }
 
 /// Returns the name spaces, with the name of this host wherever they are configured so.

@@ -10,15 +10,15 @@
 use std::io;
 use std::time::Duration;
 
+use super::drain_limit::DrainLimit;
 use super::flushing::{Flushing, OpenInterval};
 use super::key_flush::KeyFlush;
-use super::life::DrainLimit;
 use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
+use super::server_error::ServerError;
 use super::signals::Reaper;
 use super::sink_round::SinkRound;
-use super::stages::Stages;
-use super::start_error::StartError;
+use super::stages::{Stages, settings};
 use super::warning_log::log_warnings;
 use crate::admin::Watch;
 use crate::clock::Clock;
@@ -26,7 +26,7 @@ use crate::config::{self, Config, Destination, DestinationFeed};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::repeated::Repeated;
-use crate::engine::{Engine, Restored, Settings};
+use crate::engine::{Engine, Restored};
 use crate::figures::FlushFigures;
 use crate::flush::Schedule;
 use crate::ingest::InputHandler;
@@ -75,7 +75,7 @@ impl Pipeline {
         schedule: Schedule,
         seeds: Seeds,
         mut resources: SinkResources,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ServerError> {
         let stdout = resources.stdout.take();
         let mut pipeline = Self::without_sinks(config, schedule, seeds, resources);
         let platform = &*pipeline.resources.platform;
@@ -92,11 +92,7 @@ impl Pipeline {
         resources: SinkResources,
     ) -> Self {
         let mut pipeline = Self {
-            stages: Stages {
-                engine: Engine::new(&settings(config), seeds),
-                encoders: outputs::encoders(config),
-                sinks: Sinks::default(),
-            },
+            stages: Stages::new(config, seeds),
             repeated: Repeated::default(),
             flushing: Flushing::new(schedule, config.flush_interval),
             round: SinkRound::default(),
@@ -352,7 +348,7 @@ impl Pipeline {
         &self,
         config: &'a Config,
         spool: &config::Spool,
-    ) -> Result<OpenedOutputs<'a>, StartError> {
+    ) -> Result<OpenedOutputs<'a>, ServerError> {
         let platform = &*self.resources.platform;
         let new = outputs::open(config, spool, self.sinks(), platform, None)?;
         Ok(OpenedOutputs { encoders: outputs::encoders(config), new })
@@ -400,7 +396,7 @@ impl Pipeline {
                     sink.limit_spool(spool_bytes);
                     sink.reconfigure(destination, takes, now);
                 }
-                None => sink.remove(until, now, reactor.registry()),
+                None => sink.begin_removal(until, now, reactor.registry()),
             }
         }
     }
@@ -537,18 +533,6 @@ impl InputHandler for Pipeline {
 fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
     let now = reactor.now().tick;
     reactor.set(Timer::KeyFlush, config.key_flush.interval.map(|interval| now + interval));
-}
-
-/// Returns the settings of the engine. They depend on the configuration alone.
-pub(super) fn settings(config: &Config) -> Settings {
-    Settings {
-        grammar: config.grammar.clone(),
-        bounds: config.bounds,
-        rules: config.rules.clone(),
-        flush_interval: config.flush_interval,
-        prefix_stats: config.namespaces[0].prefix_stats.clone(),
-        count_names: config.key_flush.interval.is_some(),
-    }
 }
 
 #[cfg(test)]

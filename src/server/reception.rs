@@ -7,15 +7,18 @@
 //! The listeners of the admin port are kept here too, because a reload compares and binds all
 //! addresses together.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use super::accept::Admission;
 use super::backlog::Backlog;
 use super::descriptors::ClientLimit;
 use super::dump_messages::{log_packet, log_piece};
-use super::listeners::{BoundSocket, Endpoint, Listeners, bind_all, set_receive_buffer};
+use super::listeners::{
+    BoundSocket, Endpoint, ListenerChange, Listeners, bind_all, set_receive_buffer,
+};
 use super::reactor::{Reactor, Timer};
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::figures::InUse;
@@ -344,27 +347,35 @@ impl Reception {
     /// Binds the addresses of `config` that are not bound, and retires the listeners that it no
     /// longer wants. Fails if an address cannot be bound or its socket cannot be registered.
     ///
-    /// Listeners that hold the port of a missing address, as `*:8125` holds that of
-    /// `127.0.0.1:8125`, are closed before it is bound. After a failure they are bound again, and
-    /// the log shows if that fails.
+    /// Listeners that hold a missing address, as `*:8125` holds `127.0.0.1:8125`, are closed before
+    /// it is bound. After a failure they are bound again, and the log shows if that fails. Their
+    /// unread data is lost then. So all other addresses are bound first: if one of these is taken,
+    /// no listener is closed.
     pub(super) fn rebind<C: Clock>(
         &mut self,
         config: &Config,
         running: &Config,
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
-    ) -> Result<(), StartError> {
-        let change = self.listeners.change(config);
-        let in_the_way = self.listeners.in_the_way(&change);
+    ) -> Result<(), ServerError> {
+        let ListenerChange { missing, leaving } = self.listeners.change(config);
+        let is_held =
+            |wanted: &Endpoint| !self.listeners.in_the_way(from_ref(wanted), &leaving).is_empty();
+        let (held, free): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_held);
+        let mut bound = bind_all(&free)?;
         let mut closed = Vec::new();
-        let mut bound = bind_all(&change.missing);
-        if !in_the_way.is_empty() && bound.as_ref().is_err_and(BindError::is_taken) {
+        let mut rest = bind_all(&held);
+        if rest.as_ref().is_err_and(BindError::is_taken) {
+            let in_the_way = self.listeners.in_the_way(&held, &leaving);
             closed = self.listeners.wanted_by(&in_the_way);
             self.close_now(&in_the_way, running, input, reactor);
-            bound = bind_all(&change.missing);
+            rest = bind_all(&held);
         }
-        let bound = bound.map_err(StartError::from);
-        if let Err(error) = bound.and_then(|bound| self.adopt(bound, config, reactor)) {
+        let adopted = rest.map_err(ServerError::from).and_then(|rest| {
+            bound.extend(rest);
+            self.adopt(bound, config, reactor)
+        });
+        if let Err(error) = adopted {
             self.listen_again(&closed, running, reactor);
             return Err(error);
         }
@@ -382,7 +393,7 @@ impl Reception {
         bound: Vec<BoundSocket>,
         config: &Config,
         reactor: &mut Reactor<C>,
-    ) -> Result<(), StartError> {
+    ) -> Result<(), ServerError> {
         self.listeners.add(bound, config, reactor.registry())?;
         self.retire(self.listeners.change(config).leaving, reactor);
         self.listeners.set_modes(config.unix.mode);
@@ -882,6 +893,29 @@ mod tests {
         let bound = bind_all(&Endpoint::all(&after)).expect("the new one is closed");
         reception.adopt(bound, &after, &mut reactor).unwrap();
         assert_eq!(reception.retired, [EventSource::Listener(0)]);
+    }
+
+    /// Lets reloads fail because another socket has one of the new addresses: one with the port of
+    /// the running listener, and then another one. A client that waits at the listener would be
+    /// accepted before the listener is closed.
+    #[test]
+    fn a_reload_that_cannot_bind_closes_no_listener_that_is_not_in_the_way() {
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let mut input = Collected::default();
+        let others = ["127.0.0.2:0", "127.0.0.1:0"].map(|any| TcpListener::bind(any).unwrap());
+        let [same_port, elsewhere] = others.each_ref().map(|other| other.local_addr().unwrap());
+        let address = SocketAddr::from(([127, 0, 0, 1], same_port.port()));
+        let running = listening(&[address], &[]);
+        let listeners = Listeners::open(&running, Vec::new(), reactor.registry()).unwrap();
+        let mut reception = Reception::new(listeners, MOST);
+        let _waiting = connect(address, 1);
+        let any = SocketAddr::from(([0, 0, 0, 0], address.port()));
+        for wanted in [vec![same_port], vec![any, elsewhere]] {
+            let wanted = listening(&wanted, &[]);
+            reception.rebind(&wanted, &running, &mut input, &mut reactor).unwrap_err();
+            assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
+            assert_eq!(reception.connections_in_use().used, 0, "the client waits at it");
+        }
     }
 
     #[test]

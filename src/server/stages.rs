@@ -1,12 +1,15 @@
 //! [`Stages`]: the engine, the encoders and the sinks, and how data moves between them.
 
+use super::outputs;
+use crate::config::Config;
 use crate::encode::encoder::RefusalReason;
 use crate::encode::encoders::Encoders;
 use crate::encode::repeated::{PacketTransport, Repeated};
-use crate::engine::Engine;
+use crate::engine::{Engine, Settings};
 use crate::flush::Subject;
 use crate::ledger::OwnCounter;
 use crate::sender::Sender;
+use crate::series::Seeds;
 use crate::sink::{Feed, Sinks};
 use crate::warnings::WarningKind;
 
@@ -22,6 +25,15 @@ pub(super) struct Stages {
 const SWEEP_STEP: usize = 256;
 
 impl Stages {
+    /// Makes the engine and the encoders that a configuration needs. There are no sinks yet.
+    pub(super) fn new(config: &Config, seeds: Seeds) -> Self {
+        Self {
+            engine: Engine::new(&settings(config), seeds),
+            encoders: outputs::encoders(config),
+            sinks: Sinks::default(),
+        }
+    }
+
     /// Closes [`SWEEP_STEP`] series, and encodes them. Returns `true` if all are closed.
     pub(super) fn sweep_step(&mut self) -> bool {
         let Self { engine, encoders, .. } = self;
@@ -62,6 +74,18 @@ impl Stages {
         ledger.count(OwnCounter::PointsRefused, refused.lines);
         let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
         ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);
+    }
+}
+
+/// Returns the settings of the engine. They depend on the configuration alone.
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings {
+        grammar: config.grammar.clone(),
+        bounds: config.bounds,
+        rules: config.rules.clone(),
+        flush_interval: config.flush_interval,
+        prefix_stats: config.namespaces[0].prefix_stats.clone(),
+        count_names: config.key_flush.interval.is_some(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::flushing::OpenInterval;
 use super::reactor::Reactor;
-use super::start_error::StartError;
+use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, Restored};
@@ -15,7 +15,7 @@ use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
 use crate::state::{self, Durability, SavedState, StateFile, StateHead, StateWriter};
 use crate::time::Now;
-use crate::wire::{In, Put};
+use crate::wire::{In, Put, RecordKind};
 
 /// Where the state is kept, and a save of the gauges that is under way.
 #[derive(Debug)]
@@ -40,10 +40,6 @@ struct GaugeSave {
     cursor: Cursor,
     buffer: Vec<u8>,
 }
-
-/// The first byte of a record with the drop counter of a socket. These records come before those of
-/// the engine, which begin with 1 to 3 (`engine.rs`). The engine skips them.
-const DROPS: u8 = 4;
 
 /// What a slice may take of a turn.
 const SLICE: Duration = Duration::from_millis(1);
@@ -205,19 +201,20 @@ impl StateSaver {
     }
 }
 
-/// Ends the restoring of a state: logs what was `restored`, and renames the file. Returns `true` if
-/// the saved interval is over, so that it must end at once.
-pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> bool {
-    let head = &found.head;
-    let gauges_only = found.gauges_only;
-    let is_over = !gauges_only && !is_open(head, now);
+/// Whether the interval of a saved state is over, so that it must end at once.
+pub(super) fn is_interval_over(found: &SavedState, now: Now) -> bool {
+    !found.gauges_only && !is_open(&found.head, now)
+}
+
+/// Logs what was restored of a saved state.
+pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: bool) {
     log::info!(
         state = "restored",
-        gauges_only,
+        gauges_only = found.gauges_only,
         series = restored.series,
         refused = restored.refused,
         interval_over = is_over,
-        stamp = head.end.as_secs();
+        stamp = found.head.end.as_secs();
         "the state of the run before is restored"
     );
     if restored.refused > 0 {
@@ -237,6 +234,10 @@ pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> 
             "the state of the run before is incomplete"
         );
     }
+}
+
+/// Renames the file of a restored state, so that no later start restores it again.
+pub(super) fn mark_restored(found: &SavedState) {
     if let Err(error) = found.mark_restored() {
         log::error!(
             state = "not_renamed",
@@ -245,7 +246,6 @@ pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> 
             "the state file could not be renamed after it was read"
         );
     }
-    is_over
 }
 
 /// Returns the records with the drop counters of sockets that were passed in.
@@ -253,7 +253,7 @@ fn encode_drops(seen: &[DropsSeen]) -> Vec<u8> {
     let mut out = Vec::new();
     for seen in seen {
         out.put_record(|out| {
-            out.put_u8(DROPS);
+            out.put_u8(RecordKind::DROPS);
             out.put_u64(seen.cookie);
             out.put_u32(seen.drops);
         });
@@ -265,7 +265,7 @@ fn encode_drops(seen: &[DropsSeen]) -> Vec<u8> {
 pub(super) fn decode_drops(found: &SavedState) -> Vec<DropsSeen> {
     let mut records = found.records();
     let of_drops = |mut record: In<'_>| {
-        (record.u8()? == DROPS).then_some(())?;
+        (record.u8()? == RecordKind::DROPS).then_some(())?;
         Some(DropsSeen { cookie: record.u64()?, drops: record.u32()? })
     };
     std::iter::from_fn(|| records.record()).map_while(of_drops).collect()
@@ -282,12 +282,12 @@ fn is_open(head: &StateHead, now: Now) -> bool {
 
 /// Opens the state file that a configuration names. Fails if another server uses it. Other errors
 /// are only logged, because clients must be served even without a state file.
-pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, StartError> {
+pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, ServerError> {
     let Some(path) = &config.file else { return Ok(None) };
     match StateFile::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-            Err(StartError::State(path.clone(), error))
+            Err(ServerError::State(path.clone(), error))
         }
         Err(error) => {
             log::error!(

@@ -10,13 +10,13 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::drain_limit::DrainLimit;
 use super::dump_messages::log_piece;
-use super::life::DrainLimit;
 use super::outputs::SinkResources;
 use super::pipeline::Pipeline;
 use super::reactor::{Reactor, Timer};
+use super::server_error::ServerError;
 use super::signals::Signals;
-use super::start_error::StartError;
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
@@ -51,15 +51,15 @@ pub fn flush_stdin(
     config: Config,
     origin: &Origin,
     stdin: &mut (impl Read + AsFd),
-) -> Result<StdinOutcome, StartError> {
+) -> Result<StdinOutcome, ServerError> {
     let config = standalone(config, origin);
     let reactor = Reactor::new(SystemClock::start())?;
     let resources = SinkResources::open(&config)?;
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
     let mut pipeline = Pipeline::open(&config, schedule, random::seeds(), resources)?;
-    read_input(stdin, &config, &mut pipeline).map_err(StartError::Stdin)?;
+    read_input(stdin, &config, &mut pipeline).map_err(ServerError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
-    let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(StartError::Poll)?;
+    let is_delivered = deliver(&config, &mut pipeline, reactor).map_err(ServerError::Poll)?;
     if garbage > 0 {
         log_garbage(garbage);
     }

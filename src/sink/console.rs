@@ -84,7 +84,7 @@ impl Console {
             match self.stdout.write(head) {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
-                    outbox.acknowledged(0);
+                    outbox.acknowledged_except(0);
                     self.moved.note(now.tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

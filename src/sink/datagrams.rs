@@ -10,7 +10,7 @@
 //! The queue keeps new chunks meanwhile. So a receiver that is started again misses little more
 //! than the packet that caused the error.
 //!
-//! A name is looked up again every minute (see `look_up.rs`). A flush is sent in bursts with
+//! A name is looked up again every minute (see `resolver.rs`). A flush is sent in bursts with
 //! pauses between them, because the receive buffer of a destination is smaller than a flush.
 
 use std::io;
@@ -23,10 +23,10 @@ use mio::{Interest, Registry, Token};
 
 use super::advice::Advice;
 use super::error::SinkError;
-use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::platform::Platform;
+use super::resolver::{LookUp, Resolver};
 use super::state::{LastMove, SinkState};
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
@@ -210,12 +210,12 @@ impl Datagrams {
                 // Mostly ECONNREFUSED, which an earlier packet has caused. This packet was not
                 // sent, and stays in the queue.
                 Err(error) => {
-                    outbox.acknowledged(0);
+                    outbox.acknowledged_except(0);
                     return Err(error);
                 }
             }
         }
-        outbox.acknowledged(0);
+        outbox.acknowledged_except(0);
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl Datagrams {
             let lines = packet.lines;
             outbox.drop_part(bytes, lines);
         }
-        outbox.acknowledged(0);
+        outbox.acknowledged_except(0);
     }
 
     /// Handles a failure: logs it and rests before the next address is tried.

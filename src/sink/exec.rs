@@ -217,7 +217,7 @@ impl Exec {
             match stdin.write(head) {
                 Ok(bytes) => {
                     outbox.wrote(bytes);
-                    outbox.acknowledged(0);
+                    outbox.acknowledged_except(0);
                     self.moved.note(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -156,7 +156,7 @@ impl HttpFraming {
             // A server that answers 204 before it has read all lines has not stored them all.
             204 if !is_early => {
                 self.last_ack = Some(now);
-                return Ok(outbox.acknowledged(0));
+                return Ok(outbox.acknowledged_except(0));
             }
             // Malformed lines, too many of them, or lines that InfluxDB 2 cannot store beside
             // others, which it has stored (422). The same request would be refused each time and

@@ -36,11 +36,11 @@ use mio::{Registry, Token};
 use super::error::SinkError;
 use super::framing::Framing;
 use super::http::{HttpFraming, RequestHead};
-use super::look_up::{LookUp, Resolver};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::plain_framing::PlainFraming;
 use super::platform::{Dialer, Platform, Socket};
+use super::resolver::{LookUp, Resolver};
 use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, InfluxTransport, Influxdb, Net};
 use crate::random::RandomNumbers;
@@ -189,24 +189,30 @@ impl Link {
         self.reconnect_max = net.reconnect_max;
         self.ack_polls.is_draining = false;
         let protocol = LinkProtocol::of(to);
-        if self.resolver.remote == net.remote && self.protocol == protocol {
+        let has_moved = self.resolver.remote != net.remote;
+        if !has_moved && self.protocol == protocol {
             return;
         }
         self.resolver.reset(&net.remote, now.tick);
         self.protocol = protocol;
-        // The failures were those of the old address.
+        // The failures were those of the old address or account.
         self.outages.forget();
         self.proof = Proof::default();
         if !self.is_up() {
-            // An attempt at the old address is no failure. The new one is dialled at once.
+            // An attempt with the old settings is no failure. The next one begins at once.
             if !matches!(self.state, LinkState::Idle) {
                 self.go(LinkState::BackingOff { until: now.tick }, outbox, now);
             }
         } else {
-            self.outages.explain("its address was changed".into());
+            let (reason, hint) = if has_moved {
+                ("its address was changed", "the server connects to the new address")
+            } else {
+                ("its database or account was changed", "the server connects again and uses it")
+            };
+            self.outages.explain(reason.into());
             let failure = LinkFailure {
                 sentence: "the connection to the destination was closed for a reload",
-                hint: "the server connects to the new address and keeps queued data".into(),
+                hint: format!("{hint}; queued data is kept"),
                 status: None,
             };
             self.back_off(Duration::ZERO, failure, outbox, now);

@@ -58,6 +58,7 @@ mod outlet;
 mod overflow;
 mod plain_framing;
 pub(crate) mod platform;
+mod resolver;
 #[allow(clippy::module_inception)] // the file is named after its type
 mod sink;
 pub mod spool;

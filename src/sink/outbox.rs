@@ -233,9 +233,9 @@ impl Outbox {
 
     /// Notes that the peer has acknowledged all bytes written on this connection, except for the
     /// last `outstanding`. Returns whether a chunk has arrived for the first time.
-    pub fn acknowledged(&mut self, outstanding: usize) -> bool {
+    pub fn acknowledged_except(&mut self, outstanding: usize) -> bool {
         let before = self.tally.delivered_lines;
-        self.window.acknowledged(outstanding);
+        self.window.acknowledged_except(outstanding);
         while let Some(item) = self.window.deliver_next() {
             let is_first = !mem::replace(&mut item.acked, true);
             self.has_progressed |= is_first;
@@ -262,7 +262,7 @@ impl Outbox {
     /// well without reading it.
     pub fn pass_head(&mut self) {
         self.window.pass_head();
-        self.acknowledged(0);
+        self.acknowledged_except(0);
     }
 
     /// Drops the head and counts its lines. Returns false and does nothing if there is no head, or

@@ -166,7 +166,7 @@ impl PlainFraming {
         if self.is_probe && self.is_on_probation(now) {
             return Ok(false);
         }
-        Ok(outbox.acknowledged(outstanding))
+        Ok(outbox.acknowledged_except(outstanding))
     }
 
     /// Fails if the peer has been silent for `patience`.

@@ -338,7 +338,7 @@ impl Sink {
 
     /// Begins to remove the destination. It gets no more chunks, and may deliver the queued ones
     /// until `until`.
-    pub fn remove(&mut self, until: Tick, now: Now, registry: &Registry) {
+    pub fn begin_removal(&mut self, until: Tick, now: Now, registry: &Registry) {
         if self.removal.is_none() {
             self.removal = Some(until);
             self.drain(now, registry);
@@ -592,6 +592,7 @@ impl Sinks {
         entry.insert(make(index))
     }
 
+    /// Drops a sink, and keeps its counts of lost lines. The index may be used again.
     pub fn remove(&mut self, index: u16) {
         if let Some(sink) = self.all.try_remove(index.into()) {
             self.removed += sink.lost_lines();

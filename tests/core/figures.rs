@@ -9,14 +9,14 @@ use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    FigureKind, FigureSection, FlushFigures, InUse, LossCount, Rates, ServerParts, read,
-    read_value, write_metrics,
+    FigureKind, FigureSection, FlushFigures, InUse, LossCount, RecentFigures, ServerParts, read,
+    read_value, remember, write_metrics,
 };
 use statsd::ingest::datagrams::DatagramSocket;
 use statsd::ingest::listener::Listener;
 use statsd::series::Seeds;
 use statsd::sink::Sinks;
-use statsd::time::Now;
+use statsd::time::{Now, Tick, UnixTime};
 use statsd::warnings::PacketLoss;
 
 /// The parts of a server that has listeners no more, and no destination.
@@ -26,7 +26,9 @@ struct Parts {
     datagrams: Slab<DatagramSocket>,
     streams: Slab<Listener>,
     config: Config,
-    rates: Rates,
+    recent: RecentFigures,
+    flush: FlushFigures,
+    now: Now,
 }
 
 impl Parts {
@@ -39,7 +41,9 @@ impl Parts {
             datagrams: Slab::new(),
             streams: Slab::new(),
             config: Config::default(),
-            rates: Rates::default(),
+            recent: RecentFigures::default(),
+            flush: FlushFigures::default(),
+            now: Now::default(),
         }
     }
 
@@ -47,17 +51,16 @@ impl Parts {
         ServerParts {
             engine: &mut self.engine,
             sinks: &self.sinks,
-            flush: FlushFigures::default(),
+            flush: self.flush,
             datagrams: &self.datagrams,
             streams: &self.streams,
             connections: InUse::default(),
             admin_clients: InUse::default(),
             admin_bytes: 0,
             config: &self.config,
-            rates: &self.rates,
-            started: Now::default(),
+            recent: &mut self.recent,
             last_input: None,
-            now: Now::default(),
+            now: self.now,
         }
     }
 
@@ -98,6 +101,34 @@ fn what_is_lost_is_summed_once() {
         }
     });
     assert_eq!(sum, parts.loss("lost_lines"));
+}
+
+#[test]
+fn figures_are_remembered_for_rates_and_once_a_flush_for_charts() {
+    let mut parts = Parts::new();
+    remember(&mut parts.borrowed());
+    let shown = |parts: &Parts| parts.engine.history().own("metrics_received", "");
+    assert!(shown(&parts).is_none(), "no flush has ended");
+    receive(&mut parts.engine, "a:1|c\n".repeat(20).as_bytes());
+    for flush in 1..=2 {
+        parts.now.tick = Tick::from_millis(flush * 10_000);
+        parts.flush.flushes = flush;
+        parts.engine.end_history(UnixTime::from_secs(flush * 10));
+        for _ in 0..2 {
+            remember(&mut parts.borrowed());
+            receive(&mut parts.engine, b"a:1|c");
+        }
+    }
+    let points = shown(&parts).unwrap();
+    let row = |secs, rate: f32| (UnixTime::from_secs(secs), [rate].into());
+    assert_eq!((points.columns, points.rows), (&["rate"][..], vec![row(10, 2.0), row(20, 0.2)]));
+    let mut rate = None;
+    read(&parts.borrowed(), Some(FigureSection::Input), &mut |figure| {
+        if figure.row.name == "metrics_received" {
+            rate = figure.rate;
+        }
+    });
+    assert_eq!(rate, Some(1.2), "24 lines in the 20 seconds since the start");
 }
 
 #[test]

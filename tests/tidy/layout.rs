@@ -39,6 +39,21 @@ fn no_module_imports_from_one_above_it() {
     compare("imports from a module listed before", &found.collect(), UPWARD);
 }
 
+/// A part of the server that imported another one could not be tested without it. All parts take
+/// the reactor as an argument.
+#[test]
+fn no_part_of_the_server_imports_another() {
+    let parts = ["reactor", "reception", "pipeline", "admin_port", "life"];
+    let files = parts.map(|part| format!("src/server/{part}.rs"));
+    let imports = Modules::read().imports();
+    for file in &files {
+        let is_part = |import: &&Import| import.by == *file && files[1..].contains(&import.of);
+        let found: Vec<_> = imports.iter().filter(is_part).map(|import| &import.of).collect();
+        assert!(found.is_empty(), "{file} imports {found:?}");
+        assert!(imports.iter().any(|import| import.by == *file), "{file} imports something");
+    }
+}
+
 /// A type that two files need belongs in a third file. Circles of any length count: every file of
 /// a circle can be understood only with all others of it.
 #[test]

@@ -1,4 +1,4 @@
-//! [`Authority`]: the host that a request is for, and whether this server is called that. Pure.
+//! [`Authority`]: the host that a request is for, and whether this server is called that.
 //!
 //! A web page can point a name of its own at 127.0.0.1, and then read the answers of a server there
 //! as if they were its own (DNS rebinding). Its requests still carry the name of the page. So a
@@ -6,6 +6,8 @@
 //! name that the operator lists.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use nix::unistd::gethostname;
 
 /// A host, without its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,11 @@ impl<'a> Authority<'a> {
     pub fn as_str(self) -> &'a str {
         self.host
     }
+}
+
+/// Returns the name of this machine. It is empty if the kernel does not report it.
+pub(super) fn machine() -> String {
+    gethostname().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::accept::exposition;
 use super::history;
-use super::host::Authority;
+use super::host::{Authority, machine};
 use super::metrics::MetricsPage;
 use super::reply::{AnswerStream, JSON, Reply, TEXT};
 use super::request::{Method, WebRequest};
@@ -64,8 +64,9 @@ fn refusal_of_host(request: &WebRequest<'_>, view: &View<'_>) -> Option<Reply> {
     if let Some(error) = request.host_error {
         return Some(Reply::text(HttpStatus::BadRequest, error));
     }
+    let machine = machine();
     let is_foreign =
-        |host: &&Authority<'_>| !host.is_ours(view.machine, &view.server.config.admin.hosts);
+        |host: &&Authority<'_>| !host.is_ours(&machine, &view.server.config.admin.hosts);
     let foreign = request.hosts.iter().find(is_foreign)?.as_str();
     Some(Reply::text(
         HttpStatus::Forbidden,

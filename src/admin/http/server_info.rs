@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::host::machine;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::engine::NamedCrowd;
@@ -119,10 +120,10 @@ fn put_server(view: &View<'_>, json: &mut JsonWriter<'_>) {
     let is_first = view.server.flush.flushes == 0;
     json.key("version").string(env!("CARGO_PKG_VERSION").as_bytes());
     json.key("now").number(seconds(view.server.now.unix));
-    json.key("started").number(seconds(view.server.started.unix));
+    json.key("started").number(seconds(view.server.flush.started.unix));
     json.key("interval").number(view.server.config.flush_interval.as_secs_f64());
     json.key("last_flush").maybe_number((!is_first).then(|| seconds(view.interval_began)));
-    json.key("host").string(view.machine.as_bytes());
+    json.key("host").string(machine().as_bytes());
     json.key("pid").number(f64::from(std::process::id()));
     json.key("health").string(view.health.name().as_bytes());
     let config = view.origin.path().map(|path| path.display().to_string());

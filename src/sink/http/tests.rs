@@ -335,7 +335,11 @@ fn another_account_is_used_at_once() {
         influxdb.username = "u".into();
         influxdb.password.given = "p".into();
     });
+    logged();
     rig.sink.reconfigure(&other, feed(), rig.now);
+    let lines = logged();
+    let closed = lines.iter().find(|(_, line)| line.contains("closed for a reload")).unwrap();
+    assert!(closed.1.contains("error=\"its database or account was changed\""), "{closed:?}");
     rig.flush(LINE);
     let mut client = rig.accept(&listener);
     rig.answer(&mut client, LINE, NO_CONTENT);

@@ -151,7 +151,7 @@ fn a_destination_that_comes_back_while_it_is_spilled_has_no_poll_of_the_old_conn
     deafen(&client.stream);
     rig.flush("a 1 2\n");
     rig.turn();
-    rig.sink.remove(rig.now.tick + SECOND, rig.now, rig.poll.registry());
+    rig.sink.begin_removal(rig.now.tick + SECOND, rig.now, rig.poll.registry());
     assert!(rig.sink.deadline().unwrap() < rig.now.tick + SECOND, "a poll is planned");
     rig.advance(SECOND);
     rig.sink.spill_some();

@@ -87,26 +87,6 @@ fn an_unreaped_child_is_polled_less_and_less_often() {
 }
 
 #[test]
-fn no_look_up_starts_before_the_child_of_the_last_one_is_reaped() {
-    let poll = Poll::new().unwrap();
-    let remote = Remote { host: "carbon.test".into(), port: 2003 };
-    let mut resolver = Resolver::new(&remote, |_, _| shell("exec sleep 1000"));
-    let now = Tick::default();
-    let later = now + Duration::from_secs(3600);
-    resolver.unreaped = Some(start("exec sleep 1000", &poll).end(later));
-    let refused = resolver.start(poll.registry(), Token(7), Generation::default(), now);
-    let error = refused.unwrap_err().to_string();
-    assert_eq!(error, "the child of the last look-up is still there");
-    assert!(!resolver.is_running());
-    patiently("the child's end", || {
-        resolver.reap(resolver.deadline().unwrap_or(later));
-        resolver.unreaped.is_none().then_some(())
-    });
-    resolver.start(poll.registry(), Token(8), Generation::default(), later).unwrap();
-    assert!(resolver.is_running());
-}
-
-#[test]
 fn no_descriptor_of_ours_reaches_the_child() {
     let mut poll = Poll::new().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

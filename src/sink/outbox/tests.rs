@@ -31,7 +31,7 @@ fn write(outbox: &mut Outbox, mut bytes: usize) {
 
 fn deliver(outbox: &mut Outbox, bytes: usize) {
     write(outbox, bytes);
-    outbox.acknowledged(0);
+    outbox.acknowledged_except(0);
 }
 
 /// Returns the letters of the chunks that are still to be written, in order. A `'` follows the
@@ -76,12 +76,12 @@ fn a_chunk_has_arrived_when_its_last_byte_is_acknowledged() {
     for (outstanding, arrived, lines) in
         [(250, false, 0), (151, false, 0), (150, true, 10), (150, false, 10), (50, true, 20)]
     {
-        assert_eq!(outbox.acknowledged(outstanding), arrived, "{outstanding} outstanding");
+        assert_eq!(outbox.acknowledged_except(outstanding), arrived, "{outstanding} outstanding");
         assert_eq!(outbox.tally().delivered_lines, lines);
         assert_eq!(outbox.unacked_bytes(), outstanding);
         assert_eq!(outbox.queued_bytes(), outstanding + 50);
     }
-    outbox.acknowledged(0);
+    outbox.acknowledged_except(0);
     assert!(!outbox.is_drained(), "a part of the last chunk is still to be written");
     deliver(&mut outbox, 50);
     assert!(outbox.is_drained());
@@ -91,7 +91,7 @@ fn a_chunk_has_arrived_when_its_last_byte_is_acknowledged() {
 fn more_outstanding_than_was_written_means_nothing() {
     let mut outbox = filled(Resend::Flush, "a");
     write(&mut outbox, 100);
-    assert!(!outbox.acknowledged(101), "a FIN counts as a byte");
+    assert!(!outbox.acknowledged_except(101), "a FIN counts as a byte");
     assert_eq!(outbox.unacked_bytes(), 100);
 }
 
@@ -104,7 +104,7 @@ fn a_break_goes_back_as_far_as_resend_sets() {
         let mut outbox = filled(resend, "abcde");
         deliver(&mut outbox, 200);
         write(&mut outbox, 150);
-        outbox.acknowledged(120);
+        outbox.acknowledged_except(120);
         assert!(outbox.broke().is_none());
         assert_eq!(unsent(&outbox), again, "{resend:?}");
         assert_eq!(outbox.tally().in_doubt, in_doubt);
@@ -277,7 +277,7 @@ fn break_at_head(outbox: &mut Outbox) -> Option<char> {
     let again: usize = again.map(|item| item.chunk.len()).sum();
     deliver(outbox, again);
     write(outbox, 50);
-    outbox.acknowledged(10);
+    outbox.acknowledged_except(10);
     outbox.broke().map(|chunk| char::from(chunk.bytes()[0]))
 }
 
@@ -374,6 +374,6 @@ fn a_refused_chunk_is_dropped_and_the_next_is_not() {
     assert_eq!((outbox.queued_bytes(), outbox.newest_whole_flush()), (4, 1));
     assert_eq!(outbox.head(), Some(&b"c 1\n"[..]));
     outbox.wrote(4);
-    assert!(outbox.acknowledged(0) && outbox.is_drained());
+    assert!(outbox.acknowledged_except(0) && outbox.is_drained());
     assert_eq!(outbox.tally().delivered_lines, 1);
 }

@@ -68,7 +68,7 @@ impl Window {
 
     /// Notes that all bytes in flight are acknowledged, except for the last `outstanding`. A value
     /// larger than an earlier one takes no acknowledgement back.
-    pub(super) fn acknowledged(&mut self, outstanding: usize) {
+    pub(super) fn acknowledged_except(&mut self, outstanding: usize) {
         self.acked_bytes += self.in_flight.saturating_sub(outstanding);
         self.in_flight = self.in_flight.min(outstanding);
     }

@@ -27,7 +27,7 @@ fn full(disk: Option<&MemoryDisk>) -> Rig {
 }
 
 fn leave(rig: &mut Rig) {
-    rig.sink.remove(rig.now.tick, rig.now, rig.poll.registry());
+    rig.sink.begin_removal(rig.now.tick, rig.now, rig.poll.registry());
     assert!(rig.sink.is_removal_due(rig.now.tick));
 }
 
@@ -105,7 +105,7 @@ fn a_destination_configured_again_during_a_spill_gets_all_chunks() {
     for second in 0..CHUNKS {
         rig.flush(&format!("a 1 {second:06}\n").repeat(1000));
     }
-    rig.sink.remove(rig.now.tick, rig.now, rig.poll.registry());
+    rig.sink.begin_removal(rig.now.tick, rig.now, rig.poll.registry());
     assert!(!rig.sink.spill_some());
     assert!(disk.bytes() > 0);
     rig.sink.reconfigure(&config, feed(), rig.now);

@@ -1,4 +1,4 @@
-//! [`StartError`]: its text shows what is wrong, where, and what the operator can do.
+//! [`ServerError`]: its text shows what is wrong, where, and what the operator can do.
 
 use std::fmt;
 use std::io;
@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use crate::ingest::bind::BindError;
 use crate::privileges::PrivilegeError;
 
-/// Why a server cannot start, or a reload cannot be applied.
+/// Why a server cannot start or apply a reload, or why `--stdin` or `--dry-run` fails.
 #[derive(Debug)]
-pub enum StartError {
+pub enum ServerError {
     Bind(BindError),
     /// A socket that was passed in cannot be used.
     Passed(io::Error),
@@ -31,7 +31,7 @@ pub enum StartError {
     Poll(io::Error),
 }
 
-impl fmt::Display for StartError {
+impl fmt::Display for ServerError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(error) => error.fmt(out),
@@ -70,19 +70,19 @@ impl fmt::Display for StartError {
     }
 }
 
-impl From<BindError> for StartError {
+impl From<BindError> for ServerError {
     fn from(error: BindError) -> Self {
         Self::Bind(error)
     }
 }
 
-impl From<PrivilegeError> for StartError {
+impl From<PrivilegeError> for ServerError {
     fn from(error: PrivilegeError) -> Self {
         Self::Privileges(error)
     }
 }
 
-impl From<io::Error> for StartError {
+impl From<io::Error> for ServerError {
     fn from(error: io::Error) -> Self {
         Self::Poll(error)
     }
