@@ -5,7 +5,7 @@
 //! with any other mistake.
 
 /// Bytes of a file. A larger one is probably not a configuration, but a device without an end.
-pub(super) const FILE_MAX: usize = 128 << 10;
+pub(crate) const FILE_MAX: usize = 512 << 10;
 /// Mistakes reported at once. The next attempt reports further ones.
 pub(super) const MISTAKES_MAX: usize = 50;
 /// Bytes of the name of a section or a key.

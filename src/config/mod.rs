@@ -46,6 +46,7 @@ pub(crate) use foreign::{ForeignServer, foreign_server};
 pub use ini::{GivenSettings, Mistake, SettingPlace};
 pub use key::{Key, KeyUse};
 pub use keys::KEYS;
+pub(crate) use limits::FILE_MAX;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
 pub use load::{LoadError, Origin, UnreadableFile, load, load_without_secrets, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
