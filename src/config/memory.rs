@@ -124,10 +124,10 @@ pub(super) fn derive(
             mib(*bytes)
         ),
         None => {
-            let (needed, written) = (mib(total), total.div_ceil(1 << 20));
+            let needed = total.div_ceil(1 << 20);
             return Err(format!(
-                "with all limits at their smallest the server takes {needed}; write at least \
-                 {written}m here"
+                "with all limits at their smallest the server takes {needed} MiB; write at least \
+                 {needed}m here"
             ));
         }
     };

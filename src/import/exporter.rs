@@ -66,12 +66,12 @@ struct DefaultObserver {
     is_histogram: bool,
     /// The setting that decides between histograms and summaries.
     reason: String,
-    bins: Option<Values>,
-    quantiles: Option<Values>,
+    bins: Option<ImportedList>,
+    quantiles: Option<ImportedList>,
 }
 
 /// A list as this server writes it, and the settings that it comes from.
-type Values = (String, Vec<String>);
+type ImportedList = (String, Vec<String>);
 
 pub(super) fn transfer(to: &mut Transfer) {
     to.draft.set("carbon", "address", "", "Prometheus gets the points: scrape /metrics");
@@ -264,7 +264,7 @@ fn is_histogram(kind: &OldSetting) -> bool {
 }
 
 /// Returns the bins of a histogram, in milliseconds: statsd_exporter counts timers in seconds.
-fn buckets(to: &mut Transfer, prefix: &str) -> Option<Values> {
+fn buckets(to: &mut Transfer, prefix: &str) -> Option<ImportedList> {
     let paths = ["histogram_options.buckets", "buckets"].map(|path| join(prefix, path));
     let setting = first(to, &paths)?;
     let mut bounds = Vec::new();
@@ -283,7 +283,7 @@ fn buckets(to: &mut Transfer, prefix: &str) -> Option<Values> {
 }
 
 /// Returns the quantiles of a summary, in percent.
-fn quantiles(to: &mut Transfer, prefix: &str) -> Option<Values> {
+fn quantiles(to: &mut Transfer, prefix: &str) -> Option<ImportedList> {
     let mut found = Vec::new();
     let mut origins = Vec::new();
     for path in ["summary_options.quantiles", "quantiles"] {
