@@ -50,7 +50,7 @@ pub(crate) use limits::FILE_MAX;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
 pub use load::{LoadError, Origin, UnreadableFile, load, load_without_secrets, reload};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
-pub use overrides::{OverrideError, Overrides};
+pub use overrides::{OverrideError, Overrides, key_without_section};
 pub use parse::{parse, parse_with_places};
 pub(crate) use render::line_of;
 pub use render::{example, render, render_masked, render_with_places};
