@@ -216,7 +216,7 @@ impl Pairs {
     /// Returns the side whose points are behind, and by how many flushes. Returns `None` if neither
     /// is. Before the first point of a side, all flushes of the other one count.
     pub(super) fn behind(&self) -> Option<(CompareSide, i64)> {
-        let Pairs { old, new, .. } = self;
+        let Self { old, new, .. } = self;
         let ahead = match self.shift() {
             Some(shift) => old.last - (new.last + shift),
             None if old.phase.is_some() => old.last - old.first + 1,
