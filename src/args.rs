@@ -164,7 +164,7 @@ Exit status:
      With --ask health: the server answers that its health is down.
      With --compare: points differ, or no flush has points of both sides.
   2  the command line or the configuration has a mistake, or --import cannot read the file. With
-     --check --strict: or a warning.
+     --check --strict: or a warning. With --compare: or the points could not be compared.
      With --ask: or the server does not know the command.
   3  with --ask: no server answers, or the answer is not complete
 

@@ -81,7 +81,11 @@ fn compare(inputs: [&str; 2], interval: Duration) -> ExitCode {
     match compare::compare(inputs, interval, &mut stdout, &mut std::io::stderr()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(CompareError::Output(error)) => cannot_print(&error),
+        // 1 would mean that points differ.
+        Err(CompareError::Output(error)) => {
+            cannot_print(&error);
+            ExitCode::from(2)
+        }
         Err(error) => fail(2, &error),
     }
 }
@@ -114,6 +118,7 @@ fn run(config: Config, origin: config::Origin) -> ExitCode {
         Err(error) => return fail(1, &error),
     };
     server.log_start();
+    log_ignored_variables();
     server.log_config_warnings();
     logging::write_line(&server.ready_line());
     match server.run() {
@@ -122,6 +127,23 @@ fn run(config: Config, origin: config::Origin) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(1, &format!("the event loop failed: {error}")),
+    }
+}
+
+/// Logs each variable that would be a setting if it had the name of a section. Clients have such
+/// variables, too, so this is no warning.
+fn log_ignored_variables() {
+    for (variable, _) in std::env::vars_os() {
+        let Some((name, key)) =
+            variable.to_str().and_then(|name| Some((name, config::key_without_section(name)?)))
+        else {
+            continue;
+        };
+        log::info!(
+            variable = name,
+            hint = format!("set STATSD_STATSD_{} for [statsd] {key}", key.to_ascii_uppercase());
+            "a variable without a section is ignored"
+        );
     }
 }
 

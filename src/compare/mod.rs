@@ -31,6 +31,10 @@ use self::report::{CompareReport, totals};
 /// How long a wait for lines takes at most. After a wait without lines the progress is shown.
 const WAIT_MS: u16 = 500;
 
+/// A side that is behind by this many flushes is reported: its server has probably stopped, or
+/// sends elsewhere.
+const SILENT_FLUSHES: i64 = 3;
+
 /// Why a comparison was not made.
 #[derive(Debug)]
 pub enum CompareError {
@@ -85,6 +89,7 @@ pub fn compare(
         report: CompareReport::default(),
         shown: 0,
         skipped: 0,
+        is_silent: false,
     };
     comparison.run(&is_stopped, out, progress)
 }
@@ -101,6 +106,8 @@ struct Comparison<'a> {
     shown: u64,
     /// Lines that are no points.
     skipped: u64,
+    /// It was reported that a side is silent.
+    is_silent: bool,
 }
 
 impl Comparison<'_> {
@@ -118,19 +125,39 @@ impl Comparison<'_> {
             }
             let has_lines = self.read()?;
             self.compare(out)?;
+            let silence = self.silence(SILENT_FLUSHES).filter(|_| !self.inputs[0].is_file());
+            if let Some(text) = silence.as_ref().filter(|_| !self.is_silent) {
+                let _ = writeln!(progress, "{text}");
+            }
+            self.is_silent = silence.is_some();
             let flushes = self.pairs.counts().flushes;
             if (!has_lines || flushes >= self.shown + 100) && flushes > self.shown {
                 self.shown = flushes;
                 let _ = writeln!(progress, "{} flushes: {}", flushes, totals(&self.pairs.counts()));
             }
         }
+        let compared = self.pairs.counts().points;
+        let silence = self.silence(if compared == 0 { 1 } else { SILENT_FLUSHES });
         self.pairs.end(!is_interrupted);
         self.compare(out)?;
         let mut counts = self.pairs.counts();
         counts.outside += self.pairs.remaining();
-        let summary = self.report.summary(&counts, self.skipped);
+        let mut summary = self.report.summary(&counts, self.skipped);
+        if let Some(text) = silence {
+            summary = format!("{text}\n{summary}");
+        }
         writeln!(out, "{summary}").and_then(|()| out.flush()).map_err(CompareError::Output)?;
         Ok(counts.differing == 0 && counts.crowded == 0 && counts.points > 0)
+    }
+
+    /// Returns the text about a side that is behind by at least `least` flushes.
+    fn silence(&self, least: i64) -> Option<String> {
+        let (side, flushes) = self.pairs.behind().filter(|(_, flushes)| *flushes >= least)?;
+        let (side, name, other) = match side {
+            CompareSide::Old => ("OLD", self.names[0], "NEW"),
+            CompareSide::New => ("NEW", self.names[1], "OLD"),
+        };
+        Some(format!("{side} ({name}) has no points of the last {flushes} flushes of {other}"))
     }
 
     /// Reads some lines. Waits for a while if there are none. Returns whether there were some.

@@ -213,6 +213,20 @@ impl Pairs {
         if side == CompareSide::Old { ahead > 0 } else { ahead < 0 }
     }
 
+    /// Returns the side whose points are behind, and by how many flushes. Returns `None` if neither
+    /// is. Before the first point of a side, all flushes of the other one count.
+    pub(super) fn behind(&self) -> Option<(CompareSide, i64)> {
+        let Self { old, new, .. } = self;
+        let ahead = match self.shift() {
+            Some(shift) => old.last - (new.last + shift),
+            None if old.phase.is_some() => old.last - old.first + 1,
+            None if new.phase.is_some() => new.first - new.last - 1,
+            None => 0,
+        };
+        let side = if ahead > 0 { CompareSide::New } else { CompareSide::Old };
+        (ahead != 0).then_some((side, ahead.abs()))
+    }
+
     /// Compares the next flush if it is whole. Returns its differences. Returns `None` if more
     /// points are needed, or after the last flush.
     pub(super) fn compare_next(&mut self) -> Option<Vec<PointDifference>> {
@@ -524,6 +538,23 @@ mod tests {
             pairs.add(CompareSide::New, b"a", if second % 10 == 9 { 1.0 } else { 2.0 }, second);
         }
         assert!(pairs.counts().crowded >= 70, "{:?}", pairs.counts());
+    }
+
+    #[test]
+    fn the_side_without_points_is_behind() {
+        let mut pairs = Pairs::new(10);
+        assert_eq!(pairs.behind(), None);
+        for (side, stamp, expected) in [
+            (CompareSide::New, 12, Some((CompareSide::Old, 1))),
+            (CompareSide::New, 22, Some((CompareSide::Old, 2))),
+            (CompareSide::Old, 21, None),
+            (CompareSide::Old, 51, Some((CompareSide::New, 3))),
+            (CompareSide::New, 52, None),
+            (CompareSide::New, 62, Some((CompareSide::Old, 1))),
+        ] {
+            pairs.add(side, b"a", 1.0, stamp);
+            assert_eq!(pairs.behind(), expected, "{side:?} {stamp}");
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ const OPENTELEMETRY: Program = other("the OpenTelemetry collector (YAML)");
 const VECTOR: Program = other("Vector");
 const COLLECTD: Program = other("collectd");
 const CARBON: Program = other("carbon");
+const NODE_PROXY: Program = other("the cluster proxy of Node StatsD");
 const JSON: Program = other("some program in JSON or JavaScript");
 const TOML: Program = other("some program in TOML");
 const YAML: Program = other("some program in YAML");
@@ -97,6 +98,8 @@ fn find_object(text: &str) -> Option<(usize, Program)> {
     let has = |keys: &[&str]| keys.iter().any(|key| assigned.contains(key));
     let program = if has(&["samplers", "dumpfile"]) {
         BRUBECK
+    } else if has(&["adminport"]) && !has(&NODE_KEYS[..5]) {
+        NODE_PROXY
     } else if has(&NODE_KEYS) {
         NODE
     } else {
@@ -105,7 +108,8 @@ fn find_object(text: &str) -> Option<(usize, Program)> {
     Some((line, program))
 }
 
-/// Keys of Node's configuration. Nearly every such file has at least one of them.
+/// Keys of Node's configuration. Nearly every such file has at least one of them. The cluster proxy
+/// has none of the first five.
 const NODE_KEYS: [&str; 12] = [
     "graphiteHost",
     "graphitePort",
@@ -142,16 +146,23 @@ fn find_lines(text: &str) -> Option<(usize, Program)> {
     // Files of several programs begin with the line `---`.
     let (number, program) = contents(text).filter(|(_, line)| *line != "---").find_map(of_line)?;
     let is_meant = match program.server {
-        // Its keys stand before all sections, of which some have names of this server's.
-        ForeignServer::Gostatsd => contents(text).next().is_none_or(|(_, first)| is_header(first)),
+        // Its keys stand before all sections, of which some have names of this server's. A file of
+        // sections alone is one of TOML if the values have quotes.
+        ForeignServer::Gostatsd => {
+            let is_first_header =
+                contents(text).next().is_none_or(|(_, first)| first.starts_with('['));
+            is_first_header && !has_quoted_value(text)
+        }
         ForeignServer::Statsdpy => contents(text).all(|(_, line)| line != "[main]"),
         _ => text.lines().any(|line| is_own_header(line.trim())),
     };
     (!is_meant).then_some((number, program))
 }
 
-fn is_header(line: &str) -> bool {
-    line.starts_with('[')
+/// Whether a value is in quotes, as texts are in TOML.
+fn has_quoted_value(text: &str) -> bool {
+    let values = text.lines().filter_map(|line| line.split_once('='));
+    values.into_iter().any(|(_, value)| value.trim_start().starts_with(['"', '\'']))
 }
 
 /// Returns the lines with content that have no indent, with their numbers. The keys below them may
@@ -177,11 +188,19 @@ fn is_own_header(line: &str) -> bool {
 /// Returns the program whose configurations have such a line. Returns `None` if several may have
 /// it.
 fn program_of(line: &str) -> Option<Program> {
+    // TOML allows blanks and quotes in a header: `[[ inputs . "statsd" ]]`.
+    let header;
+    let line = if line.starts_with('[') {
+        header = line.replace([' ', '\t', '"', '\''], "");
+        header.as_str()
+    } else {
+        line
+    };
     let starts = |starts: &[&str]| starts.iter().any(|start| line.starts_with(start));
     let key = line.split(['=', ':']).next().unwrap_or_default().trim();
     let is_assigned = line.find(['=', ':']).is_some_and(|at| line[at..].starts_with('='));
     Some(match key {
-        _ if line == "[statsite]" => STATSITE,
+        _ if starts(&["[statsite]"]) => STATSITE,
         _ if starts(&[
             "[[inputs.",
             "[[outputs.",
@@ -270,13 +289,19 @@ mod tests {
         is_of("mappings: # as of version >= 0.6\n- match: a\n", 1, "statsd_exporter (YAML)");
         is_of("LoadPlugin statsd\n<Plugin statsd>\n</Plugin>\n", 1, "collectd");
         is_of("[statsd]\npattern = ^stats\nretentions = 10s:1d\n", 3, "carbon");
+        let proxy = "{\nnodes: [\n{host: '127.0.0.1', port: 8127, adminport: 8128}],\n\
+                     server: './servers/udp', port: 8125, mgmt_port: 8126, forkCount: 0 }";
+        is_of(proxy, 1, "the cluster proxy of Node StatsD");
+        is_of("{ graphiteHost: 'a', nodes: [{adminport: 1}] }", 1, "Node StatsD (JavaScript)");
+        is_of("[[ inputs . \"statsd\" ]]\nprotocol = \"udp\"\n", 1, "telegraf (TOML)");
+        is_of("[graphite]\n\taddress = \"g:2003\"\n[datadog]\n", 1, "gostatsd (TOML)");
         is_of("[cache]\nLINE_RECEIVER_PORT = 2003\n", 1, "carbon");
     }
 
     /// Shows that `--import` recognises a file by a section that could be a mistake in one of ours.
     #[test]
     fn a_file_with_sections_alone_can_be_imported() {
-        let text = "[graphite]\n\taddress = \"g:2003\"\n\tglobal-prefix = \"\"\n";
+        let text = "[graphite]\n\taddress = g:2003\n";
         assert!(matches!(super::foreign_server(text), Some(super::ForeignServer::Gostatsd)));
         assert!(mistakes(text)[0].contains("[graphite]"), "{:?}", mistakes(text));
     }

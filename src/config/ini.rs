@@ -17,7 +17,7 @@ use std::fmt;
 
 use ahash::AHashMap;
 
-use super::limits::{KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
+use super::limits::{CONTENT_MAX, KEYS_MAX, MISTAKES_MAX, NAME_MAX, SECTIONS_MAX};
 
 /// The sections of a file, and the lines that could not be read.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -132,8 +132,17 @@ pub(super) fn read(text: &[u8]) -> Document {
     // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = Reader::default();
+    let mut content_bytes = 0;
     for (index, raw) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = index + 1;
+        if !matches!(raw.trim_ascii_start().first(), Some(b'#' | b';')) {
+            content_bytes += raw.len();
+        }
+        if content_bytes > CONTENT_MAX {
+            let what = String::from("expected at most 128k in a file beside its comments");
+            reader.document.flaws.push(Flaw { place: SettingPlace::Line(line), what });
+            break;
+        }
         if let Err(what) = reader.line(line, raw) {
             reader.document.flaws.push(Flaw { place: SettingPlace::Line(line), what });
         }

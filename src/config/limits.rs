@@ -5,7 +5,9 @@
 //! with any other mistake.
 
 /// Bytes of a file. A larger one is probably not a configuration, but a device without an end.
-pub(super) const FILE_MAX: usize = 128 << 10;
+pub(crate) const FILE_MAX: usize = 512 << 10;
+/// Bytes of a file without its comments, which take little time. An import has many comments.
+pub(super) const CONTENT_MAX: usize = 128 << 10;
 /// Mistakes reported at once. The next attempt reports further ones.
 pub(super) const MISTAKES_MAX: usize = 50;
 /// Bytes of the name of a section or a key.
@@ -143,6 +145,19 @@ mod tests {
         assert!(flaws(&sections(SECTIONS_MAX)).is_empty());
         let found = flaws(&sections(SECTIONS_MAX + 1));
         assert_eq!(found[0], "[s300]: expected at most 300 sections");
+    }
+
+    #[test]
+    fn the_bytes_beside_comments_are_bounded() {
+        let comments = "# a comment\n  ; another one\n".repeat(10_000);
+        let line = format!("k = {}\n", "x".repeat(CONTENT_MAX / 2 - 20));
+        let flaws = |text: &str| ini::read(text.as_bytes()).flaws;
+        let fits = format!("[a]\n{comments}{line}[b]\n{line}");
+        assert_eq!(flaws(&fits), []);
+        let found = flaws(&format!("{fits}[c]\n{line}[d]\n"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].what, "expected at most 128k in a file beside its comments");
+        assert_eq!(found[0].place.line(), 20_006);
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn read_patiently(mut file: &File, patience: Duration) -> io::Result<Vec<u8>> {
 fn too_large() -> io::Error {
     io::Error::new(
         ErrorKind::FileTooLarge,
-        "it is larger than 128k, the most that a configuration may have",
+        "it is larger than 512k, the most that a configuration may have",
     )
 }
 
@@ -351,11 +351,13 @@ impl fmt::Display for LoadError {
 impl fmt::Display for UnreadableFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, reason } = self;
-        write!(
-            out,
-            "cannot read {}: {reason}; make it readable, or name another with -c",
-            path.display()
-        )
+        let path = path.display();
+        write!(out, "cannot read {path}: {reason}; ")?;
+        if reason.kind() == ErrorKind::FileTooLarge {
+            write!(out, "if it is of another server, `statsd --import {path}` reads up to 2m")
+        } else {
+            out.write_str("make it readable, or name another with -c")
+        }
     }
 }
 
@@ -401,7 +403,9 @@ mod tests {
         let passed_over = find_in(&[folder.path(), &missing], read);
         assert!(passed_over.unwrap_err().to_string().contains("Is a directory"));
         let endless = find(Some(Path::new("/dev/zero")));
-        assert!(endless.unwrap_err().to_string().contains("larger than 128k"));
+        let endless = endless.unwrap_err().to_string();
+        let hint = "; if it is of another server, `statsd --import /dev/zero` reads up to 2m";
+        assert!(endless.contains("larger than 512k") && endless.ends_with(hint), "{endless}");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //! Pure.
 //!
 //! ```text
-//!  max_memory, else half of the memory of the machine or of the cgroup
+//!  max_memory, else half of the memory of the machine or of the cgroup, and no more than its
+//!  clients leave
 //!    − the limits that have a value, and the idle process
 //!    = the rest: the allocator gets a third, and the derived limits share two thirds, in
 //!      proportion to the largest value of each
 //! ```
 
-use super::destination::Destination;
+use super::destination::{Destination, DestinationKind};
 use super::ini::GivenSettings;
 use super::key::Key;
 use super::keys::KEYS;
@@ -19,6 +20,16 @@ use crate::protocol::PACKET_BYTES_MAX;
 
 /// What the process has when it is idle: code, stack, the receive batch.
 const IDLE_BYTES: u64 = 4 << 20;
+
+/// What the encoder of a `[ganglia]` destination remembers of the metrics, beside its queue.
+const GANGLIA_BYTES: u64 = 4 << 20;
+
+/// What an admin client has at most: an answer and a command, and what the kernel holds of the
+/// answer.
+const ADMIN_CLIENT_BYTES: u64 = 192 << 10;
+
+/// What the kernel has for a connection, beside the bytes that wait in it.
+const SOCKET_BYTES: u64 = 4 << 10;
 
 /// The least queue of a destination that has no key for it. A shorter one may have no room for a
 /// flush.
@@ -36,6 +47,13 @@ pub(super) struct MemoryKey {
     pub(super) unit: u64,
     /// The most bytes that the key allows.
     pub(super) bytes: u64,
+}
+
+impl MemoryKey {
+    fn of(header: &str, name: &'static str, unit: u64, count: usize) -> Self {
+        let bytes = unit.saturating_mul(count as u64);
+        Self { header: header.into(), name, unit, bytes }
+    }
 }
 
 /// A limit that the file does not set.
@@ -67,8 +85,9 @@ impl DerivedLimit {
 
 /// Sets each derived limit that has no value, so that it and the limits of the same kind take at
 /// most `max_memory` together with what the allocator holds, and none of them more than its
-/// default. Without `max_memory` they take at most half of the memory of the machine. The rest is
-/// for connections, receive buffers, admin clients and other programs.
+/// default. Without `max_memory` they take at most half of the memory of the machine, and no more
+/// than all clients that may connect leave of it. The rest is for these clients, receive buffers
+/// and other programs.
 ///
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(
@@ -76,7 +95,8 @@ pub(super) fn derive(
     given: &GivenSettings,
     machine: Option<MemoryLimit>,
 ) -> Result<(), String> {
-    let half = machine.map(|limit| limit.bytes / 2);
+    let clients: u64 = client_keys(config, false).iter().map(|key| key.bytes).sum();
+    let half = machine.map(|limit| (limit.bytes / 2).min(limit.bytes.saturating_sub(clients)));
     let Some(most) = config.max_memory.map(|bytes| bytes as u64).or(half) else { return Ok(()) };
     let derived = derived_limits(config, given);
     let largest: u64 = derived.iter().map(|limit| limit.most).sum();
@@ -103,7 +123,13 @@ pub(super) fn derive(
             mib(total),
             mib(*bytes)
         ),
-        None => format!("the least values of all limits together are {}", mib(total)),
+        None => {
+            let needed = total.div_ceil(1 << 20);
+            return Err(format!(
+                "with all limits at their smallest the server takes {needed} MiB; write at least \
+                 {needed}m here"
+            ));
+        }
     };
     Err(format!("{reason}, or write at least {}m here", total.div_ceil(1 << 20)))
 }
@@ -149,30 +175,41 @@ fn derivable_bytes(config: &Config) -> u64 {
     with_fixed(config, &derivable_keys(config))
 }
 
-/// Returns the keys that limit memory. `takes_packets` is whether there is a unix stream, whose
-/// clients may send the length of each packet before it. Each connection then holds a packet, else
-/// a line.
+/// Returns the keys that limit memory. `takes_packets` is as for [`client_keys`].
 pub(super) fn memory_keys(config: &Config, takes_packets: bool) -> Vec<MemoryKey> {
     let mut keys = derivable_keys(config);
-    let Config { udp, tcp, unix, .. } = config;
-    let connection = if takes_packets { tcp.max_line.max(PACKET_BYTES_MAX) } else { tcp.max_line };
-    let sockets = udp.bind.len() + usize::from(unix.datagram.is_some());
-    for (header, name, unit, count) in [
-        ("tcp", "max_connections", connection, tcp.max_connections),
-        ("udp", "recv_buffer", sockets, udp.recv_buffer),
-    ] {
-        let unit = unit as u64;
-        let bytes = unit.saturating_mul(count as u64);
-        keys.push(MemoryKey { header: header.into(), name, unit, bytes });
-    }
+    keys.extend(client_keys(config, takes_packets));
+    let sockets = config.udp.bind.len() + usize::from(config.unix.datagram.is_some());
+    keys.push(MemoryKey::of("udp", "recv_buffer", sockets as u64, config.udp.recv_buffer));
     keys
 }
 
-/// Returns the bytes that these keys allow, with those that no key limits: of the idle process, and
-/// of the queues that have no key.
+/// Returns the keys that limit the number of clients. `takes_packets` is whether a unix stream was
+/// passed in. Its clients may send the length of each packet before it, so each connection then
+/// holds a packet, else a line.
+fn client_keys(config: &Config, takes_packets: bool) -> [MemoryKey; 2] {
+    let Config { tcp, unix, admin, .. } = config;
+    let line = if takes_packets || unix.stream.is_some() {
+        tcp.max_line.max(PACKET_BYTES_MAX)
+    } else {
+        tcp.max_line
+    };
+    let connection = line as u64 + SOCKET_BYTES;
+    [
+        MemoryKey::of("tcp", "max_connections", connection, tcp.max_connections),
+        MemoryKey::of("admin", "max_connections", ADMIN_CLIENT_BYTES, admin.max_connections),
+    ]
+}
+
+/// Returns the bytes that these keys allow, with those that no key limits: of the idle process, of
+/// the queues that have no key, and of the metrics of Ganglia.
 pub(super) fn with_fixed(config: &Config, keys: &[MemoryKey]) -> u64 {
     let queues = config.destinations.iter().filter(|to| has_fixed_queue(to));
-    let fixed = queues.fold(IDLE_BYTES, |sum, to| sum.saturating_add(to.queue.bytes as u64));
+    let fixed = queues.fold(IDLE_BYTES, |sum, to| {
+        let is_ganglia = matches!(to.kind, DestinationKind::Ganglia(_));
+        let metrics = if is_ganglia { GANGLIA_BYTES } else { 0 };
+        sum.saturating_add(to.queue.bytes as u64 + metrics)
+    });
     keys.iter().fold(fixed, |sum, key| sum.saturating_add(key.bytes))
 }
 

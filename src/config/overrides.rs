@@ -16,6 +16,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::ini::{IniSection, KeyValue, SettingPlace};
+use super::keys::keys_of;
 use super::sections::SECTIONS;
 use crate::few::sort_few;
 
@@ -167,6 +168,14 @@ fn section_and_key(variable: &str) -> Option<(&'static str, String)> {
     (!is_of_kubernetes).then(|| (section, key.to_ascii_lowercase()))
 }
 
+/// Returns the key of `[statsd]` that a variable names without a section, as in
+/// `STATSD_FLUSH_INTERVAL`. The server ignores such a variable, which may be one of clients.
+pub fn key_without_section(variable: &str) -> Option<&'static str> {
+    let name = variable.strip_prefix(PREFIX)?;
+    let is_it = |key: &&str| key.to_ascii_uppercase() == name;
+    keys_of("statsd").map(|key| key.name).find(is_it)
+}
+
 /// Reads the value of an `-o` option.
 fn option_value(option: &str) -> Result<Override, OverrideError> {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
@@ -239,6 +248,19 @@ mod tests {
             "CARBON_ADDRESS",
         ] {
             assert_eq!(given(&[(variable, "tcp://10.0.0.1:8125")], &[]), [""; 0], "{variable}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_first_section_is_found_without_it() {
+        for (variable, expected) in [
+            ("STATSD_FLUSH_INTERVAL", Some("flush_interval")),
+            ("STATSD_STATSD_FLUSH_INTERVAL", None),
+            ("STATSD_CARBON_ADDRESS", None),
+            ("STATSD_HOST", None),
+            ("FLUSH_INTERVAL", None),
+        ] {
+            assert_eq!(key_without_section(variable), expected, "{variable}");
         }
     }
 

@@ -42,6 +42,9 @@ const DESCRIPTION: u32 = 128;
 const VALUE: u32 = 133;
 /// Flushes from one description of a metric to the next.
 const DESCRIBED_EVERY: u64 = 6;
+/// The most metrics that are remembered as described, at about 20 bytes each. All others are
+/// described with each value: clients choose the names, so the number must be bounded.
+const DESCRIBED_MAX: usize = 200_000;
 /// Names that gmond does not treat as metrics, in upper or lower case.
 const NOT_METRICS: [&[u8]; 2] = [b"heartbeat", b"location"];
 /// Seconds between two values. If more have passed, the page shows how old a value is.
@@ -59,8 +62,9 @@ pub(super) struct Ganglia {
     own: String,
     /// In the order of [`FigureId`]. `None` for a figure that a timing does not have.
     timing: Rc<[Option<Shape>]>,
-    /// The hash of each metric that was described, and the last flush that had a value of it.
-    described: HashMap<u64, u64>,
+    /// The hash of each metric that was described, and the last flush that had a value of it. Both
+    /// are cut to 32 bits.
+    described: HashMap<u32, u32>,
     hasher: ahash::RandomState,
     flush: u64,
     number: Number,
@@ -130,7 +134,18 @@ impl Ganglia {
         // The hash spreads the descriptions over the flushes. It is stored in place of the name. If
         // two names have the same hash, the second one is described up to five flushes late.
         let hash = self.hasher.hash_one(&*metric);
-        let is_new = self.described.insert(hash, self.flush).is_none();
+        let is_new = match self.described.get_mut(&low(hash)) {
+            Some(last) => {
+                *last = low(self.flush);
+                false
+            }
+            None => {
+                if self.described.len() < DESCRIBED_MAX {
+                    self.described.insert(low(hash), low(self.flush));
+                }
+                true
+            }
+        };
         if is_new || hash % DESCRIBED_EVERY == self.flush % DESCRIBED_EVERY {
             packet.clear();
             put(DESCRIPTION, packet);
@@ -157,7 +172,10 @@ impl Encoder for Ganglia {
         self.flush = flush;
         // Metrics without a recent value are forgotten, or the map would grow for ever.
         if flush.is_multiple_of(DESCRIBED_EVERY) {
-            self.described.retain(|_, last| flush - *last <= DESCRIBED_EVERY);
+            let is_recent = |last| u64::from(low(flush).wrapping_sub(last)) <= DESCRIBED_EVERY;
+            self.described.retain(|_, last| is_recent(*last));
+            // Names that come and go would keep the room of the most that there were.
+            self.described.shrink_to(2 * self.described.len());
         }
         self.chunks.begin(flush);
     }
@@ -209,6 +227,12 @@ impl Encoder for Ganglia {
     fn take_refused(&mut self) -> Vec<RefusedPoints> {
         std::mem::take(&mut self.refused)
     }
+}
+
+/// Returns the low half of a number.
+#[allow(clippy::cast_possible_truncation)] // this is what it is for
+fn low(number: u64) -> u32 {
+    number as u32
 }
 
 static RATE: Shape = Shape::plain("per second");

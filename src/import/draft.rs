@@ -121,7 +121,30 @@ impl Draft {
     pub(super) fn finish(mut self, title: &str) -> String {
         self.refuse();
         self.drop_defaults();
+        self.shorten(title);
         self.text(title).0
+    }
+
+    /// Leaves out the last remarks if this server would refuse the file for its length.
+    fn shorten(&mut self, title: &str) {
+        if self.text(title).0.len() <= config::FILE_MAX {
+            return;
+        }
+        let remarks = std::mem::take(&mut self.remarks);
+        let last_remark_bytes = 200;
+        let used = self.text(title).0.len() + last_remark_bytes;
+        let mut room = config::FILE_MAX.saturating_sub(used);
+        let bytes = |remark: &String| -> usize {
+            comment(remark, "- ").iter().map(|line| line.len() + 1).sum()
+        };
+        let fits = |remark: &&String| {
+            let next = room.checked_sub(bytes(remark));
+            room = next.unwrap_or(0);
+            next.is_some()
+        };
+        self.remarks = remarks.iter().take_while(fits).cloned().collect();
+        let more = remarks.len() - self.remarks.len();
+        self.remark(format!("{more} further remarks, for which a file has no room"));
     }
 
     /// Turns what the parser refuses into remarks.

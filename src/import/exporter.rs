@@ -35,6 +35,44 @@ struct Mapping {
     stars: Vec<bool>,
 }
 
+/// Which keys a mapping sets, or one of those after it.
+///
+/// The first mapping that matches a name decides everything. Here each key comes from the first
+/// rule that has it. So a rule needs every key that a later rule has, or the later one would set
+/// it.
+#[derive(Clone, Copy, Default)]
+struct NeededKeys {
+    drop: bool,
+    expire: bool,
+    /// `percentiles` and `histogram`.
+    figures: bool,
+}
+
+/// The comment of a key that a rule needs because of a later one.
+const FIRST_COUNTS: &str = "the first mapping that matches counts";
+
+/// The settings of an observer: what becomes of a timer.
+const OBSERVER: [&str; 6] = [
+    "observer_type",
+    "timer_type",
+    "histogram_options.buckets",
+    "buckets",
+    "summary_options.quantiles",
+    "quantiles",
+];
+
+/// The observer of names without a mapping, and of mappings without one of their own.
+struct DefaultObserver {
+    is_histogram: bool,
+    /// The setting that decides between histograms and summaries.
+    reason: String,
+    bins: Option<ImportedList>,
+    quantiles: Option<ImportedList>,
+}
+
+/// A list as this server writes it, and the settings that it comes from.
+type ImportedList = (String, Vec<String>);
+
 pub(super) fn transfer(to: &mut Transfer) {
     to.draft.set("carbon", "address", "", "Prometheus gets the points: scrape /metrics");
     to.draft.remark(
@@ -53,6 +91,7 @@ pub(super) fn transfer(to: &mut Transfer) {
         to.draft.remark(format!("{}: each rule below has the key for it", setting.origin()));
     }
     to.set("defaults.ttl", "statsd", "expire", go_span);
+    let defaults = DefaultObserver::take(to);
     let mut mappings: Vec<Mapping> = to
         .old
         .items("mappings")
@@ -69,20 +108,36 @@ pub(super) fn transfer(to: &mut Transfer) {
     sort_few(&mut mappings, |one, other| {
         (one.is_regex, &one.stars).cmp(&(other.is_regex, &other.stars))
     });
-    let is_drop = |mapping: &Mapping| {
-        to.old.get(&join(&mapping.prefix, "action")).is_some_and(|action| action.text() == "drop")
-    };
-    let has_drops = mappings.iter().any(is_drop);
-    for (nth, mapping) in mappings.iter().enumerate() {
-        if nth < RULES_MAX {
-            add_rule(to, mapping, has_drops);
-            continue;
-        }
+    for mapping in mappings.iter().skip(RULES_MAX) {
         for key in to.old.keys(&mapping.prefix) {
             to.without(&join(&mapping.prefix, &key), "a configuration has at most 100 rules");
         }
     }
-    defaults(to);
+    mappings.truncate(RULES_MAX);
+    let mut needed = NeededKeys::default();
+    let mut needs: Vec<NeededKeys> = mappings
+        .iter()
+        .rev()
+        .map(|mapping| {
+            needed.add(to, &mapping.prefix);
+            needed
+        })
+        .collect();
+    needs.reverse();
+    for (mapping, needed) in mappings.iter().zip(needs) {
+        add_rule(to, mapping, needed, &defaults);
+    }
+    defaults.set(to);
+}
+
+impl NeededKeys {
+    /// Adds the keys that a mapping sets.
+    fn add(&mut self, to: &Transfer, prefix: &str) {
+        let path = |key: &str| join(prefix, key);
+        self.drop |= to.old.get(&path("action")).is_some_and(|action| action.text() == "drop");
+        self.expire |= to.old.get(&path("ttl")).is_some();
+        self.figures |= OBSERVER.iter().any(|key| to.old.has(&path(key)));
+    }
 }
 
 /// Which elements of a pattern are a `*`.
@@ -90,7 +145,7 @@ fn stars(pattern: &str) -> Vec<bool> {
     pattern.split('.').map(|part| part == "*").collect()
 }
 
-fn add_rule(to: &mut Transfer, mapping: &Mapping, has_drops: bool) {
+fn add_rule(to: &mut Transfer, mapping: &Mapping, needed: NeededKeys, defaults: &DefaultObserver) {
     let prefix = mapping.prefix.as_str();
     let at = |key: &str| join(prefix, key);
     let name = to.take(&at("name"));
@@ -117,14 +172,17 @@ fn add_rule(to: &mut Transfer, mapping: &Mapping, has_drops: bool) {
         if let Some(setting) = action {
             to.draft.remark(format!("{}: the default here, too", setting.origin()));
         }
-        if has_drops {
-            // A later rule that drops names would drop these, too.
-            to.draft.set(&header, "drop", "no", "the first mapping that matches counts");
+        if needed.drop {
+            to.draft.set(&header, "drop", "no", FIRST_COUNTS);
         }
     }
     labels(to, prefix, &header);
     to.set(&at("ttl"), &header, "expire", go_span);
-    observer(to, prefix, &header);
+    if needed.expire && to.draft.value(&header, "expire").is_none() {
+        let expire = to.draft.value("statsd", "expire").unwrap_or("0").to_owned();
+        to.draft.set(&header, "expire", expire, FIRST_COUNTS);
+    }
+    observer(to, prefix, &header, needed.figures.then_some(defaults));
     for (key, remark) in [
         ("help", "there are no help texts"),
         ("honor_labels", "a tag of the rule replaces one of the line"),
@@ -174,39 +232,39 @@ fn first(to: &mut Transfer, paths: &[String]) -> Option<OldSetting> {
     found
 }
 
-/// Reads what a timer becomes: a summary or a histogram.
-fn observer(to: &mut Transfer, prefix: &str, header: &str) {
+/// Reads what a timer becomes: a summary or a histogram. `defaults` is `None` if the rule needs no
+/// key for it.
+fn observer(to: &mut Transfer, prefix: &str, header: &str, defaults: Option<&DefaultObserver>) {
+    let Some(defaults) = defaults else { return };
     let at = |key: &str| join(prefix, key);
     let kind = first(to, &[at("observer_type"), at("timer_type")]);
-    if let Some((bins, origins)) = buckets(to, prefix) {
-        for origin in origins {
-            to.draft.set(header, "histogram", bins.clone(), origin);
-        }
-    }
-    if let Some((quantiles, origins)) = quantiles(to, prefix) {
-        for origin in origins {
-            to.draft.set(header, "percentiles", quantiles.clone(), origin);
-        }
-    }
-    let Some(kind) = kind else { return };
-    let is_histogram = kind.text() == "histogram";
-    let (key, default) =
-        if is_histogram { ("histogram", BUCKETS) } else { ("percentiles", QUANTILES) };
-    let other = if is_histogram { "percentiles" } else { "histogram" };
-    if to.draft.value(header, key).is_some() {
-        to.draft.because(header, key, kind.origin());
+    let is_histogram = kind.as_ref().map_or(defaults.is_histogram, is_histogram);
+    let [bins, quantiles] = [buckets(to, prefix), quantiles(to, prefix)];
+    let (key, used, default) = if is_histogram {
+        ("histogram", &bins, defaults.bins())
     } else {
-        let value = match to.draft.value("rule.defaults", key) {
-            Some(value) => value.to_owned(),
-            None => default.to_owned(),
-        };
-        to.draft.set(header, key, value, kind.origin());
+        ("percentiles", &quantiles, defaults.quantiles())
+    };
+    let (value, mut reasons) = used.clone().unwrap_or_else(|| (default.into(), Vec::new()));
+    let (other, unused) =
+        if is_histogram { ("percentiles", quantiles) } else { ("histogram", bins) };
+    for origin in unused.into_iter().flat_map(|(_, origins)| origins) {
+        to.draft.remark(format!("{origin}: the timers of this mapping are of the other kind"));
     }
-    to.draft.set(header, other, "", kind.origin());
+    let reason = kind.map_or_else(|| FIRST_COUNTS.into(), |kind| kind.origin());
+    reasons.push(reason.clone());
+    for reason in reasons {
+        to.draft.set(header, key, value.clone(), reason);
+    }
+    to.draft.set(header, other, "", reason);
+}
+
+fn is_histogram(kind: &OldSetting) -> bool {
+    kind.text() == "histogram"
 }
 
 /// Returns the bins of a histogram, in milliseconds: statsd_exporter counts timers in seconds.
-fn buckets(to: &mut Transfer, prefix: &str) -> Option<(String, Vec<String>)> {
+fn buckets(to: &mut Transfer, prefix: &str) -> Option<ImportedList> {
     let paths = ["histogram_options.buckets", "buckets"].map(|path| join(prefix, path));
     let setting = first(to, &paths)?;
     let mut bounds = Vec::new();
@@ -225,7 +283,7 @@ fn buckets(to: &mut Transfer, prefix: &str) -> Option<(String, Vec<String>)> {
 }
 
 /// Returns the quantiles of a summary, in percent.
-fn quantiles(to: &mut Transfer, prefix: &str) -> Option<(String, Vec<String>)> {
+fn quantiles(to: &mut Transfer, prefix: &str) -> Option<ImportedList> {
     let mut found = Vec::new();
     let mut origins = Vec::new();
     for path in ["summary_options.quantiles", "quantiles"] {
@@ -248,30 +306,46 @@ fn quantiles(to: &mut Transfer, prefix: &str) -> Option<(String, Vec<String>)> {
     Some((found.join(", "), origins))
 }
 
-/// Reads the settings of names without a mapping, and of mappings without settings of their own.
-fn defaults(to: &mut Transfer) {
-    let kind = first(to, &["defaults.observer_type".into(), "defaults.timer_type".into()]);
-    let is_histogram = kind.as_ref().is_some_and(|kind| kind.text() == "histogram");
-    let reason = kind.map_or_else(|| "statsd_exporter's default".into(), |kind| kind.origin());
-    let bins = buckets(to, "defaults");
-    let summary = quantiles(to, "defaults");
-    if is_histogram {
-        to.draft.set("rule.defaults", "match", "**", reason.clone());
-        let (bins, origins) = bins.unwrap_or_else(|| (BUCKETS.into(), vec![reason.clone()]));
-        for origin in origins {
-            to.draft.set("rule.defaults", "histogram", bins.clone(), origin);
+impl DefaultObserver {
+    fn take(to: &mut Transfer) -> Self {
+        let kind = first(to, &["defaults.observer_type".into(), "defaults.timer_type".into()]);
+        Self {
+            is_histogram: kind.as_ref().is_some_and(is_histogram),
+            reason: kind.map_or_else(|| "statsd_exporter's default".into(), |kind| kind.origin()),
+            bins: buckets(to, "defaults"),
+            quantiles: quantiles(to, "defaults"),
         }
-        to.draft.set("statsd", "percentiles", "", reason);
-        for origin in summary.into_iter().flat_map(|(_, origins)| origins) {
-            to.draft.remark(format!("{origin}: the default is a histogram"));
+    }
+
+    fn bins(&self) -> &str {
+        self.bins.as_ref().map_or(BUCKETS, |(bins, _)| bins)
+    }
+
+    fn quantiles(&self) -> &str {
+        self.quantiles.as_ref().map_or(QUANTILES, |(quantiles, _)| quantiles)
+    }
+
+    /// Sets the keys of names without a mapping. The rule is the last one.
+    fn set(self, to: &mut Transfer) {
+        let Self { is_histogram, reason, bins, quantiles } = self;
+        let unused = if is_histogram {
+            to.draft.set("rule.defaults", "match", "**", reason.clone());
+            let (bins, origins) = bins.unwrap_or_else(|| (BUCKETS.into(), vec![reason.clone()]));
+            for origin in origins {
+                to.draft.set("rule.defaults", "histogram", bins.clone(), origin);
+            }
+            to.draft.set("statsd", "percentiles", "", reason);
+            quantiles
+        } else {
+            let (quantiles, origins) = quantiles.unwrap_or_else(|| (QUANTILES.into(), Vec::new()));
+            for origin in std::iter::once(reason).chain(origins) {
+                to.draft.set("statsd", "percentiles", quantiles.clone(), origin);
+            }
+            bins
+        };
+        let other = if is_histogram { "histogram" } else { "summary" };
+        for origin in unused.into_iter().flat_map(|(_, origins)| origins) {
+            to.draft.remark(format!("{origin}: a timer without an observer_type is a {other}"));
         }
-        return;
-    }
-    let (summary, origins) = summary.unwrap_or_else(|| (QUANTILES.into(), Vec::new()));
-    for origin in std::iter::once(reason).chain(origins) {
-        to.draft.set("statsd", "percentiles", summary.clone(), origin);
-    }
-    for origin in bins.into_iter().flat_map(|(_, origins)| origins) {
-        to.draft.remark(format!("{origin}: the default is a summary"));
     }
 }

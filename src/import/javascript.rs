@@ -5,7 +5,8 @@
 
 use super::syntax::{ParsedData, ParsedValue, Scan, SyntaxFlaw};
 
-/// Reads a file that is one object, perhaps assigned to `module.exports`.
+/// Reads a file that is one object, perhaps assigned to `module.exports`, or what a function
+/// returns: `(function () { return { … }; })()`.
 pub(super) fn read(text: &str) -> Result<ParsedValue, SyntaxFlaw> {
     let mut scan = Scan::new(text);
     pass_over_space(&mut scan)?;
@@ -19,10 +20,22 @@ pub(super) fn read(text: &str) -> Result<ParsedValue, SyntaxFlaw> {
     }
     let has_bracket = scan.eat("(");
     pass_over_space(&mut scan)?;
+    let is_returned = has_bracket && scan.rest().starts_with("function");
+    if is_returned {
+        const RETURN: &str = "return";
+        let Some(at) = scan.rest().find(RETURN) else {
+            return Err(scan.unexpected("a function that returns an object"));
+        };
+        scan.skip(at + RETURN.len());
+        pass_over_space(&mut scan)?;
+    }
     if scan.peek() != Some('{') {
         return Err(scan.unexpected("the { of an object"));
     }
     let object = value(&mut scan)?;
+    if is_returned {
+        return Ok(object);
+    }
     pass_over_space(&mut scan)?;
     if has_bracket && !scan.eat(")") {
         return Err(scan.unexpected(") after the object"));

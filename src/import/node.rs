@@ -48,7 +48,10 @@ pub(super) fn reason(_: &str) -> &'static str {
 
 pub(super) fn transfer(to: &mut Transfer) {
     style(to);
+    dots(to);
     to.set_all("", MOVES);
+    let packed = "of several values in one line, Node counts the last: host:8080:1|c adds 1";
+    to.draft.set("statsd", "packed_values", "no", packed);
     let (backends, origin) = backends(to);
     if backends.iter().any(|name| name == "graphite") {
         carbon(to);
@@ -81,20 +84,39 @@ pub(super) fn transfer(to: &mut Transfer) {
     to.without_all("", WITHOUT);
 }
 
+/// Reports dots at the ends of parts of names. Node puts a dot between the parts, too.
+fn dots(to: &mut Transfer) {
+    let parts = MOVES.iter().filter(|(_, _, key, _)| is_part_of_names(key)).map(|(path, ..)| *path);
+    for path in parts.chain([GLOBAL_SUFFIX]) {
+        let Some(setting) = to.old.get(path) else { continue };
+        let text = setting.text();
+        if text.starts_with('.') || text.ends_with('.') {
+            let remark = "without its dot, since Node sends two dots there, which Graphite stores \
+                          as one";
+            to.draft.remark(format!("{}: {remark}", setting.origin()));
+        }
+    }
+}
+
+fn is_part_of_names(key: &str) -> bool {
+    key.starts_with("prefix_") || key.starts_with("global_")
+}
+
+const GLOBAL_SUFFIX: &str = "graphite.globalSuffix";
+
 /// Reads the settings that decide which names are sent.
 fn style(to: &mut Transfer) {
     if let Some(setting) = to.take("graphite.legacyNamespace") {
         let style = if setting.is_on() == Some(false) { "modern" } else { "legacy" };
         to.draft.set("namespace", "style", style, setting.origin());
     }
-    let suffix = "graphite.globalSuffix";
-    match to.old.get(suffix) {
+    match to.old.get(GLOBAL_SUFFIX) {
         Some(setting) if setting.text().contains("hostname()") => {
             let origin = setting.origin();
-            to.old.take(suffix);
+            to.old.take(GLOBAL_SUFFIX);
             to.draft.set("namespace", "host_suffix", "yes", origin);
         }
-        _ => to.set(suffix, "namespace", "global_suffix", affix),
+        _ => to.set(GLOBAL_SUFFIX, "namespace", "global_suffix", affix),
     }
 }
 
@@ -129,11 +151,12 @@ fn carbon(to: &mut Transfer) {
         to.draft.set("carbon", "protocol", value, setting.origin());
     }
     let Some(host) = host else {
+        let no_host = "the file has no graphiteHost that can be read";
         let origins = [port, pickle_port].into_iter().flatten().map(|setting| setting.origin());
         for origin in origins.collect::<Vec<_>>() {
-            to.draft.remark(format!("{origin}: the file has no graphiteHost"));
+            to.draft.remark(format!("{origin}: {no_host}"));
         }
-        to.draft.set("carbon", "address", "", "Node sends nothing without a graphiteHost");
+        to.draft.set("carbon", "address", "", no_host);
         return;
     };
     let (used, unused) = if is_pickle { (pickle_port, port) } else { (port, pickle_port) };
@@ -213,12 +236,17 @@ fn servers(to: &mut Transfer) {
 }
 
 fn admin(to: &mut Transfer) {
+    let is_given = to.old.get("mgmt_address").is_some();
     let [address, port] = ["mgmt_address", "mgmt_port"].map(|path| to.take(path));
     let text = |setting: &Option<OldSetting>| setting.as_ref().map(OldSetting::text);
     let host = text(&address).unwrap_or_default();
     let bind = listen(&host, &text(&port).unwrap_or_else(|| "8126".into()));
     if address.is_none() {
-        let reason = "Node's admin port listens on all addresses; localhost:8126 is safer";
+        let reason = if is_given {
+            "the file has no mgmt_address that can be read; localhost:8126 is safer"
+        } else {
+            "Node's admin port listens on all addresses; localhost:8126 is safer"
+        };
         to.draft.set("admin", "bind", bind.clone(), reason);
     }
     for setting in [address, port].into_iter().flatten() {
@@ -235,7 +263,7 @@ fn repeaters(to: &mut Transfer, is_on: bool) {
         let origins: Vec<String> = origins.collect();
         let Some(host) = host.filter(|_| is_on) else {
             for origin in origins {
-                to.draft.remark(format!("{origin}: Node repeats nothing with these settings"));
+                to.draft.remark(format!("{origin}: it needs the backend repeater, and a host"));
             }
             continue;
         };
@@ -260,7 +288,10 @@ fn histograms(to: &mut Transfer) {
         let [metric, bins] = ["metric", "bins"].map(|path| to.take(&join(&prefix, path)));
         let (Some(metric), Some(bins)) = (&metric, &bins) else {
             for setting in [metric, bins].into_iter().flatten() {
-                to.draft.remark(format!("{}: it needs a metric and bins", setting.origin()));
+                to.draft.remark(format!(
+                    "{}: it needs a metric and bins that can be read",
+                    setting.origin()
+                ));
             }
             continue;
         };

@@ -18,7 +18,7 @@ pub(super) struct OldSetting {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum OldValue {
     Text(String),
-    /// An expression that only the old server can compute.
+    /// An expression that only the old server can compute, or a list with one.
     Code(String),
     List(Vec<String>),
 }
@@ -62,12 +62,18 @@ impl OldFile {
             ParsedData::Text(text) => self.insert(path, line, OldValue::Text(text)),
             ParsedData::Code(code) => self.insert(path, line, OldValue::Code(code)),
             ParsedData::List(items) => {
+                let is_code = items.iter().any(|item| matches!(item.data, ParsedData::Code(_)));
                 let texts = items.into_iter().map(|item| match item.data {
                     ParsedData::Text(text) | ParsedData::Code(text) => text,
                     ParsedData::List(_) | ParsedData::Map(_) => String::new(),
                 });
-                let texts = texts.collect();
-                self.insert(path, line, OldValue::List(texts));
+                let texts: Vec<String> = texts.collect();
+                let value = if is_code {
+                    OldValue::Code(format!("[{}]", texts.join(", ")))
+                } else {
+                    OldValue::List(texts)
+                };
+                self.insert(path, line, value);
             }
         }
     }
@@ -80,6 +86,11 @@ impl OldFile {
     /// Returns a setting without marking it.
     pub(super) fn get(&self, path: &str) -> Option<&OldSetting> {
         self.indices.get(path).map(|&at| &self.settings[at])
+    }
+
+    /// Whether there is a setting or an object at `path`.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.get(path).is_some() || !self.items(path).is_empty()
     }
 
     /// Returns a setting that was not taken yet, and marks it.

@@ -10,6 +10,9 @@ pub(super) type Convert = fn(&OldSetting) -> Option<String>;
 /// A setting that becomes a key: its path, the section, the key, and how its value is written.
 pub(super) type Move = (&'static str, &'static str, &'static str, Convert);
 
+/// The most settings of one remark.
+const TOGETHER_MAX: usize = 50;
+
 /// A setting without an equal: its path, and the reason.
 pub(super) type Without = (&'static str, &'static str);
 
@@ -85,7 +88,8 @@ impl Transfer {
         let is_together = |one: &OldSetting, other: &OldSetting| {
             parent(&one.path) == parent(&other.path) && reason(&one.path) == reason(&other.path)
         };
-        for together in rest.chunk_by(is_together) {
+        let remarks = rest.chunk_by(is_together).flat_map(|together| together.chunks(TOGETHER_MAX));
+        for together in remarks {
             let origins: Vec<String> = together.iter().map(OldSetting::origin).collect();
             let reason = reason(&together[0].path);
             self.draft.remark(format!("{}: {reason}", origins.join("; ")));

@@ -153,6 +153,87 @@ fn bad_syntax_is_reported_with_its_line_and_what_to_do() {
     }
 }
 
+/// Shows that each form of a real file is read as its server reads it.
+#[test]
+fn forms_of_real_files_are_read() {
+    let exporter = "mappings:\n- match: a.*\n  name: a\n- match: '*.b'\n  name: b\n  ttl: 2m\n  \
+                    observer_type: histogram\n  buckets: [0.5]\n- match: c\n  name: c\n";
+    let with_quantiles = "defaults:\n  observer_type: histogram\n  summary_options:\n    \
+                          quantiles:\n    - quantile: 0.95\n      error: 0.01\n";
+    let summary = format!(
+        "{with_quantiles}mappings:\n- match: a\n  name: a\n  \
+                           observer_type: summary\n"
+    );
+    for (text, expected) in [
+        (
+            "{ port: 8125 }",
+            "\n# of several values in one line, Node counts the last: host:8080:1|c adds 1\n\
+             packed_values = no\n",
+        ),
+        (
+            "{ graphiteHost: process.env.GRAPHITE, graphitePort: 2003 }",
+            "\n# the file has no graphiteHost that can be read\naddress =\n",
+        ),
+        (
+            "{ graphiteHost: process.env.GRAPHITE }",
+            "\n# - graphiteHost (line 1): process.env.GRAPHITE: the old server computes the value",
+        ),
+        (
+            "{ port: 8125, mgmt_address: process.env.ADMIN }",
+            "\n# the file has no mgmt_address that can be read; localhost:8126 is safer\nbind",
+        ),
+        (
+            "{ port: 8125, percentThreshold: [ 50, process.env.HIGH ] }",
+            "percentThreshold (line 1): [50, process.env.HIGH]: the old server computes the value",
+        ),
+        (
+            "{ port: 8125, graphite: { globalPrefix: 'shop.' } }",
+            "\n# - graphite.globalPrefix (line 1): shop.: without its dot, since Node sends two",
+        ),
+        ("{ port: 8125, graphite: { globalPrefix: 'shop.' } }", "\nglobal_prefix = shop\n"),
+        (
+            "(function() {\n  return { port: 8225, graphiteHost: 'g' };\n})();\n",
+            "\n# port (line 2): 8225\nbind = *:8225\n",
+        ),
+        // The histogram of *.b is not one of a.*, nor is its expiry.
+        (
+            exporter,
+            "name = a\n# the first mapping that matches counts\nexpire = 0\n# the first mapping \
+             that matches counts\npercentiles = 50, 90, 99\n# the first mapping that matches \
+             counts\nhistogram =\n",
+        ),
+        (exporter, "name = b\n# mappings[1].ttl (line 6): 2m\nexpire = 2m\n# mappings[1].buckets"),
+        (exporter, "\nhistogram = 500, inf\n# mappings[1].observer_type (line 7): histogram\n"),
+        (exporter, "match = c\n# mappings[2].name (line 10): c\nname = c\n\n"),
+        (&summary, "\n# mappings.observer_type (line 10): summary\npercentiles = 95\n"),
+        (
+            "[[ inputs . \"statsd\" ]]\nservice_address = \":8225\"\n",
+            "\n# inputs.statsd.service_address (line 2): :8225\nbind = *:8225\n",
+        ),
+        ("['graphite']\naddress = \"g:2004\"\n", "\naddress = g:2004\n"),
+    ] {
+        let made = import(Path::new("old"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        assert!(made.contains(expected), "{expected}: {made}");
+        config::parse(Path::new("made"), made.as_bytes()).expect(&made);
+    }
+    let proxy = "{ nodes: [{host: 'a', port: 8127, adminport: 8128}], port: 8125, forkCount: 0 }";
+    let error = import(Path::new("old"), proxy.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("a configuration of the cluster proxy of Node StatsD"), "{error}");
+}
+
+/// Shows that what is made of the largest file is short enough for this server, and that it reports
+/// the number of the settings that it does not name.
+#[test]
+fn what_is_made_is_no_longer_than_a_configuration_may_be() {
+    let text: String =
+        (0..9_990).map(|n| format!("{}: '{n}',\n", format!("k{n}").repeat(9))).collect();
+    let made = import(Path::new("old"), format!("{{ port: 8125,\n{text} }}").as_bytes()).unwrap();
+    assert!(made.len() <= 512 << 10, "{}", made.len());
+    assert!(made.len() > 500 << 10, "{}", made.len());
+    let last = made.lines().last().unwrap();
+    assert!(last.ends_with(" further remarks, for which a file has no room"), "{last}");
+}
+
 /// Shows that files of any depth and size are refused or read, and that no value breaks out of its
 /// comment or its line.
 #[test]

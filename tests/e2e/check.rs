@@ -330,7 +330,7 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     let checked = limited(&too_much, "--check");
     let warnings = lines_of("warning", &checked);
     assert_eq!((checked.code, warnings.len()), (Some(0), 1), "{checked:?}");
-    let reason = "all limits together are 232 MiB, 200 MiB with [statsd] timer_memory alone, and \
+    let reason = "all limits together are 248 MiB, 200 MiB with [statsd] timer_memory alone, and \
                   the limit of address space (ulimit -v) has 128 MiB; write [statsd] timer_memory = ";
     let (_, value) = warnings[0].split_once(reason).unwrap_or_else(|| panic!("{warnings:?}"));
     let fitting = clean().set("statsd", "timer_memory", value);
@@ -344,8 +344,8 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
                    timer_memory alone; lower or empty [statsd] timer_memory, or write at least 208m";
     assert!(refused.stderr.contains(mistake), "{refused:?}");
     let tight = limited(&clean().set("limits", "max_memory", "8m"), "--check");
-    let mistake =
-        "[limits] max_memory: the least values of all limits together are 9 MiB, or write";
+    let mistake = "[limits] max_memory: with all limits at their smallest the server takes 9 MiB; \
+                   write at least 9m here";
     assert!(tight.stderr.contains(mistake), "{tight:?}");
     assert_eq!(limited(&clean().set("limits", "max_memory", "9m"), "--check").code, Some(0));
 }

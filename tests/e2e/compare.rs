@@ -160,3 +160,23 @@ fn ports_are_compared_until_an_interrupt() {
     assert!(finished.stdout.contains("b;y=1;x=2 21 old=1 new=4 another value\n"), "{finished:?}");
     assert!(finished.stdout.ends_with("\n1 of 8 points differ\n"), "{finished:?}");
 }
+
+/// Shows that a side is named whose server sends nothing, and that this is no proof.
+#[test]
+fn a_silent_side_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reserved, address) = reserve_tcp();
+    drop(reserved);
+    let mut command = statsd_command(folder.path());
+    let process = Process::start(command.args(["--compare", &address.to_string(), "127.0.0.1:0"]));
+    let mut old = until(DEADLINE, "the port", || TcpStream::connect(address).ok());
+    old.write_all(b"a 1 10\na 1 20\na 1 30\n").unwrap();
+    let silent = "NEW (127.0.0.1:0) has no points of the last 3 flushes of OLD";
+    until_true("the silent side", || process.stderr().iter().any(|line| line == silent));
+    process.signal("INT");
+    let finished = process.finish(DEADLINE);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let expected = format!("{silent}\n");
+    assert!(finished.stdout.starts_with(&expected), "{finished:?}");
+    assert!(finished.stdout.contains("No flush has points of both sides"), "{finished:?}");
+}

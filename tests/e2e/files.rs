@@ -188,7 +188,7 @@ fn a_reload_waits_for_nothing() {
     let kinds: [(&str, &dyn Fn()); 3] = [
         ("is a FIFO", &|| mkfifo(&path)),
         ("is a device", &|| symlink("/dev/zero", &path).unwrap()),
-        ("larger than 128k", &|| File::create(&path).unwrap().set_len(1 << 40).unwrap()),
+        ("larger than 512k", &|| File::create(&path).unwrap().set_len(1 << 40).unwrap()),
     ];
     for (times, (why, make)) in (1..).zip(kinds) {
         fs::remove_file(&path).unwrap();

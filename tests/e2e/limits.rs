@@ -41,7 +41,7 @@ fn too_many_destinations_are_a_mistake() {
         writeln!(huge, "[exec.{nth}]\ncommand = true").unwrap();
     }
     let (code, errors) = start(&huge);
-    assert!(code == Some(1) && errors.contains("larger than 128k"), "{code:?}: {errors}");
+    assert!(code == Some(1) && errors.contains("larger than 512k"), "{code:?}: {errors}");
     daemon.send(["a:1|c"]);
     daemon.until_counter("a", 1.0);
     daemon.stop();

@@ -44,10 +44,12 @@ become_systemd() {
     ip link set lo up
     mkdir -p old-root
     pivot_root . old-root
+    # systemd mounts credentials in a process of its own, so its mounts must be shared.
     # systemd 256 and 257 accept this layout of cgroups only if they are told to.
     exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
         SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1" \
-        chroot . sh -c 'umount -l /old-root; exec /lib/systemd/systemd --log-target=null'
+        chroot . sh -c 'umount -l /old-root; mount --make-rshared /
+            exec /lib/systemd/systemd --log-target=null'
 }
 
 # boot ROOT: starts the system and waits until it is up. It ends with the script.

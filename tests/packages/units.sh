@@ -50,6 +50,24 @@ for suite in bullseye trixie; do
     survives inside systemctl restart statsd
     expect "NRestarts=0" inside systemctl show statsd -p NRestarts
 
+    # As docs/install.md shows it: a request to InfluxDB has the token.
+    step "a token as a credential"
+    inside sh -c 'echo s3cret >/etc/statsd.token && chmod 600 /etc/statsd.token'
+    drop_in=/etc/systemd/system/statsd.service.d
+    inside mkdir -p $drop_in
+    inside sh -c "printf '[Service]\nLoadCredential=influxdb:/etc/statsd.token\n' >$drop_in/token.conf"
+    inside sh -c "cat >>/etc/statsd.conf" <<-'END'
+	[influxdb]
+	address = 127.0.0.1:8086
+	version = 2
+	bucket = statsd
+	token_file = /run/credentials/statsd.service/influxdb
+	END
+    inside sh -c 'nc -l 127.0.0.1 8086 >/root/request & echo $! >/root/nc.pid'
+    inside systemctl daemon-reload
+    inside systemctl restart statsd
+    until_true inside grep -q "^Authorization: Token s3cret" /root/request
+
     step "the sandbox"
     check_sandbox
 

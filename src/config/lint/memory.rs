@@ -14,9 +14,7 @@ const USED_PERCENT: u64 = 90;
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let Some(MemoryLimit { bytes: limit, of }) = lint.surroundings.memory else { return };
-    let takes_packets =
-        lint.config.unix.stream.is_some() || lint.surroundings.has_passed_unix_stream;
-    let keys = memory_keys(lint.config, takes_packets);
+    let keys = memory_keys(lint.config, lint.surroundings.has_passed_unix_stream);
     let total = with_fixed(lint.config, &keys);
     if total <= limit {
         return;

@@ -72,7 +72,7 @@ pub(super) const PREFACE: &str = "\
 #
 # On SIGHUP the server reads the file again. Either all of it applies, between two flushes, or
 # nothing changes and the log shows why. A few keys are applied at the next start only; their
-# comments say so. A file has at most 128 KiB.
+# comments say so. A file has at most 512 KiB, and 128 KiB without its comments.
 ";
 
 #[cfg(test)]

@@ -221,3 +221,29 @@ fn values_are_shown_as_text() {
     let text = String::from_utf8(values_as_text(chunk.bytes())).unwrap();
     assert_eq!(text, "p.g -0.5\np.longer.name -0.5\n");
 }
+
+#[test]
+fn the_metrics_that_are_remembered_are_bounded() {
+    let mut ganglia = ganglia("", 100);
+    let name = |number: usize| format!("g.{number}");
+    ganglia.begin(1, 10);
+    for number in 0..=DESCRIBED_MAX {
+        let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
+        let name = name(number);
+        ganglia.encode(&Summary::new(Subject::Gauge, name.as_bytes(), &figures));
+        ganglia.chunks().take();
+    }
+    ganglia.end();
+    ganglia.chunks().take();
+    assert_eq!(ganglia.described.len(), DESCRIBED_MAX);
+    // The one without room is described with each value.
+    let last = name(DESCRIBED_MAX);
+    for number in 2..6 {
+        let packets =
+            flush(&mut ganglia, number, &[(Subject::Gauge, &last, &[(FigureId::VALUE, 2.0)])]);
+        assert_eq!(packets.len(), 2, "{packets:?}");
+    }
+    // Names without values give their room back.
+    flush(&mut ganglia, 12, &[]);
+    assert!(ganglia.described.capacity() < 100, "{}", ganglia.described.capacity());
+}

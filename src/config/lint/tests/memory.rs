@@ -11,9 +11,9 @@ fn with_memory(mib: u64) -> Surroundings {
 #[test]
 fn limits_beyond_the_memory() {
     let found = found_near("[limits]\nseries_memory = 200m", &with_memory(64));
-    let expected = "t.conf:2: [limits] series_memory: all limits together are 376 MiB, 200 MiB with \
+    let expected = "t.conf:2: [limits] series_memory: all limits together are 392 MiB, 200 MiB with \
                     [limits] series_memory alone, and the cgroup has 64 MiB; lower the limits, or \
-                    give it more memory, such as 414 MiB";
+                    give it more memory, such as 432 MiB";
     assert_eq!(found, [expected]);
     assert_eq!(found_near("", &with_memory(512)), [""; 0]);
     let remedy = |text: &str, mib| {
@@ -38,13 +38,13 @@ fn limits_beyond_the_memory() {
 #[test]
 fn a_connection_of_a_unix_stream_may_hold_a_packet() {
     let text = "[tcp]\nmax_connections = 10000\n";
-    assert_eq!(found_near(text, &with_memory(768)), [""; 0]);
-    let passed = Surroundings { has_passed_unix_stream: true, ..with_memory(768) };
+    assert_eq!(found_near(text, &with_memory(1024)), [""; 0]);
+    let passed = Surroundings { has_passed_unix_stream: true, ..with_memory(1024) };
     let with_stream = format!("{text}[unix]\nstream = /s\n");
-    let found = [found_near(&with_stream, &with_memory(768)), found_near(text, &passed)];
+    let found = [found_near(&with_stream, &with_memory(1024)), found_near(text, &passed)];
     for found in found {
         assert_eq!(found.len(), 1, "{found:#?}");
-        let expected = "625 MiB with [tcp] max_connections alone, and the cgroup has 768 MiB; \
+        let expected = "665 MiB with [tcp] max_connections alone, and the cgroup has 1024 MiB; \
                         write [tcp] max_connections = ";
         assert!(found[0].contains(expected), "{found:#?}");
     }
