@@ -10,8 +10,9 @@
 //! of its series, it is the culprit. So one prefix that many senders flood is the culprit, and a
 //! sender that makes up prefixes is the culprit itself.
 //!
-//! If the table is full by the bytes of its series, a series counts by its size. So a few series
-//! with long names can be the largest group. All is counted in fixed memory. Prefixes share a
+//! If the table is full by the bytes of its series, a series counts by its size: its name, and those
+//! of its tags that no other series had before it. So a few series with long names can be the
+//! largest group. All is counted in fixed memory. Prefixes share a
 //! counter if 14 bits of their hashes are equal.
 
 use std::collections::VecDeque;
@@ -120,7 +121,7 @@ impl Budget {
     /// Counts a new series.
     pub(super) fn add(&mut self, owner: &Owner) {
         self.by_number.add(owner, 1);
-        self.by_bytes.add(owner, u32::from(owner.weight));
+        self.by_bytes.add(owner, owner.weight());
         for (kind, &id) in owner.groups.iter().enumerate() {
             let last = &mut self.last[kind];
             if last.is_empty() {
@@ -133,7 +134,7 @@ impl Budget {
     /// Counts that a series is removed.
     pub(super) fn remove(&mut self, owner: &Owner) {
         self.by_number.remove(owner, 1);
-        self.by_bytes.remove(owner, u32::from(owner.weight));
+        self.by_bytes.remove(owner, owner.weight());
     }
 
     /// Sets whether groups count by the bytes of their series, or by their number.
@@ -153,7 +154,7 @@ impl Budget {
 
     /// Returns what one series adds to the sizes of its groups.
     fn size_of(&self, owner: &Owner) -> u32 {
-        if self.counts_bytes { owner.weight.into() } else { 1 }
+        if self.counts_bytes { owner.weight() } else { 1 }
     }
 
     fn count(&self, group: Group) -> u32 {

@@ -29,6 +29,7 @@ use super::shard::{
 use super::shards::{Cursor, RunningTotal, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
+use super::tag_store::{TAG_BYTES, TagStore};
 use super::top::Top;
 use crate::policy::{Rules, flushes};
 use crate::protocol::{MetricKind, Sample, is_plain_path};
@@ -55,8 +56,9 @@ pub(super) struct LiveSeries {
 }
 
 /// The most series that are evicted for a new one. One is enough if the table is full by its number
-/// of series. If it is full by their bytes, the new one may have a longer name than an evicted one.
-const EVICTIONS_MAX: usize = 8;
+/// of series. If it is full by their bytes, the new one may have a longer name than an evicted one:
+/// with many tags it may take 8 KiB, and a series with a short name takes 134 bytes.
+const EVICTIONS_MAX: usize = 64;
 
 impl LiveSeries {
     /// See [`Table::new`](super::Table::new).
@@ -437,7 +439,7 @@ impl LiveSeries {
             && !self.room().has(0, more)
         {
             let owner = self.shards.owner(original, self.sender);
-            self.make_room_for(original, &owner, (0, more))?;
+            self.make_room_for(original, &owner, 0, &|_| more)?;
             if self.shards.get(place).is_none() {
                 return Err(AddError::TooManySeries); // it was evicted itself
             }
@@ -481,23 +483,25 @@ impl LiveSeries {
         kind: MetricKind,
         outcome: RuleOutcome<'_>,
     ) -> Result<SeriesPlace, AddError> {
-        let owner = self.shards.owner(name, self.sender);
+        let mut owner = self.shards.owner(name, self.sender);
         let beside = self.bytes_beside_name(kind, &outcome);
         // Only near the limit, the tags that are stored already are looked up. A tag has at least
         // two bytes, and takes less than 16 times as many.
         if !self.room().has(1, beside + name_bytes(16 * name.len())) {
-            let bytes = StoredName::bytes_for(name, Some(&self.shards.tags));
-            if !self.room().has(1, beside + name_bytes(bytes)) {
-                // Tags of a series that is evicted may have to be stored again.
-                let most = name_bytes(StoredName::bytes_for(name, None));
-                self.make_room_for(name, &owner, (1, beside + most))?;
+            let needed = |tags: &TagStore| beside + name_bytes(StoredName::bytes_for(name, tags));
+            if !self.room().has(1, needed(&self.shards.tags)) {
+                self.make_room_for(name, &owner, 1, &needed)?;
             }
         }
         let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
         let top = &mut self.top;
-        let stored =
-            StoredName::new(name, tags, |tag| top.count_new_tag(tag, |text| names.hash_one(text)));
+        let mut new_tags = 0;
+        let stored = StoredName::new(name, tags, |tag| {
+            new_tags += tag.len() + TAG_BYTES;
+            top.count_new_tag(tag, |text| names.hash_one(text));
+        });
+        owner.set_bytes(beside + name_bytes(stored.bytes().len()) + new_tags);
         let named = (stored, is_plain_path(name));
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
@@ -527,25 +531,31 @@ impl LiveSeries {
         bytes_beside_name(kind) + original_bytes(outcome.original) + record + raw
     }
 
-    /// Evicts series until there is room for `series` new ones, of `bytes` in all. Fails, and
-    /// evicts none, if a few would not be enough.
+    /// Evicts series until there is room for `series` new ones, and for the bytes that `needed`
+    /// returns. Fails, and evicts none, if [`EVICTIONS_MAX`] would not be enough.
     #[cold]
     fn make_room_for(
         &mut self,
         name: &[u8],
         owner: &Owner,
-        (series, bytes): (usize, usize),
+        series: usize,
+        needed: &dyn Fn(&TagStore) -> usize,
     ) -> Result<(), AddError> {
         self.shards.budget.count_bytes(self.room().has(1, 0));
         // Those that are evicted have the average size.
         let used = self.bytes();
         let freed = used / self.shards.len().max(1) * EVICTIONS_MAX;
+        let mut bytes = needed(&self.shards.tags);
         if used.saturating_sub(freed).saturating_add(bytes) <= self.limits.bytes {
             for _ in 0..EVICTIONS_MAX {
                 let taken = self.make_room(name, owner)?;
                 self.evict(taken);
                 if self.room().has(series, bytes) {
-                    return Ok(());
+                    // A tag of the new series may have been removed with the last one that had it.
+                    bytes = needed(&self.shards.tags);
+                    if self.room().has(series, bytes) {
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -130,6 +130,51 @@ fn a_few_long_names_are_the_culprit_and_not_the_many_short_ones_beside_them() {
     assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
 }
 
+/// Returns 30 tags, as Datadog's clients have them. They are others for each `version`.
+fn many_tags(version: u32) -> String {
+    (0..30).map(|tag| format!(";tag{tag:02}={}{version}", "v".repeat(40))).collect()
+}
+
+/// The number of names that are in the table, of those that `name` gives for 0 to `count`.
+fn in_table(core: &Core, count: u32, name: impl Fn(u32) -> String) -> usize {
+    let table = core.engine.table();
+    (0..count).filter(|n| table.has_series(MetricKind::Counter, name(*n).as_bytes())).count()
+}
+
+/// Shows that names with many tags get into a table that is full of short names, also if some of
+/// the tags are stored already, and if the short names have been idle for long.
+#[test]
+fn a_flood_of_short_names_keeps_no_names_with_many_tags_out() {
+    for idle_flushes in [0, 3] {
+        let text = "[limits]\nseries_memory = 4m\nevict_after = 20s\n";
+        let mut core = Core::configured(text);
+        (0..JUNK).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+        (0..idle_flushes).for_each(|n| drop(core.flush(10 * (n + 1))));
+        let name = |n: u32| format!("app.web.{n}{}", many_tags(n % 10));
+        (0..100).for_each(|n| send(&mut core, 1, &format!("{}:1|c", name(n))));
+        assert_eq!(in_table(&core, 100, name), 100, "after {idle_flushes} idle flushes");
+        let bytes = core.engine.table().series_bytes();
+        assert!(bytes <= configured(text).bounds.series_memory, "{bytes}");
+    }
+}
+
+/// Shows that tags that many series share do not make those series the culprit, since they take
+/// their memory once.
+#[test]
+fn series_with_shared_tags_are_not_the_culprit_beside_a_flood() {
+    let mut core = Core::configured("[limits]\nseries_memory = 8m\n");
+    let tagged = |n: u32| format!("app.web.{n}{}", many_tags(0));
+    (0..4000).for_each(|n| send(&mut core, 1, &format!("{}:1|c", tagged(n))));
+    (0..2 * JUNK).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+    let new = |n: u32| format!("app.new.{n}");
+    (0..100).for_each(|n| send(&mut core, 1, &format!("{}:1|c", new(n))));
+    assert_eq!(in_table(&core, 100, new), 100);
+    assert_eq!(in_table(&core, 4000, tagged), 4000);
+    let crowd = core.engine.crowd().expect("junk was refused").crowd;
+    assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
+    assert!((85..=95).contains(&crowd.percent()), "{}", crowd.percent());
+}
+
 /// Shows that a name that cannot fit evicts nothing.
 #[test]
 fn a_name_that_is_too_long_for_the_rest_evicts_nothing() {

@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
 use super::super::budget::{GroupChanges, NEWEST_TRIES};
+use super::super::counts::{bytes_beside_name, name_bytes};
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
 use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
 use super::super::shard::SeriesPlace;
+use super::super::stored_name::StoredName;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
 use super::Table;
@@ -85,9 +87,12 @@ impl Preview {
             PreviewDepth::SumsOnly => 64,
         };
         // The sender is assumed to have no other series.
-        let newcomer = table.live.shards.owner(name, 0);
+        let LiveSeries { shards, .. } = &table.live;
+        let mut newcomer = shards.owner(name, 0);
         let is_nearly_full = table.live.room().series() < NEW_SERIES_MAX;
         if is_nearly_full {
+            let bytes = name_bytes(StoredName::bytes_for(name, &shards.tags));
+            newcomer.set_bytes(bytes_beside_name(kind) + bytes);
             self.forecast.create(&table.live, &newcomer, created, tries);
         }
         let its_own = self.copy(copy, table, kind, name);
