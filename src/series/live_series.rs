@@ -275,6 +275,7 @@ impl LiveSeries {
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
         self.long_idle.end_sweep();
+        self.shards.search = Cursor::default();
         if self.room().is_full() {
             self.shards.budget.find_largest();
         }
@@ -393,18 +394,14 @@ impl LiveSeries {
     }
 
     /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
-    /// the newest one of the largest group. Fails if there is none.
+    /// a new one of the largest group. Fails if there is none.
     fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
-        let Some(taken) = self
-            .long_idle
-            .take_for(newcomer, &mut self.shards)
-            .or_else(|| self.shards.take_newest_for(newcomer, self.tick))
-        else {
+        let taken = self.long_idle.take_for(newcomer, &mut self.shards).or_else(|| {
             self.shards.budget.note_refused(name, *newcomer);
-            return Err(AddError::TooManySeries);
-        };
-        self.shards.counts.evicted += 1;
-        Ok(taken)
+            self.shards.take_newest_for(newcomer, self.tick)
+        });
+        self.shards.counts.evicted += u64::from(taken.is_some());
+        taken.ok_or(AddError::TooManySeries)
     }
 
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval

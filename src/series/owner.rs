@@ -1,4 +1,4 @@
-//! The groups that a series belongs to: the prefixes of its name, and the sender that created it.
+//! The groups that a series belongs to: two prefixes of its name, and the sender that created it.
 
 /// The kinds of groups, the most specific first.
 pub(super) const KINDS: usize = 3;
@@ -68,6 +68,11 @@ impl Owner {
         self.intervals() + u16::from(is_active) <= 1
     }
 
+    /// Whether no interval with a sample was closed yet.
+    pub(super) fn is_in_first_interval(&self) -> bool {
+        self.intervals() == 0
+    }
+
     /// Whether the series had samples in two intervals. A name that a client makes up for one value
     /// has them in one.
     pub(super) fn is_known(&self) -> bool {
@@ -79,19 +84,21 @@ impl Owner {
     }
 }
 
-/// Returns the first two elements of a name and the first one, without its last element. A name of
-/// one element is its own prefix.
+/// Returns the two prefixes by which a name is counted, the longer one first: the first two elements
+/// and the first one, without its last element. A name of one element is its own prefix.
+///
+/// Of a name with tags they are the whole name, up to the `;` before the tags, and its first two
+/// elements. So a tag with too many values makes a group of the series of one name.
 pub(super) fn prefixes(name: &[u8]) -> [&[u8]; 2] {
-    let mut one = None;
-    for (at, byte) in name.iter().enumerate() {
-        match (byte, one) {
-            (b'.', None) => one = Some(at),
-            (b'.', Some(one)) => return [&name[..at], &name[..one]],
-            (b';', _) => return [&name[..one.unwrap_or(at)]; 2],
-            _ => {}
-        }
+    let tags = memchr::memchr(b';', name);
+    let bare = &name[..tags.unwrap_or(name.len())];
+    let mut dots = bare.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+    let one = &bare[..dots.next().unwrap_or(bare.len())];
+    let two = dots.next().map_or(one, |dot| &bare[..dot]);
+    match tags {
+        None => [two, one],
+        Some(tags) => [&name[..=tags], two],
     }
-    [&name[..one.unwrap_or(name.len())]; 2]
 }
 
 #[cfg(test)]
@@ -99,14 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_without_the_last_element_and_the_tags() {
+    fn a_prefix_is_without_the_last_element_or_without_the_tags() {
         for (name, two, one) in [
             ("a.b.c.d", "a.b", "a"),
             ("a.b.c", "a.b", "a"),
             ("a.b", "a", "a"),
             ("a", "a", "a"),
-            ("a;t=x.y", "a", "a"),
-            ("a.b;t=1", "a", "a"),
+            ("a;t=x.y", "a;", "a"),
+            ("a.b;t=1", "a.b;", "a"),
+            ("a.b.c.d;t=1", "a.b.c.d;", "a.b"),
         ] {
             assert_eq!(prefixes(name.as_bytes()), [two.as_bytes(), one.as_bytes()], "{name}");
         }

@@ -202,6 +202,13 @@ impl Shard {
         SeriesSlot { hash: self.series[at as usize].hash, at }
     }
 
+    /// Returns the place of the series at a position of this shard, which has this number.
+    pub(super) fn place(&self, number: usize, at: usize) -> Option<SeriesPlace> {
+        let hash = self.series.get(at)?.hash;
+        let at = u32::try_from(at).ok()?;
+        Some(SeriesPlace::new(number, SeriesSlot { hash, at }))
+    }
+
     /// Whether a large part of the memory is unused, because most series were removed.
     pub(super) fn is_sparse(&self) -> bool {
         const SMALL: usize = 64;

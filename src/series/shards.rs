@@ -3,7 +3,7 @@
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
-use super::budget::{Budget, NEWEST_TRIES};
+use super::budget::{Budget, NEWEST_TRIES, SEARCH_FOUND_MAX, SEARCH_MAX};
 use super::counts::{SeriesCounts, bytes_beside_name, name_bytes, original_bytes};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
@@ -50,6 +50,9 @@ pub(super) struct Shards {
     revision: u64,
     pub(super) counts: SeriesCounts,
     pub(super) budget: Budget,
+    /// Where the search for series that can be evicted because they are new goes on. Each sweep
+    /// begins it again. So all searches between two sweeps walk over the table once.
+    pub(super) search: Cursor,
 }
 
 impl Shards {
@@ -70,6 +73,7 @@ impl Shards {
             revision: 0,
             counts: SeriesCounts::default(),
             budget: Budget::default(),
+            search: Cursor::default(),
         }
     }
 
@@ -453,13 +457,33 @@ impl Shards {
         all[number].end()
     }
 
-    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
-    /// place.
+    /// Takes out a series of the culprit that is not known yet, the newest if that is noted.
+    /// `newcomer` takes its place.
     #[cold]
     pub(super) fn take_newest_for(&mut self, newcomer: &Owner, tick: u32) -> Option<TakenSeries> {
-        if self.raw.is_some() || self.budget.newest_to_evict_for(newcomer) == 0 {
+        if self.raw.is_some() {
             return None;
         }
+        let take = if self.budget.newest_to_evict_for(newcomer) > 0 {
+            Self::take_newest
+        } else if self.budget.is_sender_of(newcomer) {
+            Self::take_single
+        } else {
+            return None;
+        };
+        take(self, tick).or_else(|| {
+            let mut search = self.search;
+            let culprit = self.budget.culprit();
+            for place in self.find_new(&mut search, culprit) {
+                self.budget.note_newest(place);
+            }
+            self.search = search;
+            take(self, tick)
+        })
+    }
+
+    /// Takes out the newest series of the culprit that is not known yet.
+    fn take_newest(&mut self, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
             let place = self.budget.take_newest()?;
             if self.can_be_evicted(place, tick, self.budget.culprit()) {
@@ -471,6 +495,47 @@ impl Shards {
             }
         }
         None
+    }
+
+    /// Takes out a series that the culprit has sent once, in the open interval. Of the newest series
+    /// the oldest is taken. So a name that is sent again soon stays, however many others come.
+    fn take_single(&mut self, tick: u32) -> Option<TakenSeries> {
+        for _ in 0..NEWEST_TRIES {
+            let place = self.budget.take_oldest()?;
+            let Some(series) = self.get(place) else { continue };
+            let owner = self.all[place.shard()].owner(place.at());
+            let is_single = owner.is_in_first_interval() && series.samples() <= 1;
+            if is_single && self.can_be_evicted(place, tick, self.budget.culprit()) {
+                return self.take(place);
+            }
+            self.budget.note_newest(place);
+        }
+        None
+    }
+
+    /// Finds series of the culprit that are not known yet, from `search` on, which moves on.
+    pub(super) fn find_new(&self, search: &mut Cursor, culprit: Option<Group>) -> Vec<SeriesPlace> {
+        let mut found = Vec::new();
+        for _ in 0..SEARCH_MAX {
+            let Some(shard) = self.all.get(search.shard) else { break };
+            let at = search.at;
+            if at == shard.end() {
+                *search = Cursor { shard: search.shard + 1, at: 0 };
+                continue;
+            }
+            search.at += 1;
+            let owner = shard.owner(at);
+            if owner.is_in(culprit)
+                && !owner.is_known()
+                && let Some(place) = shard.place(search.shard, at)
+            {
+                found.push(place);
+                if found.len() == SEARCH_FOUND_MAX {
+                    break;
+                }
+            }
+        }
+        found
     }
 
     /// Whether a series of the culprit can be evicted because it is new.

@@ -67,13 +67,15 @@ fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
 /// value of the junk is either sent or counted.
 #[test]
 fn a_flood_costs_a_well_behaved_sender_nothing() {
-    let floods: [(&str, Junk); 6] = [
+    let floods: [(&str, Junk); 8] = [
         ("one sender, one prefix", |n| (2, format!("junk.x.{n}"))),
         ("one sender, short names", |n| (2, format!("junk.{n}"))),
         ("one sender, made-up prefixes", |n| (2, format!("x{n}.y{n}.z"))),
         ("one sender, bare names", |n| (2, format!("x{n}"))),
         ("forged senders, one prefix", |n| (n + 2, format!("junk.x.{n}"))),
         ("the good sender itself", |n| (1, format!("junk.x.{n}"))),
+        ("the good sender itself, bare names", |n| (1, format!("x{n}"))),
+        ("a tag of many values, in the same prefix", |n| (1, format!("app.web;user={n}"))),
     ];
     for (what, junk) in floods {
         let (sent, arrived, lost) = flood("max_series = 1000", junk);
@@ -173,6 +175,32 @@ fn series_with_shared_tags_are_not_the_culprit_beside_a_flood() {
     let crowd = core.engine.crowd().expect("junk was refused").crowd;
     assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
     assert!((85..=95).contains(&crowd.percent()), "{}", crowd.percent());
+}
+
+/// Shows that more new names get in than the order of creation is known of, all in one interval.
+#[test]
+fn ten_thousand_new_names_get_in_beside_a_flood_within_one_interval() {
+    let mut core = Core::configured("[limits]\nmax_series = 50000\n");
+    (0..JUNK).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+    let name = |n: u32| format!("app.web.{n}");
+    (0..10_000).for_each(|n| send(&mut core, 1, &format!("{}:1|c", name(n))));
+    assert_eq!(in_table(&core, 10_000, name), 10_000);
+    assert_eq!(core.engine.table().len(), 50_000);
+}
+
+/// Shows that new names of a sender that has made up all others get in, and that an example of the
+/// others is named.
+#[test]
+fn new_names_of_a_sender_that_made_up_others_get_in() {
+    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+    (0..5000).for_each(|n| send(&mut core, 2, &format!("x{n}:1|c")));
+    let name = |n: u32| format!("app.web.{n}");
+    (0..100).for_each(|n| send(&mut core, 2, &format!("{}:1|c", name(n))));
+    assert_eq!(in_table(&core, 100, name), 100);
+    let crowd = core.engine.crowd().expect("the table is full").crowd;
+    assert_eq!((crowd.prefix, crowd.sender != 0), (None, true));
+    assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), 4100);
+    assert_eq!(core.engine.table().counts().evicted, 4100);
 }
 
 /// Shows that a name that cannot fit evicts nothing.

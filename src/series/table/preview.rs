@@ -16,6 +16,7 @@ use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
 use super::super::shard::SeriesPlace;
+use super::super::shards::Cursor;
 use super::super::stored_name::StoredName;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
@@ -186,6 +187,10 @@ struct Forecast {
     newest: usize,
     /// The series of the line at the end of the newest ones.
     own: usize,
+    /// The series that a search has found, the last of which is the newest, and where the search
+    /// goes on.
+    found: Vec<SeriesPlace>,
+    search: Option<Cursor>,
     /// The newest series that were put back. `None` is a series of the line.
     put_back: VecDeque<Option<SeriesPlace>>,
 }
@@ -259,10 +264,23 @@ impl Forecast {
         if shards.raw.is_some() || self.groups.newest_to_evict_for(&shards.budget, newcomer) == 0 {
             return None;
         }
+        self.take_noted(live).or_else(|| {
+            let culprit = self.groups.culprit(&shards.budget);
+            let search = self.search.get_or_insert(shards.search);
+            self.found.extend(shards.find_new(search, culprit));
+            self.take_noted(live)
+        })
+    }
+
+    /// Takes the newest series of the culprit that is noted and not known yet.
+    fn take_noted(&mut self, live: &LiveSeries) -> Option<SeriesPlace> {
+        let shards = &live.shards;
         for _ in 0..NEWEST_TRIES {
             let next = if self.own > 0 {
                 self.own -= 1;
                 None
+            } else if let Some(place) = self.found.pop() {
+                Some(place)
             } else if let Some(place) = shards.budget.newest().nth(self.newest) {
                 self.newest += 1;
                 Some(place)
