@@ -578,9 +578,6 @@ impl LiveSeries {
         let place = self
             .create_with(saved.name, hash, saved.kind, outcome)
             .map_err(RestoreError::Refused)?;
-        // It counts as one more interval. Otherwise the series could make room for a new name while
-        // it has restored values, and they would be lost.
-        self.shards.all[place.shard()].owner_mut(place.at()).note_interval();
         let restored = self.restore_into(place, saved, None);
         if restored.is_err() {
             self.discard(place);
@@ -596,6 +593,13 @@ impl LiveSeries {
         merged: Option<bool>,
     ) -> Result<(), RestoreError> {
         self.note_room();
+        // They count as one more interval. Otherwise the series could make room for a new name while
+        // it has restored values, and they would be lost.
+        let owner = self.shards.all[place.shard()].owner_mut(place.at());
+        owner.note_interval();
+        if saved.is_known {
+            owner.note_interval();
+        }
         let series = self.shards.get_mut(place).expect("found or created just now");
         let restored = series.restore(saved, self.tick, &mut self.pool, merged);
         self.largest.note(self.pool.take_grown(), place);

@@ -476,13 +476,14 @@ impl Series {
     /// `name` is the canonical name, and `original` the name from which rules have made it.
     pub(super) fn save(
         &self,
-        (name, original): (&[u8], Option<&[u8]>),
+        names: (&[u8], Option<&[u8]>),
+        is_known: bool,
         tick: u32,
         records: &SideRecords,
         out: &mut Vec<u8>,
     ) {
         let is_open = self.interval == tick;
-        SavedSeries::put_head(self.kind(), self.idle_until(tick), name, original, out);
+        SavedSeries::put_head(self.kind(), self.idle_until(tick), names, is_known, out);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });

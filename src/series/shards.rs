@@ -326,7 +326,8 @@ impl Shards {
                         out.put_u8(tag);
                         name.clear();
                         series.name().append(&self.tags, &mut name);
-                        series.save((&name, original), tick, records, out);
+                        let is_known = shard.owner(cursor.at).is_known();
+                        series.save((&name, original), is_known, tick, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -579,7 +580,8 @@ impl Shards {
         }
         let mut record = Vec::new();
         let original = shard.original(place.slot().at);
-        series.save((name, original), tick, records, &mut record);
+        let is_known = shard.owner(place.at()).is_known();
+        series.save((name, original), is_known, tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
 }

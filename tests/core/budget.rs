@@ -290,6 +290,35 @@ fn a_restored_value_is_sent_however_many_names_come() {
     assert_eq!(after.engine.own().total(OwnCounter::SeriesRejected), 50);
 }
 
+/// Shows that a restart makes no known series one that makes room, and no junk known.
+#[test]
+fn known_series_stay_after_a_restart_and_junk_makes_room() {
+    let limits = "[limits]\nmax_series = 1000\n";
+    let name = |n: u32| format!("app.web.{n}");
+    let mut core = Core::configured(limits);
+    for stamp in 1..4 {
+        (0..900).for_each(|n| send(&mut core, 1, &format!("{}:1|g", name(n))));
+        core.flush(stamp);
+    }
+    (0..100).for_each(|n| send(&mut core, 1, &format!("app.web.junk{n}:1|g")));
+    core.flush(4);
+    let saved = core.engine.save(|_| Ok::<_, ()>(())).unwrap();
+    let mut core = Core::configured(limits);
+    let restored = core.engine.restore(In::new(&saved), Duration::from_secs(10), false);
+    assert_eq!(restored.series, 1000);
+    let other = |n: u32| format!("other.x.{n}");
+    for stamp in 5..10 {
+        (0..400).for_each(|n| send(&mut core, 2, &format!("{}:1|g", other(n))));
+        core.flush(stamp);
+    }
+    let table = core.engine.table();
+    let count = |most: u32, name: &dyn Fn(u32) -> String| {
+        (0..most).filter(|n| table.has_series(MetricKind::Gauge, name(*n).as_bytes())).count()
+    };
+    assert_eq!(count(900, &name), 900);
+    assert_eq!(count(400, &other), 100, "they take the place of the junk");
+}
+
 /// Lines of all kinds, with names and tags of many lengths.
 fn mixed(n: u32) -> String {
     let long = ".yyyyyyyyy".repeat(n as usize % 7 * 5);

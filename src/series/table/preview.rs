@@ -159,7 +159,7 @@ impl Preview {
             return false;
         }
         let mut record = Vec::new();
-        series.save((name, original), *tick, &pool.records, &mut record);
+        series.save((name, original), true, *tick, &pool.records, &mut record);
         // The memory of its samples is in use already.
         let free = copy.live.pool.free();
         copy.live.pool.limit(usize::MAX, pool.exactness);
