@@ -253,6 +253,7 @@ impl TableRules {
     /// Notes that all series were closed, and have their new policies.
     pub(super) fn end_sweep(&mut self) {
         self.has_old_policies = false;
+        self.limits.end_reload();
     }
 
     /// Whether [`replace`](Self::replace) may be called with these rules.
@@ -270,6 +271,7 @@ impl TableRules {
         let names_change = self.policies.may_make_other_names(rules);
         self.has_old_policies = true;
         self.policies.replace(rules, interval);
+        self.limits.begin_reload(self.policies.kept_limits());
         self.changes_names = self.policies.change_names();
         names_change
     }

@@ -18,6 +18,10 @@ pub(super) struct TagLimits {
     /// By the number of the rule, the key, and the hash of the value. Two values of the same hash
     /// are as unlikely as two equal members of a set.
     rules: AHashMap<u16, LimitedKeys>,
+    /// The number of each rule that a reload has kept, and its number before the reload. Until all
+    /// series have their new policies, both stand for the number before, so that values that some
+    /// series have count, whichever policy those have.
+    kept: Vec<(u16, u16)>,
     /// The tags of new series whose values were replaced, as `key=value`.
     replaced: Vec<Box<[u8]>>,
     /// The hashes of the tags that a copy of a table must replace.
@@ -33,7 +37,27 @@ const REPLACED_MAX: usize = 16;
 
 impl TagLimits {
     pub(super) fn new(hasher: ahash::RandomState) -> Self {
-        Self { hasher, rules: AHashMap::new(), replaced: Vec::new(), denied: Vec::new() }
+        Self {
+            hasher,
+            rules: AHashMap::new(),
+            kept: Vec::new(),
+            replaced: Vec::new(),
+            denied: Vec::new(),
+        }
+    }
+
+    /// Begins a reload that keeps these rules, each with its new number and the one before.
+    pub(super) fn begin_reload(&mut self, kept: impl Iterator<Item = (u16, u16)>) {
+        self.kept = kept.collect();
+    }
+
+    /// Notes that all series have their policies of the last reload.
+    pub(super) fn end_reload(&mut self) {
+        for (rule, before) in std::mem::take(&mut self.kept) {
+            if let Some(keys) = self.rules.remove(&before) {
+                self.rules.insert(rule, keys);
+            }
+        }
     }
 
     /// Whether a series may have this value. `rule` is the number of the rule in [`PolicySets`].
@@ -41,7 +65,7 @@ impl TagLimits {
         if !self.denied.is_empty() && self.denied.contains(&self.hash_of(tag)) {
             return false;
         }
-        let Some(keys) = self.rules.get(&rule) else { return true };
+        let Some(keys) = self.rules.get(&number_of(rule, &self.kept)) else { return true };
         match keys.get(tag.key) {
             None => keys.len() < KEYS_MAX,
             Some(values) => {
@@ -63,9 +87,9 @@ impl TagLimits {
 
     /// Notes that a series of this policy and canonical name has the values of its tags.
     pub(super) fn note(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, .. } = self;
+        let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
-            let keys = rules.entry(rule).or_default();
+            let keys = rules.entry(number_of(rule, kept)).or_default();
             if !keys.contains_key(key) {
                 keys.insert(key.into(), AHashMap::new());
             }
@@ -77,8 +101,9 @@ impl TagLimits {
 
     /// Notes that a series that [`note`](Self::note) was called for no longer has its values.
     pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, .. } = self;
+        let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
+            let rule = number_of(rule, kept);
             let Some(keys) = rules.get_mut(&rule) else { return };
             let Some(values) = keys.get_mut(key) else { return };
             let hash = hasher.hash_one(value);
@@ -111,6 +136,11 @@ impl TagLimits {
     fn hash_of(&self, tag: LimitedTag<'_>) -> u64 {
         self.hasher.hash_one((tag.rule, tag.key, tag.value))
     }
+}
+
+/// The number under which the values of a rule are counted.
+fn number_of(rule: u16, kept: &[(u16, u16)]) -> u16 {
+    kept.iter().find(|(new, _)| *new == rule).map_or(rule, |(_, before)| *before)
 }
 
 /// Passes the number of the rule, the key and the value of each limited tag of a series.

@@ -192,6 +192,42 @@ fn a_tag_with_too_many_values_gets_another_one_and_the_log_names_it() {
     assert_eq!(names(&mut core.engine), ["a;user=8", "a;user=9", "a;user=other"]);
 }
 
+/// Shows that values that series have count against a limit also between a reload and the next
+/// flush, whatever the reload changes beside the limit, and only once.
+#[test]
+fn a_reload_keeps_the_values_that_count_against_a_limit() {
+    let rule = "[rule.u]\nmatch = a.**\nmax_tag_values = user=3\n";
+    let reloads = [
+        format!("{rule}[statsd]\npercentiles = 50\n"),
+        format!("{rule}delete_idle = yes\n[statsd]\ndelete_idle = no\n"),
+        format!("[rule.other]\nmatch = b\nexpire = 1h\n{rule}"),
+    ];
+    for changed in reloads {
+        let mut core = Core::configured(rule);
+        let lines = |from: u32, to: u32| {
+            (from..to).map(|n| format!("a.b:1|c|#user:{n}\n")).collect::<String>()
+        };
+        let users = |core: &mut Core| {
+            let mut names = names(&mut core.engine);
+            names.retain(|name| name.starts_with("a.b;"));
+            names.into_iter().map(|name| name.replace("a.b;user=", "")).collect::<Vec<_>>()
+        };
+        core.packet(&lines(0, 3));
+        core.engine.reconfigure(&configured(&changed));
+        core.packet(&lines(1, 6));
+        assert_eq!(users(&mut core), ["0", "1", "2", "other"], "{changed}");
+        core.flush(10);
+        core.packet(&lines(1, 9));
+        assert_eq!(users(&mut core), ["0", "1", "2", "other"], "{changed}");
+        // A higher limit counts them, too.
+        core.engine.reconfigure(&configured(&changed.replace("user=3", "user=5")));
+        core.packet(&lines(0, 9));
+        core.flush(20);
+        core.packet(&lines(9, 12));
+        assert_eq!(users(&mut core), ["0", "1", "2", "3", "4", "other"], "{changed}");
+    }
+}
+
 #[test]
 fn after_a_reload_lines_go_to_the_series_that_new_rules_name() {
     let mut core = Core::configured("[rule.a]\nmatch = a.*\nname = old\n");
