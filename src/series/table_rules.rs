@@ -162,7 +162,8 @@ impl TableRules {
         }
     }
 
-    /// Returns the name that the rules make of a name for a value that belongs to no series.
+    /// Returns the name that the rules make of a name for a value that belongs to no series. The
+    /// values of its tags count against their limits until the next flush.
     /// Fails with the number of the rule that drops it.
     pub fn name_passing<'a>(
         &mut self,
@@ -170,7 +171,9 @@ impl TableRules {
         hash: NameHash,
     ) -> Result<Cow<'a, [u8]>, u8> {
         let resolved = self.resolve(name, hash)?;
-        Ok(resolved.name.map_or(Cow::Borrowed(name), Cow::Owned))
+        let made = resolved.name.map_or(Cow::Borrowed(name), Cow::Owned);
+        self.limits.note_passing(resolved.policy, &made, &self.policies);
+        Ok(made)
     }
 
     /// Takes the tags of new series whose values were replaced, each as `key=value`.
@@ -253,6 +256,7 @@ impl TableRules {
     /// Notes that all series were closed, and have their new policies.
     pub(super) fn end_sweep(&mut self) {
         self.has_old_policies = false;
+        self.limits.forget_passing();
         self.limits.end_reload();
     }
 

@@ -1,14 +1,16 @@
 //! The values of the tags that `max_tag_values` limits.
 //!
 //! A value counts while some series has it. So a tag of which every value is short-lived, such as
-//! the name of a container, reaches its limit only if too many values exist at the same time.
+//! the name of a container, reaches its limit only if too many values exist at the same time. A
+//! value of a line that belongs to no series counts until the next flush.
 
 use ahash::AHashMap;
 
 use crate::policy::{LimitedTag, OTHER, PolicySets};
 use crate::protocol::tags_of;
 
-/// By the key of a tag, the number of series that have each value.
+/// By the key of a tag, the number of series that have each value. It is 0 for a value that only
+/// lines without a series have.
 type LimitedKeys = AHashMap<Box<[u8]>, AHashMap<u64, u32>>;
 
 /// The values of each limited tag, and the number of series that have each.
@@ -22,6 +24,9 @@ pub(super) struct TagLimits {
     /// series have their new policies, both stand for the number before, so that values that some
     /// series have count, whichever policy those have.
     kept: Vec<(u16, u16)>,
+    /// The rule, the key and the hash of each value that lines without a series have brought since
+    /// the last flush, unless a series had it.
+    passing: Vec<(u16, Box<[u8]>, u64)>,
     /// The tags of new series whose values were replaced, as `key=value`.
     replaced: Vec<Box<[u8]>>,
     /// The hashes of the tags that a copy of a table must replace.
@@ -32,6 +37,10 @@ pub(super) struct TagLimits {
 /// further keys are all replaced.
 const KEYS_MAX: usize = 1000;
 
+/// The most values of lines without a series that are noted in one interval. Further ones do not
+/// count. They take two megabytes.
+const PASSING_MAX: usize = 16_384;
+
 /// The most replaced tags that are kept for a warning.
 const REPLACED_MAX: usize = 16;
 
@@ -41,6 +50,7 @@ impl TagLimits {
             hasher,
             rules: AHashMap::new(),
             kept: Vec::new(),
+            passing: Vec::new(),
             replaced: Vec::new(),
             denied: Vec::new(),
         }
@@ -99,25 +109,44 @@ impl TagLimits {
         });
     }
 
+    /// Notes that a line without a series has the values of its tags. `policy` is the one that its
+    /// name would have.
+    pub(super) fn note_passing(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
+        let Self { hasher, rules, kept, passing, .. } = self;
+        each_limited(policy, name, policies, |rule, key, value| {
+            let rule = number_of(rule, kept);
+            let value = hasher.hash_one(value);
+            let known = rules.get(&rule).and_then(|keys| keys.get(key));
+            if passing.len() < PASSING_MAX && known.is_none_or(|known| !known.contains_key(&value))
+            {
+                let keys = rules.entry(rule).or_default();
+                keys.entry(key.into()).or_default().insert(value, 0);
+                passing.push((rule, key.into(), value));
+            }
+        });
+    }
+
+    /// Removes the values of lines without a series. Must be called once an interval, before the
+    /// end of a reload is noted.
+    pub(super) fn forget_passing(&mut self) {
+        for (rule, key, value) in std::mem::take(&mut self.passing) {
+            if self.rules.get(&rule).and_then(|keys| keys.get(&key)?.get(&value)) == Some(&0) {
+                remove_value(&mut self.rules, rule, &key, value);
+            }
+        }
+    }
+
     /// Notes that a series that [`note`](Self::note) was called for no longer has its values.
     pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
         let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
             let rule = number_of(rule, kept);
-            let Some(keys) = rules.get_mut(&rule) else { return };
-            let Some(values) = keys.get_mut(key) else { return };
             let hash = hasher.hash_one(value);
-            if let Some(count) = values.get_mut(&hash) {
-                *count -= 1;
-                if *count == 0 {
-                    values.remove(&hash);
-                }
-            }
-            if values.is_empty() {
-                keys.remove(key);
-            }
-            if keys.is_empty() {
-                rules.remove(&rule);
+            let values = rules.get_mut(&rule).and_then(|keys| keys.get_mut(key));
+            let Some(count) = values.and_then(|values| values.get_mut(&hash)) else { return };
+            *count -= 1;
+            if *count == 0 {
+                remove_value(rules, rule, key, hash);
             }
         });
     }
@@ -135,6 +164,20 @@ impl TagLimits {
 
     fn hash_of(&self, tag: LimitedTag<'_>) -> u64 {
         self.hasher.hash_one((tag.rule, tag.key, tag.value))
+    }
+}
+
+/// Removes a value of a tag, and what is empty without it.
+fn remove_value(rules: &mut AHashMap<u16, LimitedKeys>, rule: u16, key: &[u8], value: u64) {
+    let Some(keys) = rules.get_mut(&rule) else { return };
+    if let Some(values) = keys.get_mut(key) {
+        values.remove(&value);
+        if values.is_empty() {
+            keys.remove(key);
+        }
+    }
+    if keys.is_empty() {
+        rules.remove(&rule);
     }
 }
 
