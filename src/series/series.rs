@@ -506,8 +506,8 @@ impl Series {
     ///
     /// `merged` is `None` for a new series. Else the series has the values of another saved series,
     /// because rules make one of the two. Counts add up. Of two gauges the one with the later
-    /// sample wins, and `merged` decides if both are as late. The samples of a timing and the
-    /// members of a set cannot be added.
+    /// sample wins, and `merged` decides if both are as late. Two timings have the samples of both
+    /// if these are exact, and two sets the members of both.
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
@@ -534,13 +534,16 @@ impl Series {
                 }
                 true
             }
-            _ if merged.is_some() => false,
-            Intervals::Timing(pair) => {
-                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
+            Intervals::Timing(pair) => match merged {
+                None => pair.current.restore(&mut values, pool),
+                Some(_) => pair.current.merge(&mut values, pool),
             }
-            Intervals::Set(pair) => {
-                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
+            .ok_or(RestoreError::Damaged)?,
+            Intervals::Set(pair) => match merged {
+                None => pair.current.restore(&mut values, pool),
+                Some(_) => pair.current.merge(&mut values, pool),
             }
+            .ok_or(RestoreError::Damaged)?,
         };
         if is_whole { Ok(()) } else { Err(RestoreError::Refused(AddError::NoMemory)) }
     }
