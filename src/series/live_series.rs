@@ -26,7 +26,7 @@ use super::series::Series;
 use super::shard::{
     NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
 };
-use super::shards::{Cursor, RunningTotal, Shards};
+use super::shards::{Cursor, RunningTotal, Shards, stored_original_bytes};
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
 use super::tag_store::{TAG_BYTES, TagStore};
@@ -232,12 +232,11 @@ impl LiveSeries {
             let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { continue };
             *left = left.saturating_sub(series.work());
             let idleness = Idleness::of(series, self.tick);
-            let is_kept =
-                self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
+            let is_kept = self.rules.update(series, original, &self.shards.tags, &mut self.pool);
             let policy = self.rules.policies.at(series.policy());
             if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
                 if let Some(taken) = self.shards.take(SeriesPlace::new(cursor.shard, slot)) {
-                    self.release(taken.series);
+                    self.release(taken);
                     self.shards.counts.expired += 1;
                 }
                 shard = &mut self.shards.all[cursor.shard];
@@ -346,19 +345,23 @@ impl LiveSeries {
         let audience = self.shards.audience(&series, self.tick);
         let names = vec![original];
         let original = OriginalName::only(&names);
-        if self.rules.update(&mut series, original, &mut self.shards.tags, &mut self.pool) {
+        if self.rules.update(&mut series, original, &self.shards.tags, &mut self.pool) {
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
             let memory = (&mut self.pool, &mut self.shards.tags);
             series.close(self.tick, &self.rules.policies, memory, None, &mut close);
         }
         self.pool.take_grown();
-        self.release(series);
+        let original = names.into_iter().next().flatten();
+        self.release(TakenSeries { series, original });
     }
 
     /// Returns the memory of a series that was taken out of its shard.
-    fn release(&mut self, series: Series) {
+    fn release(&mut self, TakenSeries { series, original }: TakenSeries) {
         self.rules.forget(&series, &self.shards.tags);
         series.release(&mut self.pool, &mut self.shards.tags);
+        if let Some(original) = original {
+            original.release(&mut self.shards.tags);
+        }
     }
 
     /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
@@ -388,7 +391,7 @@ impl LiveSeries {
     #[cold]
     pub(super) fn discard(&mut self, place: SeriesPlace) {
         if let Some(taken) = self.shards.take(place) {
-            self.release(taken.series);
+            self.release(taken);
             self.shards.counts.created -= 1; // it was never seen
         }
     }
@@ -411,7 +414,7 @@ impl LiveSeries {
             self.evicted.samples += u64::from(taken.series.samples());
         }
         if taken.series.is_closed(self.tick) {
-            self.release(taken.series);
+            self.release(taken);
         } else {
             self.evicted.open.push(taken);
         }
@@ -430,13 +433,14 @@ impl LiveSeries {
         if !self.rules.is_claimed(series.policy()) {
             return Ok(());
         }
-        let known = original_bytes(self.shards.all[place.shard()].original(place.slot().at));
-        let more = original_bytes(made.original).saturating_sub(known);
+        let before = self.shards.all[place.shard()].original(place.slot().at);
+        let known = stored_original_bytes(before);
+        let needed = |tags: &TagStore| original_need(made.original, tags).saturating_sub(known);
         if let Some(original) = made.original
-            && !self.room().has(0, more)
+            && !self.room().has(0, needed(&self.shards.tags))
         {
             let owner = self.shards.owner(original, self.sender);
-            self.make_room_for(original, &owner, 0, &|_| more)?;
+            self.make_room_for(original, &owner, 0, &needed)?;
             if self.shards.get(place).is_none() {
                 return Err(AddError::TooManySeries); // it was evicted itself
             }
@@ -484,8 +488,12 @@ impl LiveSeries {
         let beside = self.bytes_beside_name(kind, &outcome);
         // Only near the limit, the tags that are stored already are looked up. A tag has at least
         // two bytes, and takes less than 16 times as many.
-        if !self.room().has(1, beside + name_bytes(16 * name.len())) {
-            let needed = |tags: &TagStore| beside + name_bytes(StoredName::bytes_for(name, tags));
+        let text = name.len() + outcome.original.map_or(0, |original| original.len() + 2);
+        if !self.room().has(1, beside + name_bytes(16 * text)) {
+            let needed = |tags: &TagStore| {
+                let original = original_need(outcome.original, tags);
+                beside + name_bytes(StoredName::bytes_for(name, tags)) + original
+            };
             if !self.room().has(1, needed(&self.shards.tags)) {
                 self.make_room_for(name, &owner, 1, &needed)?;
             }
@@ -498,13 +506,17 @@ impl LiveSeries {
             new_tags += tag.len() + TAG_BYTES;
             top.count_new_tag(tag, |text| names.hash_one(text));
         });
-        owner.set_bytes(beside + name_bytes(stored.bytes().len()) + new_tags);
+        let original = outcome.original.map(|original| {
+            StoredName::new(original, tags, |tag| new_tags += tag.len() + TAG_BYTES)
+        });
+        let names = name_bytes(stored.bytes().len()) + stored_original_bytes(original.as_ref());
+        owner.set_bytes(beside + names + new_tags);
         let named = (stored, is_plain_path(name));
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
         let place = self.shards.insert(key.shard, series, owner, self.tick);
-        if outcome.original.is_some() {
-            self.shards.set_original(place, outcome.original);
+        if original.is_some() {
+            self.shards.set_original(place, original);
         }
         if kind == MetricKind::Timing {
             self.note_room();
@@ -515,7 +527,7 @@ impl LiveSeries {
         Ok(place)
     }
 
-    /// The bytes of a new series beside its name.
+    /// The bytes of a new series beside its names.
     fn bytes_beside_name(&self, kind: MetricKind, outcome: &RuleOutcome<'_>) -> usize {
         let record = match kind {
             MetricKind::Timing => {
@@ -525,7 +537,7 @@ impl LiveSeries {
             _ => 0,
         };
         let raw = self.shards.raw.as_ref().map_or(0, |_| RAW_NAME_BYTES);
-        bytes_beside_name(kind) + original_bytes(outcome.original) + record + raw
+        bytes_beside_name(kind) + record + raw
     }
 
     /// Evicts series until there is room for `series` new ones, and for the bytes that `needed`
@@ -606,4 +618,10 @@ impl LiveSeries {
         self.pool.take_refused();
         restored
     }
+}
+
+/// The bytes that a name takes from which rules make that of a series, and those of its tags that
+/// are not stored. Tags that both names have count twice if they are new.
+fn original_need(name: Option<&[u8]>, tags: &TagStore) -> usize {
+    original_bytes(name.map(|name| StoredName::bytes_for(name, tags)))
 }

@@ -13,6 +13,7 @@ use super::series::Series;
 use super::shard::{
     NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries,
 };
+use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::PolicySets;
@@ -263,7 +264,7 @@ impl Shards {
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
-        self.counts.bytes -= bytes_of(series) + original_bytes(taken.original.as_deref());
+        self.counts.bytes -= bytes_of(series) + stored_original_bytes(taken.original.as_ref());
         if let Some(raw) = &mut self.raw {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
@@ -271,11 +272,13 @@ impl Shards {
     }
 
     /// Sets the name from which rules have made that of a series.
-    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<&[u8]>) {
-        let shard = &mut self.all[place.shard()];
-        self.counts.bytes -= original_bytes(shard.original(place.slot().at));
-        self.counts.bytes += original_bytes(original);
-        shard.set_source(place.slot().at, original);
+    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<StoredName>) {
+        self.counts.bytes += stored_original_bytes(original.as_ref());
+        let before = self.all[place.shard()].set_source(place.slot().at, original);
+        self.counts.bytes -= stored_original_bytes(before.as_ref());
+        if let Some(before) = before {
+            before.release(&mut self.tags);
+        }
     }
 
     /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
@@ -313,6 +316,7 @@ impl Shards {
             |series: &&Series| kind.is_none_or(|kind| series.kind() == kind) && series.has_value();
         let mut left = work;
         let mut name = Vec::new();
+        let mut sent = Vec::new();
         while cursor.shard < SHARDS {
             let shard = &self.all[cursor.shard];
             while cursor.at < shard.end() {
@@ -322,6 +326,11 @@ impl Shards {
                 left -= 1;
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
                     let original = u32::try_from(cursor.at).ok().and_then(|at| shard.original(at));
+                    let original = original.map(|original| {
+                        sent.clear();
+                        original.append(&self.tags, &mut sent);
+                        &*sent
+                    });
                     out.put_record(|out| {
                         out.put_u8(tag);
                         name.clear();
@@ -579,11 +588,16 @@ impl Shards {
             return None;
         }
         let mut record = Vec::new();
-        let original = shard.original(place.slot().at);
+        let original = shard.original(place.slot().at).map(|name| name.owned_text(&self.tags));
         let is_known = shard.owner(place.at()).is_known();
-        series.save((name, original), is_known, tick, records, &mut record);
+        series.save((name, original.as_deref()), is_known, tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
+}
+
+/// The bytes of a name from which rules have made that of a series, without its tags.
+pub(super) fn stored_original_bytes(name: Option<&StoredName>) -> usize {
+    original_bytes(name.map(|name| name.bytes().len()))
 }
 
 /// The bytes of a series with its name, without its tags.

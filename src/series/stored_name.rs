@@ -118,6 +118,13 @@ impl StoredName {
         self.parts().map_or(&self.0, |parts| tags.join(parts.bare, parts.numbers()))
     }
 
+    /// Returns a copy of the canonical name.
+    pub(super) fn owned_text(&self, tags: &TagStore) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.append(tags, &mut text);
+        text
+    }
+
     /// Appends the canonical name.
     pub(super) fn append(&self, tags: &TagStore, out: &mut Vec<u8>) {
         match self.parts() {

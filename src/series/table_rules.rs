@@ -16,6 +16,7 @@ use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
+use super::stored_name::StoredName;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
 use crate::policy::{LimitedTag, PolicySets, ResolvedName, Rules};
@@ -195,7 +196,9 @@ impl TableRules {
         if self.policies.is_newest(series.policy()) {
             self.change_policy(series, tags, made.policy);
         }
-        shards.set_original(place, made.original);
+        let stored = |name| StoredName::new(name, &mut shards.tags, |_| {});
+        let original = made.original.map(stored);
+        shards.set_original(place, original);
     }
 
     /// Sets another policy, and counts the values of the limited tags for it.
@@ -216,7 +219,7 @@ impl TableRules {
         &mut self,
         series: &mut Series,
         original: OriginalName<'_>,
-        tags: &mut TagStore,
+        tags: &TagStore,
         pool: &mut Pool,
     ) -> bool {
         self.policies.is_newest(series.policy()) || self.update_old(series, original, tags, pool)
@@ -227,22 +230,23 @@ impl TableRules {
         &mut self,
         series: &mut Series,
         original: OriginalName<'_>,
-        tags: &mut TagStore,
+        tags: &TagStore,
         pool: &mut Pool,
     ) -> bool {
         if !series.has_value() {
             return false;
         }
-        let own = series.name().text(tags);
-        let name = original.name().unwrap_or_else(|| sent_name(own));
+        let own = series.name().owned_text(tags);
+        let original = original.name().map(|name| name.owned_text(tags));
+        let name = original.as_deref().unwrap_or_else(|| sent_name(&own));
         // The series keeps the values of its tags, also those over a new limit.
         let mut has = |tag: LimitedTag<'_>| {
-            tags_of(own).any(|(key, value)| key == tag.key && value == tag.value)
+            tags_of(&own).any(|(key, value)| key == tag.key && value == tag.value)
         };
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
         let Ok(ResolvedName { policy, name: made }) = resolved else { return false };
-        let is_its_own = made.as_deref().unwrap_or(name) == sent_name(own);
+        let is_its_own = made.as_deref().unwrap_or(name) == sent_name(&own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
         if series.kind() == MetricKind::Timing
             && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)

@@ -257,6 +257,30 @@ fn a_reload_keeps_the_values_that_count_against_a_limit() {
     }
 }
 
+/// Shows that the names that clients send take little memory beside those that rules make: both
+/// share their tags, which are freed with the last of the two.
+#[test]
+fn rules_that_change_names_store_no_tag_twice() {
+    let bytes = |config: &str| {
+        let mut core = Core::configured(&format!("[statsd]\nexpire = 10s\n{config}"));
+        let tag = |n: u32| format!("key{n:03}:{}", "v".repeat(60));
+        for n in 0..1000 {
+            let tags: Vec<_> = (0..20).map(|k| tag((n * 7 + k * 13) % 400)).collect();
+            core.packet(&format!("app.ctx.{n}:1|c|#{}", tags.join(",")));
+        }
+        let bytes = core.engine.table().series_bytes();
+        core.flush(10);
+        core.flush(20);
+        assert_eq!((core.engine.table().len(), core.engine.table().tags()), (0, (0, 0)));
+        bytes
+    };
+    let without = bytes("");
+    for rule in ["tags = dc=eu", "drop_tags = key001", "name = other.$1"] {
+        let with = bytes(&format!("[rule.a]\nmatch = **\n{rule}\n"));
+        assert!(with < without + 1000 * 200, "{rule}: {with}, without {without}");
+    }
+}
+
 #[test]
 fn after_a_reload_lines_go_to_the_series_that_new_rules_name() {
     let mut core = Core::configured("[rule.a]\nmatch = a.*\nname = old\n");

@@ -128,7 +128,10 @@ impl Preview {
             return None; // for a series that the line has made before
         }
         self.copied += 1;
-        let original = table.live.shards.all[place.shard()].original(place.slot().at);
+        let LiveSeries { shards, .. } = &table.live;
+        let original = shards.all[place.shard()].original(place.slot().at);
+        let original = original.map(|name| name.owned_text(&shards.tags));
+        let original = original.as_deref();
         if !self.copy_values(copy, table, place, (name, original)) {
             // It has no value, but its next sample needs no room for a new series. A rule may drop
             // the name by now. The series then takes samples until it is closed.
