@@ -14,10 +14,11 @@ use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::budget::NEWEST_MAX;
 use super::closed::Closed;
-use super::counts::{bytes_beside_name, name_bytes, original_bytes};
+use super::counts::bytes_beside_name;
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
+use super::new_names::{NewNames, StoredNames, original_need};
 use super::owner::Owner;
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
@@ -27,9 +28,8 @@ use super::shard::{
     NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
 };
 use super::shards::{Cursor, RunningTotal, Shards, stored_original_bytes};
-use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
-use super::tag_store::{TAG_BYTES, TagStore};
+use super::tag_store::TagStore;
 use super::top::Top;
 use crate::policy::{Rules, flushes};
 use crate::protocol::{MetricKind, Sample, is_plain_path};
@@ -486,31 +486,18 @@ impl LiveSeries {
     ) -> Result<SeriesPlace, AddError> {
         let mut owner = self.shards.owner(name, self.sender);
         let beside = self.bytes_beside_name(kind, &outcome);
-        // Only near the limit, the tags that are stored already are looked up. A tag has at least
-        // two bytes, and takes less than 16 times as many.
-        let text = name.len() + outcome.original.map_or(0, |original| original.len() + 2);
-        if !self.room().has(1, beside + name_bytes(16 * text)) {
-            let needed = |tags: &TagStore| {
-                let original = original_need(outcome.original, tags);
-                beside + name_bytes(StoredName::bytes_for(name, tags)) + original
-            };
+        let new = NewNames { name, original: outcome.original };
+        // Only near the limit, the tags that are stored already are looked up.
+        if !self.room().has(1, beside + new.most_bytes()) {
+            let needed = |tags: &TagStore| beside + new.bytes(tags);
             if !self.room().has(1, needed(&self.shards.tags)) {
                 self.make_room_for(name, &owner, 1, &needed)?;
             }
         }
-        let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
-        let top = &mut self.top;
-        let mut new_tags = 0;
-        let stored = StoredName::new(name, tags, |tag| {
-            new_tags += tag.len() + TAG_BYTES;
-            top.count_new_tag(tag, |text| names.hash_one(text));
-        });
-        let original = outcome.original.map(|original| {
-            StoredName::new(original, tags, |tag| new_tags += tag.len() + TAG_BYTES)
-        });
-        let names = name_bytes(stored.bytes().len()) + stored_original_bytes(original.as_ref());
-        owner.set_bytes(beside + names + new_tags);
+        let StoredNames { name: stored, original, bytes } =
+            new.store(&mut self.shards, &mut self.top);
+        owner.set_bytes(beside + bytes);
         let named = (stored, is_plain_path(name));
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
@@ -605,23 +592,14 @@ impl LiveSeries {
         merged: Option<bool>,
     ) -> Result<(), RestoreError> {
         self.note_room();
-        // They count as one more interval. Otherwise the series could make room for a new name while
-        // it has restored values, and they would be lost.
+        // They count as one more interval. Otherwise the series could make room for a new name
+        // while it has restored values, and they would be lost.
         let owner = self.shards.all[place.shard()].owner_mut(place.at());
-        owner.note_interval();
-        if saved.is_known {
-            owner.note_interval();
-        }
+        (0..1 + u8::from(saved.is_known)).for_each(|_| owner.note_interval());
         let series = self.shards.get_mut(place).expect("found or created just now");
         let restored = series.restore(saved, self.tick, &mut self.pool, merged);
         self.largest.note(self.pool.take_grown(), place);
         self.pool.take_refused();
         restored
     }
-}
-
-/// The bytes that a name takes from which rules make that of a series, and those of its tags that
-/// are not stored. Tags that both names have count twice if they are new.
-fn original_need(name: Option<&[u8]>, tags: &TagStore) -> usize {
-    original_bytes(name.map(|name| StoredName::bytes_for(name, tags)))
 }

@@ -84,8 +84,8 @@ impl Owner {
     }
 }
 
-/// Returns the two prefixes by which a name is counted, the longer one first: the first two elements
-/// and the first one, without its last element. A name of one element is its own prefix.
+/// Returns the two prefixes by which a name is counted, the longer one first: the first two
+/// elements and the first one, without its last element. A name of one element is its own prefix.
 ///
 /// Of a name with tags they are the whole name, up to the `;` before the tags, and its first two
 /// elements. So a tag with too many values makes a group of the series of one name.

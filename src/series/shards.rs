@@ -507,8 +507,9 @@ impl Shards {
         None
     }
 
-    /// Takes out a series that the culprit has sent once, in the open interval. Of the newest series
-    /// the oldest is taken. So a name that is sent again soon stays, however many others come.
+    /// Takes out a series that the culprit has sent once, in the open interval. Of the newest
+    /// series the oldest is taken. So a name that is sent again soon stays, however many others
+    /// come.
     fn take_single(&mut self, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
             let place = self.budget.take_oldest()?;
