@@ -168,7 +168,8 @@ pub fn explain_series(
         MetricKind::Set => Sample::Member(b"0"),
     };
     let mut copied = Copied::new(engine, PreviewDepth::AllSamples);
-    let sent = engine.table().original_name(kind, name).unwrap_or(name);
+    let original = engine.table().original_name(kind, name);
+    let sent = original.as_deref().unwrap_or(name);
     let verdict = copied.take(sent, sample, None);
     let mut line = copied.explained(sent, None);
     line.samples.push(ExplainedSample {

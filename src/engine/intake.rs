@@ -289,6 +289,7 @@ impl Intake {
         };
         let made = self.table.rules().name_passing(name, hash).map_err(AddError::ByRule)?;
         let name = Box::from(&*made);
+        self.note_creations(); // for the values of tags that were replaced
         self.passthrough.add(PassthroughValue { name, what, value, timestamp })
     }
 

@@ -479,6 +479,20 @@ impl PolicySets {
         u16::from(rule) | self.newest << SET_SHIFT
     }
 
+    /// For each of the newest rules that limits tags, its number and that of the rule before the
+    /// reload that has the same name and patterns, if there is one. The numbers are those of
+    /// [`limiting_rule`](Self::limiting_rule).
+    pub fn kept_limits(&self) -> impl Iterator<Item = (u16, u16)> {
+        let rules = |set: u16| (0..).zip(&self.sets[usize::from(set)].rules.rules);
+        let old = self.newest ^ 1;
+        rules(self.newest).filter(|(_, rule)| rule.max_tag_values.is_some()).filter_map(
+            move |(number, rule)| {
+                let (before, _) = rules(old).find(|(_, before)| before.has_scope_of(rule))?;
+                Some((number | self.newest << SET_SHIFT, before | old << SET_SHIFT))
+            },
+        )
+    }
+
     /// Whether a policy limits the values of any tag.
     pub fn limits_tags(&self, policy: u16) -> bool {
         self.at(policy).limits.is_some()

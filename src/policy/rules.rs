@@ -149,6 +149,14 @@ impl Rule {
             && self.match_regex.as_ref().is_none_or(|regex| regex.matches(name.bare))
     }
 
+    /// Whether the rule has the name of another one and applies to the same names.
+    pub(super) fn has_scope_of(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.matches == other.matches
+            && self.match_regex == other.match_regex
+            && self.match_tags == other.match_tags
+    }
+
     /// Whether the rule changes names or tags.
     pub fn changes_names(&self) -> bool {
         self.rename.is_some()

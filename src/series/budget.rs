@@ -4,14 +4,16 @@
 //!
 //! ```text
 //!  groups of a series:  first two elements of its name ─ first element ─ sender
+//!        with tags:     whole name without tags ─ first two elements ─ sender
 //!                       └───── the largest of each ──▶ the culprit, one of them ─────┘
 //! ```
 //! The culprit is the largest group. But if a group is a part of a larger one and has at least half
 //! of its series, it is the culprit. So one prefix that many senders flood is the culprit, and a
 //! sender that makes up prefixes is the culprit itself.
 //!
-//! If the table is full by the bytes of its series, a series counts by its size. So a few series
-//! with long names can be the largest group. All is counted in fixed memory. Prefixes share a
+//! If the table is full by the bytes of its series, a series counts by its size: its name, and
+//! those of its tags that no other series had before it. So a few series with long names can be the
+//! largest group. All is counted in fixed memory. Prefixes share a
 //! counter if 14 bits of their hashes are equal.
 
 use std::collections::VecDeque;
@@ -30,7 +32,7 @@ pub struct Crowd {
     pub series: usize,
     /// The same of all series.
     pub all: usize,
-    /// A name of the group that was refused.
+    /// A name of the group that was refused, or that replaced another one of it.
     pub example: Vec<u8>,
 }
 
@@ -63,7 +65,7 @@ pub(super) struct Budget {
     last: [Vec<[u16; KINDS]>; KINDS],
     /// The series that were created last, the newest at the end.
     newest: VecDeque<SeriesPlace>,
-    /// A name that was refused, with its groups.
+    /// A name of [`note_refused`](Self::note_refused), with its groups.
     example: Option<(Vec<u8>, Owner)>,
 }
 
@@ -71,6 +73,10 @@ pub(super) struct Budget {
 pub(super) const NEWEST_MAX: usize = 4096;
 /// The newest series that are checked for one that makes room, so that a creation stays short.
 pub(super) const NEWEST_TRIES: usize = 64;
+/// The newest series that are found by a search at a time, and the places that it checks, so that a
+/// creation stays short: it takes some 20 microseconds.
+pub(super) const SEARCH_FOUND_MAX: usize = 256;
+pub(super) const SEARCH_MAX: usize = 8192;
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 impl GroupSizes {
@@ -120,7 +126,7 @@ impl Budget {
     /// Counts a new series.
     pub(super) fn add(&mut self, owner: &Owner) {
         self.by_number.add(owner, 1);
-        self.by_bytes.add(owner, u32::from(owner.weight));
+        self.by_bytes.add(owner, owner.weight());
         for (kind, &id) in owner.groups.iter().enumerate() {
             let last = &mut self.last[kind];
             if last.is_empty() {
@@ -133,7 +139,7 @@ impl Budget {
     /// Counts that a series is removed.
     pub(super) fn remove(&mut self, owner: &Owner) {
         self.by_number.remove(owner, 1);
-        self.by_bytes.remove(owner, u32::from(owner.weight));
+        self.by_bytes.remove(owner, owner.weight());
     }
 
     /// Sets whether groups count by the bytes of their series, or by their number.
@@ -153,7 +159,7 @@ impl Budget {
 
     /// Returns what one series adds to the sizes of its groups.
     fn size_of(&self, owner: &Owner) -> u32 {
-        if self.counts_bytes { owner.weight.into() } else { 1 }
+        if self.counts_bytes { owner.weight() } else { 1 }
     }
 
     fn count(&self, group: Group) -> u32 {
@@ -191,6 +197,17 @@ impl Budget {
         self.newest.push_back(place);
     }
 
+    /// Whether the culprit is the sender of a newcomer. It makes up prefixes, so nothing else tells
+    /// the newcomer from the other series of the sender.
+    pub(super) fn is_sender_of(&self, newcomer: &Owner) -> bool {
+        self.culprit().is_some_and(|group| group.kind == SENDER && newcomer.is_in(Some(group)))
+    }
+
+    /// Takes the oldest of the newest series. It may be removed already.
+    pub(super) fn take_oldest(&mut self) -> Option<SeriesPlace> {
+        self.newest.pop_front()
+    }
+
     /// Takes the newest series. It may be removed already.
     pub(super) fn take_newest(&mut self) -> Option<SeriesPlace> {
         self.newest.pop_back()
@@ -206,7 +223,8 @@ impl Budget {
         self.newest.iter().rev().copied()
     }
 
-    /// Notes a name that was refused. The first one of the culprit is kept as its example.
+    /// Notes a name that was refused, or that replaced another one of the culprit. The first one of
+    /// the culprit is kept as its example.
     #[cold]
     pub(super) fn note_refused(&mut self, name: &[u8], owner: Owner) {
         let culprit = self.culprit();
@@ -221,7 +239,9 @@ impl Budget {
         let culprit = self.culprit();
         let (example, owner) = self.example.as_ref().filter(|(_, owner)| owner.is_in(culprit))?;
         Some(Crowd {
-            prefix: prefixes(example).get(culprit?.kind).map(|prefix| prefix.to_vec()),
+            prefix: prefixes(example)
+                .get(culprit?.kind)
+                .map(|prefix| prefix.strip_suffix(b";").unwrap_or(prefix).to_vec()),
             sender: owner.groups[SENDER],
             series: self.count(culprit?) as usize,
             all: self.sizes().all,
@@ -365,6 +385,11 @@ mod tests {
         let (kind, budget) = culprit(good().chain((0..5000).map(|n| (1, format!("{n}.b.c")))));
         assert_eq!(kind, SENDER);
         assert!(is_in(&budget, 1, "app.web.x") && !is_in(&budget, 2, "app.web.x"));
+        // One name with a tag of many values, beside others with the same first element.
+        let tagged = |n: u32| (2, format!("app.requests;user={n}"));
+        let (kind, budget) = culprit(good().chain((0..5000).map(tagged)));
+        assert_eq!(kind, 0);
+        assert!(is_in(&budget, 2, "app.requests;user=x") && !is_in(&budget, 2, "app.errors"));
         // Many senders, which may be forged, and one prefix.
         let (_, budget) = culprit(good().chain((0..5000).map(|n| (3 + n, format!("a.junk.{n}")))));
         assert!(is_in(&budget, 9, "a.junk.x") && !is_in(&budget, 2, "app.web.x"));

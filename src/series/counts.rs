@@ -20,10 +20,11 @@ pub(super) fn name_bytes(length: usize) -> usize {
     length.max(24)
 }
 
-/// The bytes of a name from which rules have made that of a series.
-pub(super) fn original_bytes(name: Option<&[u8]>) -> usize {
+/// The bytes of a stored name of this length from which rules have made that of a series. Its tags
+/// count as those of all series do.
+pub(super) fn original_bytes(length: Option<usize>) -> usize {
     const BESIDE: usize = 32;
-    name.map_or(0, |name| name.len() + BESIDE)
+    length.map_or(0, |length| length + BESIDE)
 }
 
 /// The number of series, and what has happened to series since the start.

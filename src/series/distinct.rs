@@ -123,6 +123,26 @@ impl Members {
         Some(granted)
     }
 
+    /// Adds saved members to those that there are. Returns false if there is no memory for them, or
+    /// if both are estimates of another precision. Returns `None` if they are damaged.
+    pub(super) fn merge(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
+        let mut saved = Self::default();
+        let restored = saved.restore(input, pool);
+        if matches!((&*self, &saved), (Self::Exact(_), Self::Estimate(_))) {
+            std::mem::swap(self, &mut saved);
+        }
+        let is_whole = restored == Some(true)
+            && match (&mut *self, &saved) {
+                (_, Self::Exact(members)) => {
+                    members.iter().all(|member| self.insert(*member, pool))
+                }
+                (Self::Estimate(known), Self::Estimate(more)) => known.union(more).is_ok(),
+                (Self::Exact(_), Self::Estimate(_)) => false,
+            };
+        saved.release(pool);
+        restored.map(|_| is_whole)
+    }
+
     /// The bytes held.
     pub(super) fn bytes(&self) -> usize {
         match self {

@@ -14,10 +14,11 @@ use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::budget::NEWEST_MAX;
 use super::closed::Closed;
-use super::counts::{bytes_beside_name, name_bytes, original_bytes};
+use super::counts::bytes_beside_name;
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
+use super::new_names::{NewNames, StoredNames, original_need};
 use super::owner::Owner;
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
@@ -26,9 +27,9 @@ use super::series::Series;
 use super::shard::{
     NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
 };
-use super::shards::{Cursor, RunningTotal, Shards};
-use super::stored_name::StoredName;
+use super::shards::{Cursor, RunningTotal, Shards, stored_original_bytes};
 use super::table_rules::{RuleOutcome, TableRules};
+use super::tag_store::TagStore;
 use super::top::Top;
 use crate::policy::{Rules, flushes};
 use crate::protocol::{MetricKind, Sample, is_plain_path};
@@ -55,8 +56,9 @@ pub(super) struct LiveSeries {
 }
 
 /// The most series that are evicted for a new one. One is enough if the table is full by its number
-/// of series. If it is full by their bytes, the new one may have a longer name than an evicted one.
-const EVICTIONS_MAX: usize = 8;
+/// of series. If it is full by their bytes, the new one may have a longer name than an evicted one:
+/// with many tags it may take 8 KiB, and a series with a short name takes 134 bytes.
+const EVICTIONS_MAX: usize = 64;
 
 impl LiveSeries {
     /// See [`Table::new`](super::Table::new).
@@ -230,12 +232,11 @@ impl LiveSeries {
             let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { continue };
             *left = left.saturating_sub(series.work());
             let idleness = Idleness::of(series, self.tick);
-            let is_kept =
-                self.rules.update(series, original, &mut self.shards.tags, &mut self.pool);
+            let is_kept = self.rules.update(series, original, &self.shards.tags, &mut self.pool);
             let policy = self.rules.policies.at(series.policy());
             if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
                 if let Some(taken) = self.shards.take(SeriesPlace::new(cursor.shard, slot)) {
-                    self.release(taken.series);
+                    self.release(taken);
                     self.shards.counts.expired += 1;
                 }
                 shard = &mut self.shards.all[cursor.shard];
@@ -273,6 +274,7 @@ impl LiveSeries {
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
         self.long_idle.end_sweep();
+        self.shards.search = Cursor::default();
         if self.room().is_full() {
             self.shards.budget.find_largest();
         }
@@ -343,19 +345,23 @@ impl LiveSeries {
         let audience = self.shards.audience(&series, self.tick);
         let names = vec![original];
         let original = OriginalName::only(&names);
-        if self.rules.update(&mut series, original, &mut self.shards.tags, &mut self.pool) {
+        if self.rules.update(&mut series, original, &self.shards.tags, &mut self.pool) {
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
             let memory = (&mut self.pool, &mut self.shards.tags);
             series.close(self.tick, &self.rules.policies, memory, None, &mut close);
         }
         self.pool.take_grown();
-        self.release(series);
+        let original = names.into_iter().next().flatten();
+        self.release(TakenSeries { series, original });
     }
 
     /// Returns the memory of a series that was taken out of its shard.
-    fn release(&mut self, series: Series) {
+    fn release(&mut self, TakenSeries { series, original }: TakenSeries) {
         self.rules.forget(&series, &self.shards.tags);
         series.release(&mut self.pool, &mut self.shards.tags);
+        if let Some(original) = original {
+            original.release(&mut self.shards.tags);
+        }
     }
 
     /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
@@ -385,24 +391,20 @@ impl LiveSeries {
     #[cold]
     pub(super) fn discard(&mut self, place: SeriesPlace) {
         if let Some(taken) = self.shards.take(place) {
-            self.release(taken.series);
+            self.release(taken);
             self.shards.counts.created -= 1; // it was never seen
         }
     }
 
     /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
-    /// the newest one of the largest group. Fails if there is none.
+    /// a new one of the largest group. Fails if there is none.
     fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
-        let Some(taken) = self
-            .long_idle
-            .take_for(newcomer, &mut self.shards)
-            .or_else(|| self.shards.take_newest_for(newcomer, self.tick))
-        else {
+        let taken = self.long_idle.take_for(newcomer, &mut self.shards).or_else(|| {
             self.shards.budget.note_refused(name, *newcomer);
-            return Err(AddError::TooManySeries);
-        };
-        self.shards.counts.evicted += 1;
-        Ok(taken)
+            self.shards.take_newest_for(newcomer, self.tick)
+        });
+        self.shards.counts.evicted += u64::from(taken.is_some());
+        taken.ok_or(AddError::TooManySeries)
     }
 
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
@@ -412,7 +414,7 @@ impl LiveSeries {
             self.evicted.samples += u64::from(taken.series.samples());
         }
         if taken.series.is_closed(self.tick) {
-            self.release(taken.series);
+            self.release(taken);
         } else {
             self.evicted.open.push(taken);
         }
@@ -431,13 +433,14 @@ impl LiveSeries {
         if !self.rules.is_claimed(series.policy()) {
             return Ok(());
         }
-        let known = original_bytes(self.shards.all[place.shard()].original(place.slot().at));
-        let more = original_bytes(made.original).saturating_sub(known);
+        let before = self.shards.all[place.shard()].original(place.slot().at);
+        let known = stored_original_bytes(before);
+        let needed = |tags: &TagStore| original_need(made.original, tags).saturating_sub(known);
         if let Some(original) = made.original
-            && !self.room().has(0, more)
+            && !self.room().has(0, needed(&self.shards.tags))
         {
             let owner = self.shards.owner(original, self.sender);
-            self.make_room_for(original, &owner, (0, more))?;
+            self.make_room_for(original, &owner, 0, &needed)?;
             if self.shards.get(place).is_none() {
                 return Err(AddError::TooManySeries); // it was evicted itself
             }
@@ -481,29 +484,26 @@ impl LiveSeries {
         kind: MetricKind,
         outcome: RuleOutcome<'_>,
     ) -> Result<SeriesPlace, AddError> {
-        let owner = self.shards.owner(name, self.sender);
+        let mut owner = self.shards.owner(name, self.sender);
         let beside = self.bytes_beside_name(kind, &outcome);
-        // Only near the limit, the tags that are stored already are looked up. A tag has at least
-        // two bytes, and takes less than 16 times as many.
-        if !self.room().has(1, beside + name_bytes(16 * name.len())) {
-            let bytes = StoredName::bytes_for(name, Some(&self.shards.tags));
-            if !self.room().has(1, beside + name_bytes(bytes)) {
-                // Tags of a series that is evicted may have to be stored again.
-                let most = name_bytes(StoredName::bytes_for(name, None));
-                self.make_room_for(name, &owner, (1, beside + most))?;
+        let new = NewNames { name, original: outcome.original };
+        // Only near the limit, the tags that are stored already are looked up.
+        if !self.room().has(1, beside + new.most_bytes()) {
+            let needed = |tags: &TagStore| beside + new.bytes(tags);
+            if !self.room().has(1, needed(&self.shards.tags)) {
+                self.make_room_for(name, &owner, 1, &needed)?;
             }
         }
-        let Shards { tags, names, .. } = &mut self.shards;
         self.rules.note(outcome.policy, name);
-        let top = &mut self.top;
-        let stored =
-            StoredName::new(name, tags, |tag| top.count_new_tag(tag, |text| names.hash_one(text)));
+        let StoredNames { name: stored, original, bytes } =
+            new.store(&mut self.shards, &mut self.top);
+        owner.set_bytes(beside + bytes);
         let named = (stored, is_plain_path(name));
         let key = SeriesKey::new(hash, kind);
         let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
         let place = self.shards.insert(key.shard, series, owner, self.tick);
-        if outcome.original.is_some() {
-            self.shards.set_original(place, outcome.original);
+        if original.is_some() {
+            self.shards.set_original(place, original);
         }
         if kind == MetricKind::Timing {
             self.note_room();
@@ -514,7 +514,7 @@ impl LiveSeries {
         Ok(place)
     }
 
-    /// The bytes of a new series beside its name.
+    /// The bytes of a new series beside its names.
     fn bytes_beside_name(&self, kind: MetricKind, outcome: &RuleOutcome<'_>) -> usize {
         let record = match kind {
             MetricKind::Timing => {
@@ -524,28 +524,34 @@ impl LiveSeries {
             _ => 0,
         };
         let raw = self.shards.raw.as_ref().map_or(0, |_| RAW_NAME_BYTES);
-        bytes_beside_name(kind) + original_bytes(outcome.original) + record + raw
+        bytes_beside_name(kind) + record + raw
     }
 
-    /// Evicts series until there is room for `series` new ones, of `bytes` in all. Fails, and
-    /// evicts none, if a few would not be enough.
+    /// Evicts series until there is room for `series` new ones, and for the bytes that `needed`
+    /// returns. Fails, and evicts none, if [`EVICTIONS_MAX`] would not be enough.
     #[cold]
     fn make_room_for(
         &mut self,
         name: &[u8],
         owner: &Owner,
-        (series, bytes): (usize, usize),
+        series: usize,
+        needed: &dyn Fn(&TagStore) -> usize,
     ) -> Result<(), AddError> {
         self.shards.budget.count_bytes(self.room().has(1, 0));
         // Those that are evicted have the average size.
         let used = self.bytes();
         let freed = used / self.shards.len().max(1) * EVICTIONS_MAX;
+        let mut bytes = needed(&self.shards.tags);
         if used.saturating_sub(freed).saturating_add(bytes) <= self.limits.bytes {
             for _ in 0..EVICTIONS_MAX {
                 let taken = self.make_room(name, owner)?;
                 self.evict(taken);
                 if self.room().has(series, bytes) {
-                    return Ok(());
+                    // A tag of the new series may have been removed with the last one that had it.
+                    bytes = needed(&self.shards.tags);
+                    if self.room().has(series, bytes) {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -571,9 +577,6 @@ impl LiveSeries {
         let place = self
             .create_with(saved.name, hash, saved.kind, outcome)
             .map_err(RestoreError::Refused)?;
-        // It counts as one more interval. Otherwise the series could make room for a new name while
-        // it has restored values, and they would be lost.
-        self.shards.all[place.shard()].owner_mut(place.at()).note_interval();
         let restored = self.restore_into(place, saved, None);
         if restored.is_err() {
             self.discard(place);
@@ -589,6 +592,10 @@ impl LiveSeries {
         merged: Option<bool>,
     ) -> Result<(), RestoreError> {
         self.note_room();
+        // They count as one more interval. Otherwise the series could make room for a new name
+        // while it has restored values, and they would be lost.
+        let owner = self.shards.all[place.shard()].owner_mut(place.at());
+        (0..1 + u8::from(saved.is_known)).for_each(|_| owner.note_interval());
         let series = self.shards.get_mut(place).expect("found or created just now");
         let restored = series.restore(saved, self.tick, &mut self.pool, merged);
         self.largest.note(self.pool.take_grown(), place);

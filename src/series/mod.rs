@@ -53,6 +53,7 @@ mod intervals;
 mod live_series;
 mod memory;
 mod moments;
+mod new_names;
 mod owner;
 mod passthrough;
 mod raw;

@@ -6,7 +6,7 @@
 //!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
 //! ```
 //! If rules have made the name, the highest bit of `kind` is set, and the name from which they made
-//! it follows.
+//! it follows. The next bit is set if the series is not known yet: see the budget of series.
 
 use super::bounds::AddError;
 use super::distinct::Members;
@@ -33,22 +33,28 @@ pub(super) struct SavedSeries<'a> {
     pub(super) name: &'a [u8],
     /// The name from which rules have made `name`.
     pub(super) original: Option<&'a [u8]>,
+    /// Whether the series had samples in two intervals. Such a series may not make room for others
+    /// after a restart either.
+    pub(super) is_known: bool,
     pub(super) values: In<'a>,
 }
 
 /// Set in the kind of a saved series that has an original name.
 const HAS_SOURCE: u8 = 0x80;
+/// Set in the kind of a saved series that is not known.
+const IS_NEW: u8 = 0x40;
 
 impl<'a> SavedSeries<'a> {
     /// Returns `None` if the record is damaged.
     pub(super) fn read(mut input: In<'a>) -> Option<Self> {
         let kind = input.u8()?;
         let has_source = kind & HAS_SOURCE != 0;
-        let kind = *MetricKind::ALL.get(usize::from(kind & !HAS_SOURCE))?;
+        let is_known = kind & IS_NEW == 0;
+        let kind = *MetricKind::ALL.get(usize::from(kind & !(HAS_SOURCE | IS_NEW)))?;
         let idle = input.u32()?;
         let name = input.name().filter(|name| !name.is_empty())?;
         let original = if has_source { Some(input.name()?) } else { None };
-        Some(Self { kind, idle, name, original, values: input })
+        Some(Self { kind, idle, name, original, is_known, values: input })
     }
 
     /// The events of the saved interval: the count of a counter, the events that the samples of a
@@ -77,12 +83,12 @@ impl<'a> SavedSeries<'a> {
     pub(super) fn put_head(
         kind: MetricKind,
         idle: u32,
-        name: &[u8],
-        original: Option<&[u8]>,
+        (name, original): (&[u8], Option<&[u8]>),
+        is_known: bool,
         out: &mut Vec<u8>,
     ) {
-        let kind = kind as u8;
-        out.put_u8(if original.is_some() { kind | HAS_SOURCE } else { kind });
+        let has_source = if original.is_some() { HAS_SOURCE } else { 0 };
+        out.put_u8(kind as u8 | has_source | if is_known { 0 } else { IS_NEW });
         out.put_u32(idle);
         out.put_name(name);
         if let Some(original) = original {

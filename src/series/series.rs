@@ -476,13 +476,14 @@ impl Series {
     /// `name` is the canonical name, and `original` the name from which rules have made it.
     pub(super) fn save(
         &self,
-        (name, original): (&[u8], Option<&[u8]>),
+        names: (&[u8], Option<&[u8]>),
+        is_known: bool,
         tick: u32,
         records: &SideRecords,
         out: &mut Vec<u8>,
     ) {
         let is_open = self.interval == tick;
-        SavedSeries::put_head(self.kind(), self.idle_until(tick), name, original, out);
+        SavedSeries::put_head(self.kind(), self.idle_until(tick), names, is_known, out);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });
@@ -505,8 +506,8 @@ impl Series {
     ///
     /// `merged` is `None` for a new series. Else the series has the values of another saved series,
     /// because rules make one of the two. Counts add up. Of two gauges the one with the later
-    /// sample wins, and `merged` decides if both are as late. The samples of a timing and the
-    /// members of a set cannot be added.
+    /// sample wins, and `merged` decides if both are as late. Two timings have the samples of both
+    /// if these are exact, and two sets the members of both.
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
@@ -533,13 +534,16 @@ impl Series {
                 }
                 true
             }
-            _ if merged.is_some() => false,
-            Intervals::Timing(pair) => {
-                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
+            Intervals::Timing(pair) => match merged {
+                None => pair.current.restore(&mut values, pool),
+                Some(_) => pair.current.merge(&mut values, pool),
             }
-            Intervals::Set(pair) => {
-                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
+            .ok_or(RestoreError::Damaged)?,
+            Intervals::Set(pair) => match merged {
+                None => pair.current.restore(&mut values, pool),
+                Some(_) => pair.current.merge(&mut values, pool),
             }
+            .ok_or(RestoreError::Damaged)?,
         };
         if is_whole { Ok(()) } else { Err(RestoreError::Refused(AddError::NoMemory)) }
     }

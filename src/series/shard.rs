@@ -13,6 +13,7 @@ use slab::Slab;
 use super::hashing::spread;
 use super::owner::Owner;
 use super::series::Series;
+use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
 
@@ -119,18 +120,18 @@ pub(super) struct Placed<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OriginalName<'a> {
     /// Not a slice, so that two registers hold this struct.
-    of_shard: &'a Vec<Option<Box<[u8]>>>,
+    of_shard: &'a Vec<Option<StoredName>>,
     at: usize,
 }
 
 impl<'a> OriginalName<'a> {
     /// The name of a [`TakenSeries`]: the only one in `names`, if any.
-    pub(super) fn only(names: &'a Vec<Option<Box<[u8]>>>) -> Self {
+    pub(super) fn only(names: &'a Vec<Option<StoredName>>) -> Self {
         Self { of_shard: names, at: 0 }
     }
 
-    pub(super) fn name(self) -> Option<&'a [u8]> {
-        self.of_shard.get(self.at)?.as_deref()
+    pub(super) fn name(self) -> Option<&'a StoredName> {
+        self.of_shard.get(self.at)?.as_ref()
     }
 }
 
@@ -139,7 +140,7 @@ impl<'a> OriginalName<'a> {
 pub(super) struct TakenSeries {
     pub(super) series: Series,
     /// The name from which rules have made that of the series.
-    pub(super) original: Option<Box<[u8]>>,
+    pub(super) original: Option<StoredName>,
 }
 
 #[derive(Debug, Default)]
@@ -150,7 +151,7 @@ pub(super) struct Shard {
     totals: Vec<f64>,
     /// For each series whose name rules have made, at its position in `series`, a name from which
     /// they have made it. Shorter than `series` if none of the last ones has such a name.
-    sources: Vec<Option<Box<[u8]>>>,
+    sources: Vec<Option<StoredName>>,
     /// The owner of each series, at its position in `series`.
     owners: Vec<Owner>,
     /// One more than the highest position ever used. A walk ends there.
@@ -200,6 +201,13 @@ impl Shard {
     /// Returns the slot of the series at a position, which must hold one.
     pub(super) fn slot(&self, at: u32) -> SeriesSlot {
         SeriesSlot { hash: self.series[at as usize].hash, at }
+    }
+
+    /// Returns the place of the series at a position of this shard, which has this number.
+    pub(super) fn place(&self, number: usize, at: usize) -> Option<SeriesPlace> {
+        let hash = self.series.get(at)?.hash;
+        let at = u32::try_from(at).ok()?;
+        Some(SeriesPlace::new(number, SeriesSlot { hash, at }))
     }
 
     /// Whether a large part of the memory is unused, because most series were removed.
@@ -270,18 +278,21 @@ impl Shard {
 
     /// The name from which rules have made that of the series at a position. `None` if a client
     /// sends the name of the series itself.
-    pub(super) fn original(&self, at: u32) -> Option<&[u8]> {
-        self.sources.get(at as usize)?.as_deref()
+    pub(super) fn original(&self, at: u32) -> Option<&StoredName> {
+        self.sources.get(at as usize)?.as_ref()
     }
 
-    pub(super) fn set_source(&mut self, at: u32, original: Option<&[u8]>) {
+    /// Returns the name that was set before.
+    pub(super) fn set_source(
+        &mut self,
+        at: u32,
+        original: Option<StoredName>,
+    ) -> Option<StoredName> {
         let at = at as usize;
         if original.is_some() && self.sources.len() <= at {
             self.sources.resize_with(at + 1, || None);
         }
-        if let Some(known) = self.sources.get_mut(at) {
-            *known = original.map(Box::from);
-        }
+        std::mem::replace(self.sources.get_mut(at)?, original)
     }
 
     /// Returns the series at a position, whichever it is.
@@ -357,7 +368,6 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored_name::StoredName;
     use super::*;
 
     #[test]
@@ -373,7 +383,8 @@ mod tests {
             let slot = shard.insert(series, owner(n), true);
             shard.totals[slot.at as usize] = f64::from(n);
             if n % 3 == 0 {
-                shard.set_source(slot.at, Some(&name(n + 5000)));
+                let original = StoredName::new(&name(n + 5000), &mut tags, |_| {});
+                assert!(shard.set_source(slot.at, Some(original)).is_none());
             }
             slots.push(slot);
         }
@@ -392,8 +403,9 @@ mod tests {
                 assert_eq!(shard.slot(slot.at), slot);
                 assert_eq!(*shard.owner(slot.at as usize), owner(n));
                 assert_eq!(shard.total(slot.at as usize), Some(f64::from(n)));
-                let original = (n % 3 == 0).then(|| name(n + 5000));
-                assert_eq!(shard.original(slot.at), original.as_deref());
+                let original = shard.original(slot.at);
+                assert_eq!(original.is_some(), n % 3 == 0);
+                assert!(original.is_none_or(|original| original.is(&name(n + 5000), &tags)));
             }
         };
         assert!(shard.is_sparse());

@@ -3,7 +3,7 @@
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
-use super::budget::{Budget, NEWEST_TRIES};
+use super::budget::{Budget, NEWEST_TRIES, SEARCH_FOUND_MAX, SEARCH_MAX};
 use super::counts::{SeriesCounts, bytes_beside_name, name_bytes, original_bytes};
 use super::memory::Pool;
 use super::owner::{Group, Owner};
@@ -13,6 +13,7 @@ use super::series::Series;
 use super::shard::{
     NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries,
 };
+use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::PolicySets;
@@ -50,6 +51,9 @@ pub(super) struct Shards {
     revision: u64,
     pub(super) counts: SeriesCounts,
     pub(super) budget: Budget,
+    /// Where the search for series that can be evicted because they are new goes on. Each sweep
+    /// begins it again. So all searches between two sweeps walk over the table once.
+    pub(super) search: Cursor,
 }
 
 impl Shards {
@@ -70,6 +74,7 @@ impl Shards {
             revision: 0,
             counts: SeriesCounts::default(),
             budget: Budget::default(),
+            search: Cursor::default(),
         }
     }
 
@@ -259,7 +264,7 @@ impl Shards {
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
-        self.counts.bytes -= bytes_of(series) + original_bytes(taken.original.as_deref());
+        self.counts.bytes -= bytes_of(series) + stored_original_bytes(taken.original.as_ref());
         if let Some(raw) = &mut self.raw {
             raw.note_removed(series.kind(), series.name().text(&mut self.tags));
         }
@@ -267,11 +272,13 @@ impl Shards {
     }
 
     /// Sets the name from which rules have made that of a series.
-    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<&[u8]>) {
-        let shard = &mut self.all[place.shard()];
-        self.counts.bytes -= original_bytes(shard.original(place.slot().at));
-        self.counts.bytes += original_bytes(original);
-        shard.set_source(place.slot().at, original);
+    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<StoredName>) {
+        self.counts.bytes += stored_original_bytes(original.as_ref());
+        let before = self.all[place.shard()].set_source(place.slot().at, original);
+        self.counts.bytes -= stored_original_bytes(before.as_ref());
+        if let Some(before) = before {
+            before.release(&mut self.tags);
+        }
     }
 
     /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
@@ -309,6 +316,7 @@ impl Shards {
             |series: &&Series| kind.is_none_or(|kind| series.kind() == kind) && series.has_value();
         let mut left = work;
         let mut name = Vec::new();
+        let mut sent = Vec::new();
         while cursor.shard < SHARDS {
             let shard = &self.all[cursor.shard];
             while cursor.at < shard.end() {
@@ -318,11 +326,17 @@ impl Shards {
                 left -= 1;
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
                     let original = u32::try_from(cursor.at).ok().and_then(|at| shard.original(at));
+                    let original = original.map(|original| {
+                        sent.clear();
+                        original.append(&self.tags, &mut sent);
+                        &*sent
+                    });
                     out.put_record(|out| {
                         out.put_u8(tag);
                         name.clear();
                         series.name().append(&self.tags, &mut name);
-                        series.save((&name, original), tick, records, out);
+                        let is_known = shard.owner(cursor.at).is_known();
+                        series.save((&name, original), is_known, tick, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -453,13 +467,33 @@ impl Shards {
         all[number].end()
     }
 
-    /// Takes out the newest series of the culprit that is not known yet. `newcomer` takes its
-    /// place.
+    /// Takes out a series of the culprit that is not known yet, the newest if that is noted.
+    /// `newcomer` takes its place.
     #[cold]
     pub(super) fn take_newest_for(&mut self, newcomer: &Owner, tick: u32) -> Option<TakenSeries> {
-        if self.raw.is_some() || self.budget.newest_to_evict_for(newcomer) == 0 {
+        if self.raw.is_some() {
             return None;
         }
+        let take = if self.budget.newest_to_evict_for(newcomer) > 0 {
+            Self::take_newest
+        } else if self.budget.is_sender_of(newcomer) {
+            Self::take_single
+        } else {
+            return None;
+        };
+        take(self, tick).or_else(|| {
+            let mut search = self.search;
+            let culprit = self.budget.culprit();
+            for place in self.find_new(&mut search, culprit) {
+                self.budget.note_newest(place);
+            }
+            self.search = search;
+            take(self, tick)
+        })
+    }
+
+    /// Takes out the newest series of the culprit that is not known yet.
+    fn take_newest(&mut self, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
             let place = self.budget.take_newest()?;
             if self.can_be_evicted(place, tick, self.budget.culprit()) {
@@ -471,6 +505,48 @@ impl Shards {
             }
         }
         None
+    }
+
+    /// Takes out a series that the culprit has sent once, in the open interval. Of the newest
+    /// series the oldest is taken. So a name that is sent again soon stays, however many others
+    /// come.
+    fn take_single(&mut self, tick: u32) -> Option<TakenSeries> {
+        for _ in 0..NEWEST_TRIES {
+            let place = self.budget.take_oldest()?;
+            let Some(series) = self.get(place) else { continue };
+            let owner = self.all[place.shard()].owner(place.at());
+            let is_single = owner.is_in_first_interval() && series.samples() <= 1;
+            if is_single && self.can_be_evicted(place, tick, self.budget.culprit()) {
+                return self.take(place);
+            }
+            self.budget.note_newest(place);
+        }
+        None
+    }
+
+    /// Finds series of the culprit that are not known yet, from `search` on, which moves on.
+    pub(super) fn find_new(&self, search: &mut Cursor, culprit: Option<Group>) -> Vec<SeriesPlace> {
+        let mut found = Vec::new();
+        for _ in 0..SEARCH_MAX {
+            let Some(shard) = self.all.get(search.shard) else { break };
+            let at = search.at;
+            if at == shard.end() {
+                *search = Cursor { shard: search.shard + 1, at: 0 };
+                continue;
+            }
+            search.at += 1;
+            let owner = shard.owner(at);
+            if owner.is_in(culprit)
+                && !owner.is_known()
+                && let Some(place) = shard.place(search.shard, at)
+            {
+                found.push(place);
+                if found.len() == SEARCH_FOUND_MAX {
+                    break;
+                }
+            }
+        }
+        found
     }
 
     /// Whether a series of the culprit can be evicted because it is new.
@@ -513,10 +589,16 @@ impl Shards {
             return None;
         }
         let mut record = Vec::new();
-        let original = shard.original(place.slot().at);
-        series.save((name, original), tick, records, &mut record);
+        let original = shard.original(place.slot().at).map(|name| name.owned_text(&self.tags));
+        let is_known = shard.owner(place.at()).is_known();
+        series.save((name, original.as_deref()), is_known, tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
+}
+
+/// The bytes of a name from which rules have made that of a series, without its tags.
+pub(super) fn stored_original_bytes(name: Option<&StoredName>) -> usize {
+    original_bytes(name.map(|name| name.bytes().len()))
 }
 
 /// The bytes of a series with its name, without its tags.

@@ -56,14 +56,11 @@ impl StoredName {
     }
 
     /// The bytes that [`new`](Self::new) takes for a canonical name, and for those of its tags that
-    /// are not in the store. Without `store` none is, and these are the most bytes.
-    pub(super) fn bytes_for(name: &[u8], store: Option<&TagStore>) -> usize {
+    /// are not in the store.
+    pub(super) fn bytes_for(name: &[u8], store: &TagStore) -> usize {
         let Some(bare) = memchr::memchr(b';', name) else { return name.len() };
-        let width = if store.is_some_and(|store| !store.may_have_wide_numbers()) { 3 } else { 4 };
-        let of_tag = |tag: &[u8]| {
-            let is_known = store.is_some_and(|store| store.has(tag));
-            width + if is_known { 0 } else { tag.len() + TAG_BYTES }
-        };
+        let width = if store.may_have_wide_numbers() { 4 } else { 3 };
+        let of_tag = |tag: &[u8]| width + if store.has(tag) { 0 } else { tag.len() + TAG_BYTES };
         let tags = name[bare + 1..].splitn(TAGS_MAX, |byte| *byte == b';');
         HEAD + bare + tags.map(of_tag).sum::<usize>()
     }
@@ -119,6 +116,13 @@ impl StoredName {
     #[inline(never)]
     fn joined<'a>(&'a self, tags: &'a mut TagStore) -> &'a [u8] {
         self.parts().map_or(&self.0, |parts| tags.join(parts.bare, parts.numbers()))
+    }
+
+    /// Returns a copy of the canonical name.
+    pub(super) fn owned_text(&self, tags: &TagStore) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.append(tags, &mut text);
+        text
     }
 
     /// Appends the canonical name.

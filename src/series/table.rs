@@ -552,9 +552,11 @@ impl Table {
 
     /// Returns the name from which rules have made that of a series. Returns `None` if there is no
     /// such series, or if a client sends its own name.
-    pub fn original_name(&self, kind: MetricKind, name: &[u8]) -> Option<&[u8]> {
-        let place = self.live.shards.find(kind, name)?;
-        self.live.shards.all[place.shard()].original(place.slot().at)
+    pub fn original_name(&self, kind: MetricKind, name: &[u8]) -> Option<Vec<u8>> {
+        let LiveSeries { shards, .. } = &self.live;
+        let place = shards.find(kind, name)?;
+        let original = shards.all[place.shard()].original(place.slot().at)?;
+        Some(original.owned_text(&shards.tags))
     }
 
     /// Returns the name of the series that the rules make of a name.

@@ -16,6 +16,7 @@ use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{NameHash, OriginalName, SeriesPlace};
 use super::shards::Shards;
+use super::stored_name::StoredName;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
 use crate::policy::{LimitedTag, PolicySets, ResolvedName, Rules};
@@ -162,7 +163,8 @@ impl TableRules {
         }
     }
 
-    /// Returns the name that the rules make of a name for a value that belongs to no series.
+    /// Returns the name that the rules make of a name for a value that belongs to no series. The
+    /// values of its tags count against their limits until the next flush.
     /// Fails with the number of the rule that drops it.
     pub fn name_passing<'a>(
         &mut self,
@@ -170,7 +172,9 @@ impl TableRules {
         hash: NameHash,
     ) -> Result<Cow<'a, [u8]>, u8> {
         let resolved = self.resolve(name, hash)?;
-        Ok(resolved.name.map_or(Cow::Borrowed(name), Cow::Owned))
+        let made = resolved.name.map_or(Cow::Borrowed(name), Cow::Owned);
+        self.limits.note_passing(resolved.policy, &made, &self.policies);
+        Ok(made)
     }
 
     /// Takes the tags of new series whose values were replaced, each as `key=value`.
@@ -192,7 +196,9 @@ impl TableRules {
         if self.policies.is_newest(series.policy()) {
             self.change_policy(series, tags, made.policy);
         }
-        shards.set_original(place, made.original);
+        let stored = |name| StoredName::new(name, &mut shards.tags, |_| {});
+        let original = made.original.map(stored);
+        shards.set_original(place, original);
     }
 
     /// Sets another policy, and counts the values of the limited tags for it.
@@ -213,7 +219,7 @@ impl TableRules {
         &mut self,
         series: &mut Series,
         original: OriginalName<'_>,
-        tags: &mut TagStore,
+        tags: &TagStore,
         pool: &mut Pool,
     ) -> bool {
         self.policies.is_newest(series.policy()) || self.update_old(series, original, tags, pool)
@@ -224,22 +230,23 @@ impl TableRules {
         &mut self,
         series: &mut Series,
         original: OriginalName<'_>,
-        tags: &mut TagStore,
+        tags: &TagStore,
         pool: &mut Pool,
     ) -> bool {
         if !series.has_value() {
             return false;
         }
-        let own = series.name().text(tags);
-        let name = original.name().unwrap_or_else(|| sent_name(own));
+        let own = series.name().owned_text(tags);
+        let original = original.name().map(|name| name.owned_text(tags));
+        let name = original.as_deref().unwrap_or_else(|| sent_name(&own));
         // The series keeps the values of its tags, also those over a new limit.
         let mut has = |tag: LimitedTag<'_>| {
-            tags_of(own).any(|(key, value)| key == tag.key && value == tag.value)
+            tags_of(&own).any(|(key, value)| key == tag.key && value == tag.value)
         };
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
         let Ok(ResolvedName { policy, name: made }) = resolved else { return false };
-        let is_its_own = made.as_deref().unwrap_or(name) == sent_name(own);
+        let is_its_own = made.as_deref().unwrap_or(name) == sent_name(&own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
         if series.kind() == MetricKind::Timing
             && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
@@ -253,6 +260,8 @@ impl TableRules {
     /// Notes that all series were closed, and have their new policies.
     pub(super) fn end_sweep(&mut self) {
         self.has_old_policies = false;
+        self.limits.forget_passing();
+        self.limits.end_reload();
     }
 
     /// Whether [`replace`](Self::replace) may be called with these rules.
@@ -270,6 +279,7 @@ impl TableRules {
         let names_change = self.policies.may_make_other_names(rules);
         self.has_old_policies = true;
         self.policies.replace(rules, interval);
+        self.limits.begin_reload(self.policies.kept_limits());
         self.changes_names = self.policies.change_names();
         names_change
     }

@@ -1,14 +1,16 @@
 //! The values of the tags that `max_tag_values` limits.
 //!
 //! A value counts while some series has it. So a tag of which every value is short-lived, such as
-//! the name of a container, reaches its limit only if too many values exist at the same time.
+//! the name of a container, reaches its limit only if too many values exist at the same time. A
+//! value of a line that belongs to no series counts until the next flush.
 
 use ahash::AHashMap;
 
 use crate::policy::{LimitedTag, OTHER, PolicySets};
 use crate::protocol::tags_of;
 
-/// By the key of a tag, the number of series that have each value.
+/// By the key of a tag, the number of series that have each value. It is 0 for a value that only
+/// lines without a series have.
 type LimitedKeys = AHashMap<Box<[u8]>, AHashMap<u64, u32>>;
 
 /// The values of each limited tag, and the number of series that have each.
@@ -18,6 +20,13 @@ pub(super) struct TagLimits {
     /// By the number of the rule, the key, and the hash of the value. Two values of the same hash
     /// are as unlikely as two equal members of a set.
     rules: AHashMap<u16, LimitedKeys>,
+    /// The number of each rule that a reload has kept, and its number before the reload. Until all
+    /// series have their new policies, both stand for the number before, so that values that some
+    /// series have count, whichever policy those have.
+    kept: Vec<(u16, u16)>,
+    /// The rule, the key and the hash of each value that lines without a series have brought since
+    /// the last flush, unless a series had it.
+    passing: Vec<(u16, Box<[u8]>, u64)>,
     /// The tags of new series whose values were replaced, as `key=value`.
     replaced: Vec<Box<[u8]>>,
     /// The hashes of the tags that a copy of a table must replace.
@@ -28,12 +37,37 @@ pub(super) struct TagLimits {
 /// further keys are all replaced.
 const KEYS_MAX: usize = 1000;
 
+/// The most values of lines without a series that are noted in one interval. Further ones do not
+/// count. They take two megabytes.
+const PASSING_MAX: usize = 16_384;
+
 /// The most replaced tags that are kept for a warning.
 const REPLACED_MAX: usize = 16;
 
 impl TagLimits {
     pub(super) fn new(hasher: ahash::RandomState) -> Self {
-        Self { hasher, rules: AHashMap::new(), replaced: Vec::new(), denied: Vec::new() }
+        Self {
+            hasher,
+            rules: AHashMap::new(),
+            kept: Vec::new(),
+            passing: Vec::new(),
+            replaced: Vec::new(),
+            denied: Vec::new(),
+        }
+    }
+
+    /// Begins a reload that keeps these rules, each with its new number and the one before.
+    pub(super) fn begin_reload(&mut self, kept: impl Iterator<Item = (u16, u16)>) {
+        self.kept = kept.collect();
+    }
+
+    /// Notes that all series have their policies of the last reload.
+    pub(super) fn end_reload(&mut self) {
+        for (rule, before) in std::mem::take(&mut self.kept) {
+            if let Some(keys) = self.rules.remove(&before) {
+                self.rules.insert(rule, keys);
+            }
+        }
     }
 
     /// Whether a series may have this value. `rule` is the number of the rule in [`PolicySets`].
@@ -41,7 +75,7 @@ impl TagLimits {
         if !self.denied.is_empty() && self.denied.contains(&self.hash_of(tag)) {
             return false;
         }
-        let Some(keys) = self.rules.get(&rule) else { return true };
+        let Some(keys) = self.rules.get(&number_of(rule, &self.kept)) else { return true };
         match keys.get(tag.key) {
             None => keys.len() < KEYS_MAX,
             Some(values) => {
@@ -63,9 +97,9 @@ impl TagLimits {
 
     /// Notes that a series of this policy and canonical name has the values of its tags.
     pub(super) fn note(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, .. } = self;
+        let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
-            let keys = rules.entry(rule).or_default();
+            let keys = rules.entry(number_of(rule, kept)).or_default();
             if !keys.contains_key(key) {
                 keys.insert(key.into(), AHashMap::new());
             }
@@ -75,24 +109,44 @@ impl TagLimits {
         });
     }
 
+    /// Notes that a line without a series has the values of its tags. `policy` is the one that its
+    /// name would have.
+    pub(super) fn note_passing(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
+        let Self { hasher, rules, kept, passing, .. } = self;
+        each_limited(policy, name, policies, |rule, key, value| {
+            let rule = number_of(rule, kept);
+            let value = hasher.hash_one(value);
+            let known = rules.get(&rule).and_then(|keys| keys.get(key));
+            if passing.len() < PASSING_MAX && known.is_none_or(|known| !known.contains_key(&value))
+            {
+                let keys = rules.entry(rule).or_default();
+                keys.entry(key.into()).or_default().insert(value, 0);
+                passing.push((rule, key.into(), value));
+            }
+        });
+    }
+
+    /// Removes the values of lines without a series. Must be called once an interval, before the
+    /// end of a reload is noted.
+    pub(super) fn forget_passing(&mut self) {
+        for (rule, key, value) in std::mem::take(&mut self.passing) {
+            if self.rules.get(&rule).and_then(|keys| keys.get(&key)?.get(&value)) == Some(&0) {
+                remove_value(&mut self.rules, rule, &key, value);
+            }
+        }
+    }
+
     /// Notes that a series that [`note`](Self::note) was called for no longer has its values.
     pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, .. } = self;
+        let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
-            let Some(keys) = rules.get_mut(&rule) else { return };
-            let Some(values) = keys.get_mut(key) else { return };
+            let rule = number_of(rule, kept);
             let hash = hasher.hash_one(value);
-            if let Some(count) = values.get_mut(&hash) {
-                *count -= 1;
-                if *count == 0 {
-                    values.remove(&hash);
-                }
-            }
-            if values.is_empty() {
-                keys.remove(key);
-            }
-            if keys.is_empty() {
-                rules.remove(&rule);
+            let values = rules.get_mut(&rule).and_then(|keys| keys.get_mut(key));
+            let Some(count) = values.and_then(|values| values.get_mut(&hash)) else { return };
+            *count -= 1;
+            if *count == 0 {
+                remove_value(rules, rule, key, hash);
             }
         });
     }
@@ -111,6 +165,25 @@ impl TagLimits {
     fn hash_of(&self, tag: LimitedTag<'_>) -> u64 {
         self.hasher.hash_one((tag.rule, tag.key, tag.value))
     }
+}
+
+/// Removes a value of a tag, and what is empty without it.
+fn remove_value(rules: &mut AHashMap<u16, LimitedKeys>, rule: u16, key: &[u8], value: u64) {
+    let Some(keys) = rules.get_mut(&rule) else { return };
+    if let Some(values) = keys.get_mut(key) {
+        values.remove(&value);
+        if values.is_empty() {
+            keys.remove(key);
+        }
+    }
+    if keys.is_empty() {
+        rules.remove(&rule);
+    }
+}
+
+/// The number under which the values of a rule are counted.
+fn number_of(rule: u16, kept: &[(u16, u16)]) -> u16 {
+    kept.iter().find(|(new, _)| *new == rule).map_or(rule, |(_, before)| *before)
 }
 
 /// Passes the number of the rule, the key and the value of each limited tag of a series.

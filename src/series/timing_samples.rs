@@ -168,6 +168,36 @@ impl TimingSamples {
         Some(true)
     }
 
+    /// Adds saved samples to those that there are. Returns false, and adds none, if there is no
+    /// memory for them, or if all together are not exact. Returns `None` if they are damaged.
+    pub(super) fn merge(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
+        let mut saved = Self::default();
+        let restored = saved.restore(input, pool);
+        let is_whole = restored == Some(true) && self.append(&saved, pool);
+        saved.release(pool);
+        restored.map(|_| is_whole)
+    }
+
+    fn append(&mut self, other: &Self, pool: &mut Pool) -> bool {
+        let (Self::Exact { values, weight }, Self::Exact { values: more, weight: by }) =
+            (self, other)
+        else {
+            return false;
+        };
+        let count = values.len() + more.len();
+        let mut all = Vec::new();
+        if count > pool.exactness.timer_exact
+            || !(*weight + by).is_finite()
+            || !pool.reserve(&mut all, count)
+        {
+            return false;
+        }
+        all.extend(values.iter().chain(more));
+        pool.keep(std::mem::replace(values, all));
+        *weight += by;
+        true
+    }
+
     /// Replaces the samples with a sketch. Returns false if there is no memory for it.
     #[must_use]
     fn sketch(&mut self, pool: &mut Pool) -> bool {

@@ -3,6 +3,7 @@
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::series::Series;
 use super::shard::{PackedPlace, SeriesPlace};
+use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use crate::policy::{Policy, PolicySets, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -30,7 +31,7 @@ pub struct Visited<'a> {
 impl<'a> Visited<'a> {
     pub(super) fn new(
         series: &'a mut Series,
-        (total, original): (Option<f64>, Option<&'a [u8]>),
+        (total, original): (Option<f64>, Option<&StoredName>),
         place: SeriesPlace,
         (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
         policies: &'a PolicySets,
@@ -39,7 +40,12 @@ impl<'a> Visited<'a> {
         let kind = series.kind();
         room.clear();
         series.name().append(tags, room);
-        let name = &**room;
+        let length = room.len();
+        if let Some(original) = original {
+            original.append(tags, room);
+        }
+        let (name, sent) = room.split_at(length);
+        let original = original.map(|_| sent);
         let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, name));
         let policy = policies.at(series.policy());
         let total = total.filter(|_| kind == MetricKind::Counter);

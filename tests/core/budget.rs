@@ -23,9 +23,12 @@ fn send(core: &mut Core, host: u32, packet: &str) {
     core.packet(packet);
 }
 
+/// After this many junk lines the table is full.
+const FULL: u32 = 1000;
+
 /// Sends junk from the sender and with the name that `junk` gives, and beside it 100 good names of
-/// sender 1. Returns how many values of good names were sent and arrived, and the rest of the junk
-/// that no counter shows.
+/// sender 1, of which the first come when the table is full. Returns how many values of good names
+/// were sent and arrived, and the rest of the junk that no counter shows.
 fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
     let text = format!("[limits]\n{limits}\n");
     let bounds = configured(&text).bounds;
@@ -34,7 +37,7 @@ fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
     let mut flush = |core: &mut Core, stamp| {
         for (name, value) in values(&core.flush(stamp)) {
             let value: f64 = value.parse().unwrap();
-            if name.starts_with("stats_counts.app.web.") {
+            if name.starts_with("stats_counts.app.web.") && !name.contains(';') {
                 arrived += value;
             }
             if name.starts_with("stats_counts.") && !name.starts_with("stats_counts.statsd.") {
@@ -45,7 +48,7 @@ fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
     for n in 0..JUNK {
         let (host, name) = junk(n);
         send(&mut core, host, &format!("{name}:1|c"));
-        if n % 500 == 499 {
+        if n % 500 == 499 && n > FULL {
             for good in 0..GOOD {
                 send(&mut core, 1, &format!("app.web.{good}:1|c"));
                 sent += 1.0;
@@ -67,13 +70,15 @@ fn flood(limits: &str, junk: Junk) -> (f64, f64, f64) {
 /// value of the junk is either sent or counted.
 #[test]
 fn a_flood_costs_a_well_behaved_sender_nothing() {
-    let floods: [(&str, Junk); 6] = [
+    let floods: [(&str, Junk); 8] = [
         ("one sender, one prefix", |n| (2, format!("junk.x.{n}"))),
         ("one sender, short names", |n| (2, format!("junk.{n}"))),
         ("one sender, made-up prefixes", |n| (2, format!("x{n}.y{n}.z"))),
         ("one sender, bare names", |n| (2, format!("x{n}"))),
         ("forged senders, one prefix", |n| (n + 2, format!("junk.x.{n}"))),
         ("the good sender itself", |n| (1, format!("junk.x.{n}"))),
+        ("the good sender itself, bare names", |n| (1, format!("x{n}"))),
+        ("a tag of many values, in the same prefix", |n| (1, format!("app.web.requests;user={n}"))),
     ];
     for (what, junk) in floods {
         let (sent, arrived, lost) = flood("max_series = 1000", junk);
@@ -128,6 +133,77 @@ fn a_few_long_names_are_the_culprit_and_not_the_many_short_ones_beside_them() {
     assert_eq!(missing, 0, "of the good names");
     let crowd = core.engine.crowd().expect("junk was refused").crowd;
     assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
+}
+
+/// Returns 30 tags, as Datadog's clients have them. They are others for each `version`.
+fn many_tags(version: u32) -> String {
+    (0..30).map(|tag| format!(";tag{tag:02}={}{version}", "v".repeat(40))).collect()
+}
+
+/// The number of names that are in the table, of those that `name` gives for 0 to `count`.
+fn in_table(core: &Core, count: u32, name: impl Fn(u32) -> String) -> usize {
+    let table = core.engine.table();
+    (0..count).filter(|n| table.has_series(MetricKind::Counter, name(*n).as_bytes())).count()
+}
+
+/// Shows that names with many tags get into a table that is full of short names, also if some of
+/// the tags are stored already, and if the short names have been idle for long.
+#[test]
+fn a_flood_of_short_names_keeps_no_names_with_many_tags_out() {
+    for idle_flushes in [0, 3] {
+        let text = "[limits]\nseries_memory = 4m\nevict_after = 20s\n";
+        let mut core = Core::configured(text);
+        (0..JUNK).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+        (0..idle_flushes).for_each(|n| drop(core.flush(10 * (n + 1))));
+        let name = |n: u32| format!("app.web.{n}{}", many_tags(n % 10));
+        (0..100).for_each(|n| send(&mut core, 1, &format!("{}:1|c", name(n))));
+        assert_eq!(in_table(&core, 100, name), 100, "after {idle_flushes} idle flushes");
+        let bytes = core.engine.table().series_bytes();
+        assert!(bytes <= configured(text).bounds.series_memory, "{bytes}");
+    }
+}
+
+/// Shows that tags that many series share do not make those series the culprit, since they take
+/// their memory once.
+#[test]
+fn series_with_shared_tags_are_not_the_culprit_beside_a_flood() {
+    let mut core = Core::configured("[limits]\nseries_memory = 8m\n");
+    let tagged = |n: u32| format!("app.web.{n}{}", many_tags(0));
+    (0..4000).for_each(|n| send(&mut core, 1, &format!("{}:1|c", tagged(n))));
+    (0..2 * JUNK).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+    let new = |n: u32| format!("app.new.{n}");
+    (0..100).for_each(|n| send(&mut core, 1, &format!("{}:1|c", new(n))));
+    assert_eq!(in_table(&core, 100, new), 100);
+    assert_eq!(in_table(&core, 4000, tagged), 4000);
+    let crowd = core.engine.crowd().expect("junk was refused").crowd;
+    assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
+    assert!((85..=95).contains(&crowd.percent()), "{}", crowd.percent());
+}
+
+/// Shows that more new names get in than the order of creation is known of, all in one interval.
+#[test]
+fn ten_thousand_new_names_get_in_beside_a_flood_within_one_interval() {
+    let mut core = Core::configured("[limits]\nmax_series = 50000\n");
+    (0..JUNK).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
+    let name = |n: u32| format!("app.web.{n}");
+    (0..10_000).for_each(|n| send(&mut core, 1, &format!("{}:1|c", name(n))));
+    assert_eq!(in_table(&core, 10_000, name), 10_000);
+    assert_eq!(core.engine.table().len(), 50_000);
+}
+
+/// Shows that new names of a sender that has made up all others get in, and that an example of the
+/// others is named.
+#[test]
+fn new_names_of_a_sender_that_made_up_others_get_in() {
+    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+    (0..5000).for_each(|n| send(&mut core, 2, &format!("x{n}:1|c")));
+    let name = |n: u32| format!("app.web.{n}");
+    (0..100).for_each(|n| send(&mut core, 2, &format!("{}:1|c", name(n))));
+    assert_eq!(in_table(&core, 100, name), 100);
+    let crowd = core.engine.crowd().expect("the table is full").crowd;
+    assert_eq!((crowd.prefix, crowd.sender != 0), (None, true));
+    assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), 4100);
+    assert_eq!(core.engine.table().counts().evicted, 4100);
 }
 
 /// Shows that a name that cannot fit evicts nothing.
@@ -215,6 +291,35 @@ fn a_restored_value_is_sent_however_many_names_come() {
     });
     assert_eq!(kept.count(), 60);
     assert_eq!(after.engine.own().total(OwnCounter::SeriesRejected), 50);
+}
+
+/// Shows that a restart makes no known series one that makes room, and no junk known.
+#[test]
+fn known_series_stay_after_a_restart_and_junk_makes_room() {
+    let limits = "[limits]\nmax_series = 1000\n";
+    let name = |n: u32| format!("app.web.{n}");
+    let mut core = Core::configured(limits);
+    for stamp in 1..4 {
+        (0..900).for_each(|n| send(&mut core, 1, &format!("{}:1|g", name(n))));
+        core.flush(stamp);
+    }
+    (0..100).for_each(|n| send(&mut core, 1, &format!("app.web.junk{n}:1|g")));
+    core.flush(4);
+    let saved = core.engine.save(|_| Ok::<_, ()>(())).unwrap();
+    let mut core = Core::configured(limits);
+    let restored = core.engine.restore(In::new(&saved), Duration::from_secs(10), false);
+    assert_eq!(restored.series, 1000);
+    let other = |n: u32| format!("other.x.{n}");
+    for stamp in 5..10 {
+        (0..400).for_each(|n| send(&mut core, 2, &format!("{}:1|g", other(n))));
+        core.flush(stamp);
+    }
+    let table = core.engine.table();
+    let count = |most: u32, name: &dyn Fn(u32) -> String| {
+        (0..most).filter(|n| table.has_series(MetricKind::Gauge, name(*n).as_bytes())).count()
+    };
+    assert_eq!(count(900, &name), 900);
+    assert_eq!(count(400, &other), 100, "they take the place of the junk");
 }
 
 /// Lines of all kinds, with names and tags of many lengths.

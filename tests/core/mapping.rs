@@ -1,8 +1,9 @@
 //! Rules that change names and tags: which series a line goes to, and that its values stay whole.
 
 mod exporter;
+mod tag_limits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::exporter::{EXPORTER, EXPORTER_ELSEWHERE, EXPORTER_MISTAKES, Exporter};
 use crate::rig::{Core, configured, receive, values};
@@ -192,6 +193,30 @@ fn a_tag_with_too_many_values_gets_another_one_and_the_log_names_it() {
     assert_eq!(names(&mut core.engine), ["a;user=8", "a;user=9", "a;user=other"]);
 }
 
+/// Shows that the names that clients send take little memory beside those that rules make: both
+/// share their tags, which are freed with the last of the two.
+#[test]
+fn rules_that_change_names_store_no_tag_twice() {
+    let bytes = |config: &str| {
+        let mut core = Core::configured(&format!("[statsd]\nexpire = 10s\n{config}"));
+        let tag = |n: u32| format!("key{n:03}:{}", "v".repeat(60));
+        for n in 0..1000 {
+            let tags: Vec<_> = (0..20).map(|k| tag((n * 7 + k * 13) % 400)).collect();
+            core.packet(&format!("app.ctx.{n}:1|c|#{}", tags.join(",")));
+        }
+        let bytes = core.engine.table().series_bytes();
+        core.flush(10);
+        core.flush(20);
+        assert_eq!((core.engine.table().len(), core.engine.table().tags()), (0, (0, 0)));
+        bytes
+    };
+    let without = bytes("");
+    for rule in ["tags = dc=eu", "drop_tags = key001", "name = other.$1"] {
+        let with = bytes(&format!("[rule.a]\nmatch = **\n{rule}\n"));
+        assert!(with < without + 1000 * 200, "{rule}: {with}, without {without}");
+    }
+}
+
 #[test]
 fn after_a_reload_lines_go_to_the_series_that_new_rules_name() {
     let mut core = Core::configured("[rule.a]\nmatch = a.*\nname = old\n");
@@ -256,16 +281,16 @@ fn a_restored_series_is_not_changed_twice() {
 }
 
 /// Shows that no count is lost if rules make one series of two saved ones, and that the last value
-/// of a gauge wins. The samples of a second timer are counted as refused.
+/// of a gauge wins.
 #[test]
 fn saved_series_of_one_name_are_restored_as_one() {
     let one = "[rule.m]\nmatch = a.*\nname = m\n";
     let saved = |core: &Core| core.engine.save(|_| Ok::<(), ()>(())).unwrap();
-    let restore = |state: &[u8], config: &str, refused: u64| {
+    let restore = |state: &[u8], config: &str| {
         let settings = configured(config);
         let mut core = Core::new(&settings, &Default::default());
         let restored = core.engine.restore(In::new(state), settings.flush_interval, false);
-        assert!(!restored.damaged && restored.refused == refused, "{restored:?}");
+        assert!(!restored.damaged && restored.refused == 0, "{restored:?}");
         let lines = core.flush(10);
         let value = |name: &str| values(&lines).get(name).map(|value| value.to_string());
         (value("stats_counts.m"), value("stats_counts.a.1"), value("stats.gauges.m"), {
@@ -275,8 +300,8 @@ fn saved_series_of_one_name_are_restored_as_one() {
     let text = |text: &str| Some(text.to_owned());
     // Rules that are new since the state was saved.
     let mut core = Core::configured("");
-    core.packet("a.1:3|c\na.2:4|c\na.1:5|ms\na.2:6|ms");
-    assert_eq!(restore(&saved(&core), one, 1).0, text("7"));
+    core.packet("a.1:3|c\na.2:4|c");
+    assert_eq!(restore(&saved(&core), one).0, text("7"));
     // Rules that a reload has brought in the saved interval, and has taken away.
     for (before, after) in [("", one), (one, "")] {
         let mut core = Core::configured(before);
@@ -284,10 +309,45 @@ fn saved_series_of_one_name_are_restored_as_one() {
         core.engine.reconfigure(&configured(after));
         core.packet("a.1:4|c\na.1:6|g");
         let state = saved(&core);
-        assert_eq!(restore(&state, one, 0).0, text("7"));
-        assert_eq!(restore(&state, "", 0).1, text("7"));
-        let restored = restore(&state, after, 0);
+        assert_eq!(restore(&state, one).0, text("7"));
+        assert_eq!(restore(&state, "").1, text("7"));
+        let restored = restore(&state, after);
         assert_eq!(restored.2.or(restored.3), text("6"));
+    }
+}
+
+/// Shows that timers and sets of which rules make one are restored with the samples and members of
+/// all, also if one set is an estimate. Timers that are not exact together are counted as refused.
+#[test]
+fn saved_timers_and_sets_of_one_name_are_restored_as_one() {
+    let exact = "[statsd]\ntimer_exact = 100\nset_exact = 100\n";
+    let cases = [(10, 9, 5, 0), (2, 3, 90, 0), (2, 3, 150, 0), (2, 3, 320, 0), (3, 40, 3, 1)];
+    for (timers, samples, members, refused) in cases {
+        let mut core = Core::configured(exact);
+        let mut all = BTreeSet::new();
+        for timer in 0..timers {
+            for sample in 0..samples {
+                core.packet(&format!("a.{timer}:{}|ms|@0.5", timer * samples + sample));
+            }
+            // One of two sets is smaller, and some have a member in common.
+            for member in 0..if timer % 2 == 0 { members } else { members / 3 } {
+                let member = timer * (members - 1) + member;
+                core.packet(&format!("a.{timer}:{member}|s"));
+                all.insert(member);
+            }
+        }
+        let state = core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+        let settings = configured(&format!("{exact}[rule.m]\nmatch = a.*\nname = m\n"));
+        let mut core = Core::new(&settings, &Default::default());
+        let restored = core.engine.restore(In::new(&state), settings.flush_interval, false);
+        assert!(!restored.damaged && restored.refused == refused, "{restored:?}");
+        let lines = core.flush(10);
+        let value = |name: &str| values(&lines)[name].parse::<f64>().unwrap();
+        let kept = timers - i32::try_from(refused).unwrap();
+        assert_eq!(value("stats.timers.m.count"), f64::from(2 * kept * samples));
+        let (counted, all) = (value("stats.sets.m.count"), all.len() as f64);
+        let error = if all > 100.0 { all * 0.1 } else { 0.0 };
+        assert!((counted - all).abs() <= error, "{counted} of {all}");
     }
 }
 

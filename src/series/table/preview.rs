@@ -9,12 +9,15 @@ use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
 use super::super::budget::{GroupChanges, NEWEST_TRIES};
+use super::super::counts::{bytes_beside_name, name_bytes};
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
 use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
 use super::super::shard::SeriesPlace;
+use super::super::shards::Cursor;
+use super::super::stored_name::StoredName;
 use super::super::table_rules::RuleOutcome;
 use super::super::top::Top;
 use super::Table;
@@ -85,9 +88,12 @@ impl Preview {
             PreviewDepth::SumsOnly => 64,
         };
         // The sender is assumed to have no other series.
-        let newcomer = table.live.shards.owner(name, 0);
+        let LiveSeries { shards, .. } = &table.live;
+        let mut newcomer = shards.owner(name, 0);
         let is_nearly_full = table.live.room().series() < NEW_SERIES_MAX;
         if is_nearly_full {
+            let bytes = name_bytes(StoredName::bytes_for(name, &shards.tags));
+            newcomer.set_bytes(bytes_beside_name(kind) + bytes);
             self.forecast.create(&table.live, &newcomer, created, tries);
         }
         let its_own = self.copy(copy, table, kind, name);
@@ -122,7 +128,10 @@ impl Preview {
             return None; // for a series that the line has made before
         }
         self.copied += 1;
-        let original = table.live.shards.all[place.shard()].original(place.slot().at);
+        let LiveSeries { shards, .. } = &table.live;
+        let original = shards.all[place.shard()].original(place.slot().at);
+        let original = original.map(|name| name.owned_text(&shards.tags));
+        let original = original.as_deref();
         if !self.copy_values(copy, table, place, (name, original)) {
             // It has no value, but its next sample needs no room for a new series. A rule may drop
             // the name by now. The series then takes samples until it is closed.
@@ -153,7 +162,7 @@ impl Preview {
             return false;
         }
         let mut record = Vec::new();
-        series.save((name, original), *tick, &pool.records, &mut record);
+        series.save((name, original), true, *tick, &pool.records, &mut record);
         // The memory of its samples is in use already.
         let free = copy.live.pool.free();
         copy.live.pool.limit(usize::MAX, pool.exactness);
@@ -181,6 +190,10 @@ struct Forecast {
     newest: usize,
     /// The series of the line at the end of the newest ones.
     own: usize,
+    /// The series that a search has found, the last of which is the newest, and where the search
+    /// goes on.
+    found: Vec<SeriesPlace>,
+    search: Option<Cursor>,
     /// The newest series that were put back. `None` is a series of the line.
     put_back: VecDeque<Option<SeriesPlace>>,
 }
@@ -254,10 +267,23 @@ impl Forecast {
         if shards.raw.is_some() || self.groups.newest_to_evict_for(&shards.budget, newcomer) == 0 {
             return None;
         }
+        self.take_noted(live).or_else(|| {
+            let culprit = self.groups.culprit(&shards.budget);
+            let search = self.search.get_or_insert(shards.search);
+            self.found.extend(shards.find_new(search, culprit));
+            self.take_noted(live)
+        })
+    }
+
+    /// Takes the newest series of the culprit that is noted and not known yet.
+    fn take_noted(&mut self, live: &LiveSeries) -> Option<SeriesPlace> {
+        let shards = &live.shards;
         for _ in 0..NEWEST_TRIES {
             let next = if self.own > 0 {
                 self.own -= 1;
                 None
+            } else if let Some(place) = self.found.pop() {
+                Some(place)
             } else if let Some(place) = shards.budget.newest().nth(self.newest) {
                 self.newest += 1;
                 Some(place)

@@ -1,0 +1,60 @@
+//! [`NewNames`]: the names of a series that is created, and the bytes that they need.
+
+use super::counts::{name_bytes, original_bytes};
+use super::shards::{Shards, stored_original_bytes};
+use super::stored_name::StoredName;
+use super::tag_store::{TAG_BYTES, TagStore};
+use super::top::Top;
+
+/// The names of a new series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewNames<'a> {
+    pub(super) name: &'a [u8],
+    /// The name from which rules have made `name`.
+    pub(super) original: Option<&'a [u8]>,
+}
+
+/// The same as the table stores them.
+#[derive(Debug)]
+pub(super) struct StoredNames {
+    pub(super) name: StoredName,
+    pub(super) original: Option<StoredName>,
+    /// The bytes of both, with those of their tags that were not stored before.
+    pub(super) bytes: usize,
+}
+
+impl NewNames<'_> {
+    /// A bound of [`bytes`](Self::bytes) for which no tag is looked up. A tag has at least two
+    /// bytes, and takes less than 16 times as many.
+    pub(super) fn most_bytes(self) -> usize {
+        let original = self.original.map_or(0, |original| original.len() + 2);
+        name_bytes(16 * (self.name.len() + original))
+    }
+
+    /// The bytes that the names need, with those of their tags that are not stored.
+    pub(super) fn bytes(self, tags: &TagStore) -> usize {
+        name_bytes(StoredName::bytes_for(self.name, tags)) + original_need(self.original, tags)
+    }
+
+    /// Stores the names. `top` counts each new tag of the name of the series.
+    pub(super) fn store(self, shards: &mut Shards, top: &mut Top) -> StoredNames {
+        let Shards { tags, names, .. } = shards;
+        let mut new_tags = 0;
+        let name = StoredName::new(self.name, tags, |tag| {
+            new_tags += tag.len() + TAG_BYTES;
+            top.count_new_tag(tag, |text| names.hash_one(text));
+        });
+        let original = self.original.map(|original| {
+            StoredName::new(original, tags, |tag| new_tags += tag.len() + TAG_BYTES)
+        });
+        let originals = stored_original_bytes(original.as_ref());
+        let bytes = name_bytes(name.bytes().len()) + originals + new_tags;
+        StoredNames { name, original, bytes }
+    }
+}
+
+/// The bytes that a name needs from which rules make that of a series, with those of its tags that
+/// are not stored. Tags that both names have count twice if they are new.
+pub(super) fn original_need(name: Option<&[u8]>, tags: &TagStore) -> usize {
+    original_bytes(name.map(|name| StoredName::bytes_for(name, tags)))
+}
