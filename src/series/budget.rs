@@ -63,8 +63,9 @@ pub(super) struct Budget {
 
 /// The most series whose order of creation is known. They take 48 KiB.
 pub(super) const NEWEST_MAX: usize = 4096;
-/// The newest series that are checked for one that makes room, so that a creation stays short.
-pub(super) const NEWEST_TRIES: usize = 64;
+/// The newest series that are checked for one that makes room, so that a creation stays short. One
+/// series with a name of 8 KiB makes room for about 80 with short names, which then are the newest.
+pub(super) const NEWEST_TRIES: usize = 96;
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 /// The size of a group: the number of its series, and their bytes in the unit of
