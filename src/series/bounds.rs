@@ -31,7 +31,7 @@ pub struct Bounds {
     /// The bytes of key/values, and of values with a timestamp of their own, that wait for the
     /// flush.
     pub passthrough_memory: usize,
-    /// Whether counters and timings have running totals, which `/metrics` shows.
+    /// Whether timings have running totals, which `/metrics` shows. Counters always have them.
     pub keeps_totals: bool,
     /// How long points of series are kept for charts.
     pub history: Duration,

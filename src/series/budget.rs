@@ -43,24 +43,18 @@ impl Crowd {
     }
 }
 
-/// The sizes of all groups: the number of their series, or their bytes.
-#[derive(Debug, Default)]
-struct GroupSizes {
-    /// The size of each group. Empty until the first series is counted. The memory of groups
-    /// without series is never touched.
-    sizes: [Vec<u32>; KINDS],
-    all: usize,
-    /// A largest group of each kind.
-    largest: [u16; KINDS],
-}
-
 /// The sizes of all groups, and the newest series.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    by_number: GroupSizes,
-    by_bytes: GroupSizes,
-    /// Whether the table is full by the bytes of its series, not by their number.
-    counts_bytes: bool,
+    /// The sizes of each group. Empty until the first series is counted. The memory of groups
+    /// without series is never touched.
+    groups: [Vec<Sizes>; KINDS],
+    /// The sizes of all series together.
+    all: [usize; MEASURES],
+    /// A largest group of each kind, by each measure.
+    largest: [[u16; KINDS]; MEASURES],
+    /// [`BYTES`] if the table is full by the bytes of its series, else [`NUMBER`].
+    measure: usize,
     /// The groups of the series that was created last in each group.
     last: [Vec<[u16; KINDS]>; KINDS],
     /// The series that were created last, the newest at the end.
@@ -71,50 +65,25 @@ pub(super) struct Budget {
 
 /// The most series whose order of creation is known. They take 48 KiB.
 pub(super) const NEWEST_MAX: usize = 4096;
-/// The newest series that are checked for one that makes room, so that a creation stays short.
-pub(super) const NEWEST_TRIES: usize = 64;
+/// The newest series that are checked for one that makes room, so that a creation stays short. One
+/// series with a name of 8 KiB makes room for about 80 with short names, which then are the newest.
+pub(super) const NEWEST_TRIES: usize = 96;
 /// The newest series that are found by a search at a time, and the places that it checks, so that a
 /// creation stays short: it takes some 20 microseconds.
 pub(super) const SEARCH_FOUND_MAX: usize = 256;
 pub(super) const SEARCH_MAX: usize = 8192;
 const EXAMPLE_BYTES_MAX: usize = 200;
 
-impl GroupSizes {
-    /// Adds a series of this size.
-    fn add(&mut self, owner: &Owner, size: u32) {
-        self.all += size as usize;
-        for (kind, &id) in owner.groups.iter().enumerate() {
-            let sizes = &mut self.sizes[kind];
-            if sizes.is_empty() {
-                *sizes = vec![0; groups_of(kind)];
-            }
-            sizes[usize::from(id)] += size;
-            if sizes[usize::from(id)] > sizes[usize::from(self.largest[kind])] {
-                self.largest[kind] = id;
-            }
-        }
-    }
+/// The size of a group: the number of its series, and their bytes in the unit of
+/// [`Owner::weight`].
+type Sizes = [u32; MEASURES];
+const MEASURES: usize = 2;
+const NUMBER: usize = 0;
+const BYTES: usize = 1;
 
-    fn remove(&mut self, owner: &Owner, size: u32) {
-        self.all -= size as usize;
-        for (kind, &id) in owner.groups.iter().enumerate() {
-            if let Some(known) = self.sizes[kind].get_mut(usize::from(id)) {
-                *known -= size;
-            }
-        }
-    }
-
-    /// Finds the largest groups again, since removals do not.
-    fn find_largest(&mut self) {
-        for (sizes, largest) in self.sizes.iter().zip(&mut self.largest) {
-            let most = sizes.iter().enumerate().max_by_key(|(_, size)| **size);
-            *largest = most.and_then(|(id, _)| u16::try_from(id).ok()).unwrap_or_default();
-        }
-    }
-
-    fn of(&self, group: Group) -> u32 {
-        self.sizes[group.kind].get(usize::from(group.id)).copied().unwrap_or_default()
-    }
+/// What one series adds to the sizes of its groups.
+fn sizes_of(owner: &Owner) -> Sizes {
+    [1, owner.weight()]
 }
 
 /// The number of groups of a kind.
@@ -125,45 +94,71 @@ fn groups_of(kind: usize) -> usize {
 impl Budget {
     /// Counts a new series.
     pub(super) fn add(&mut self, owner: &Owner) {
-        self.by_number.add(owner, 1);
-        self.by_bytes.add(owner, owner.weight());
+        if self.groups[SENDER].is_empty() {
+            self.groups = std::array::from_fn(|kind| vec![[0; MEASURES]; groups_of(kind)]);
+            self.last = std::array::from_fn(|kind| vec![[0; KINDS]; groups_of(kind)]);
+        }
+        let more = sizes_of(owner);
+        for (all, more) in self.all.iter_mut().zip(more) {
+            *all += more as usize;
+        }
         for (kind, &id) in owner.groups.iter().enumerate() {
-            let last = &mut self.last[kind];
-            if last.is_empty() {
-                *last = vec![[0; KINDS]; groups_of(kind)];
+            self.last[kind][usize::from(id)] = owner.groups;
+            let groups = &mut self.groups[kind];
+            for (measure, more) in more.into_iter().enumerate() {
+                groups[usize::from(id)][measure] += more;
+                let largest = &mut self.largest[measure][kind];
+                // Most series are of the largest group.
+                if *largest != id
+                    && groups[usize::from(id)][measure] > groups[usize::from(*largest)][measure]
+                {
+                    *largest = id;
+                }
             }
-            last[usize::from(id)] = owner.groups;
         }
     }
 
     /// Counts that a series is removed.
     pub(super) fn remove(&mut self, owner: &Owner) {
-        self.by_number.remove(owner, 1);
-        self.by_bytes.remove(owner, owner.weight());
+        let less = sizes_of(owner);
+        for (all, less) in self.all.iter_mut().zip(less) {
+            *all -= less as usize;
+        }
+        for (groups, &id) in self.groups.iter_mut().zip(&owner.groups) {
+            for (size, less) in groups[usize::from(id)].iter_mut().zip(less) {
+                *size -= less;
+            }
+        }
     }
 
     /// Sets whether groups count by the bytes of their series, or by their number.
     pub(super) fn count_bytes(&mut self, counts_bytes: bool) {
-        self.counts_bytes = counts_bytes;
+        self.measure = if counts_bytes { BYTES } else { NUMBER };
     }
 
     /// Finds the largest groups again, since removals do not.
     pub(super) fn find_largest(&mut self) {
-        self.by_number.find_largest();
-        self.by_bytes.find_largest();
+        for (measure, largest) in self.largest.iter_mut().enumerate() {
+            for (groups, largest) in self.groups.iter().zip(largest) {
+                let most = groups.iter().enumerate().max_by_key(|(_, sizes)| sizes[measure]);
+                *largest = most.and_then(|(id, _)| u16::try_from(id).ok()).unwrap_or_default();
+            }
+        }
     }
 
-    fn sizes(&self) -> &GroupSizes {
-        if self.counts_bytes { &self.by_bytes } else { &self.by_number }
+    /// A largest group of each kind.
+    fn largest(&self) -> [u16; KINDS] {
+        self.largest[self.measure]
     }
 
     /// Returns what one series adds to the sizes of its groups.
     fn size_of(&self, owner: &Owner) -> u32 {
-        if self.counts_bytes { owner.weight() } else { 1 }
+        sizes_of(owner)[self.measure]
     }
 
     fn count(&self, group: Group) -> u32 {
-        self.sizes().of(group)
+        let sizes = self.groups[group.kind].get(usize::from(group.id));
+        sizes.map_or(0, |sizes| sizes[self.measure])
     }
 
     /// Whether `group` is a part of a larger group, as far as its last series shows it.
@@ -176,7 +171,7 @@ impl Budget {
     /// have a group in common.
     pub(super) fn culprit(&self) -> Option<Group> {
         culprit(
-            self.sizes().largest,
+            self.largest(),
             |group| self.count(group),
             |group, other| self.is_part(group, other),
         )
@@ -244,7 +239,7 @@ impl Budget {
                 .map(|prefix| prefix.strip_suffix(b";").unwrap_or(prefix).to_vec()),
             sender: owner.groups[SENDER],
             series: self.count(culprit?) as usize,
-            all: self.sizes().all,
+            all: self.all[self.measure],
             example: example.clone(),
         })
     }
@@ -333,9 +328,7 @@ impl GroupChanges {
     }
 
     fn largest(&self, budget: &Budget) -> [u16; KINDS] {
-        std::array::from_fn(|kind| {
-            self.largest[kind].unwrap_or_else(|| budget.sizes().largest[kind])
-        })
+        std::array::from_fn(|kind| self.largest[kind].unwrap_or_else(|| budget.largest()[kind]))
     }
 
     fn count(&self, budget: &Budget, group: Group) -> u32 {

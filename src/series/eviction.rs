@@ -77,12 +77,12 @@ impl LongIdle {
     pub(super) fn note(
         &mut self,
         rest: Idleness,
-        place: SeriesPlace,
-        owner: &Owner,
+        is_known: bool,
+        (place, owner): (SeriesPlace, &Owner),
         budget: &Budget,
     ) {
         let is_of_others = !owner.is_in(budget.culprit());
-        if !self.is_long(rest) && (is_of_others || owner.is_known()) {
+        if !self.is_long(rest) && (is_of_others || is_known) {
             return;
         }
         let Idleness { idle: intervals, seen, .. } = rest;
@@ -287,8 +287,8 @@ mod tests {
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
         idle.note(
             Idleness { was_open: false, idle: intervals, seen: 0 },
-            SeriesPlace::new(7, SeriesSlot { hash: 1, at }),
-            &Owner::default(),
+            false,
+            (SeriesPlace::new(7, SeriesSlot { hash: 1, at }), &Owner::default()),
             &Budget::default(),
         );
     }
@@ -320,20 +320,18 @@ mod tests {
         let mut budget = Budget::default();
         (0..9).for_each(|n| budget.add(&owner(&format!("junk.x.{n}"))));
         budget.add(&owner("app.web.a"));
-        let mut known = owner("junk.x.1");
-        (0..2).for_each(|_| known.note_interval());
         let mut idle = LongIdle::new(3);
-        for (at, intervals, owner) in [
-            (1, 1, owner("junk.x.2")),
-            (2, 9, owner("app.web.a")),
-            (3, 2, owner("app.web.a")),
-            (4, 2, owner("junk.x.3")),
-            (5, 2, known),
-            (6, 3, known),
+        for (at, intervals, name, is_known) in [
+            (1, 1, "junk.x.2", false),
+            (2, 9, "app.web.a", false),
+            (3, 2, "app.web.a", false),
+            (4, 2, "junk.x.3", false),
+            (5, 2, "junk.x.1", true),
+            (6, 3, "junk.x.1", true),
         ] {
             let rest = Idleness { was_open: false, idle: intervals, seen: 0 };
             let place = SeriesPlace::new(0, SeriesSlot { hash: 1, at });
-            idle.note(rest, place, &owner, &budget);
+            idle.note(rest, is_known, (place, &owner(name)), &budget);
         }
         idle.end_sweep();
         let ready: Vec<_> = idle.ready().iter().map(|idle| idle.place.slot().at).collect();

@@ -14,7 +14,7 @@ use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::budget::NEWEST_MAX;
 use super::closed::Closed;
-use super::counts::bytes_beside_name;
+use super::counts::{bytes_beside_name, original_bytes};
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
@@ -24,10 +24,9 @@ use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
 use super::saved::{RestoreError, SavedSeries};
 use super::series::Series;
-use super::shard::{
-    NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,
-};
-use super::shards::{Cursor, RunningTotal, Shards, stored_original_bytes};
+use super::shard::{NameHash, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries};
+use super::shards::{Cursor, RunningTotal, Shards};
+use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
 use super::tag_store::TagStore;
 use super::top::Top;
@@ -66,7 +65,7 @@ impl LiveSeries {
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
         pool.records.keep_timings(bounds.keeps_totals);
         let limits = SeriesLimits::new(bounds);
-        let shards = Shards::new(seeds.names, bounds.keeps_totals, limits);
+        let shards = Shards::new(seeds.names, limits);
         Self {
             rules: TableRules::new(rules, interval, &shards.names),
             shards,
@@ -158,7 +157,7 @@ impl LiveSeries {
         place: SeriesPlace,
     ) -> Result<(), AddError> {
         let members = &self.members;
-        let series = self.shards.get_mut(place).expect("found just now");
+        let series = self.shards.found_mut(place).expect("found just now");
         let member = || members.hash(sample.member);
         series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
@@ -226,13 +225,12 @@ impl LiveSeries {
             }
             let at = cursor.at;
             cursor.at += 1;
-            if at.is_multiple_of(PREFETCH) {
-                shard.prefetch_names(at);
-            }
-            let Some(Placed { slot, series, total, original }) = shard.at_mut(at) else { continue };
+            let Some(Placed { slot, series, name, original }) = shard.at_mut(at) else { continue };
             *left = left.saturating_sub(series.work());
             let idleness = Idleness::of(series, self.tick);
-            let is_kept = self.rules.update(series, original, &self.shards.tags, &mut self.pool);
+            let tags = &mut self.shards.tags;
+            let original = || original.name();
+            let is_kept = self.rules.update(series, name, original, tags, &mut self.pool);
             let policy = self.rules.policies.at(series.policy());
             if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
                 if let Some(taken) = self.shards.take(SeriesPlace::new(cursor.shard, slot)) {
@@ -246,25 +244,26 @@ impl LiveSeries {
             // samples: if it makes room for another one, they must be counted as lost.
             if idleness.was_open {
                 let raw = self.shards.raw.as_ref().filter(|_| RAW);
-                let tags = &mut self.shards.tags;
-                let audience = Audience::of(raw, series, tags, self.tick);
+                let text = name.text(tags);
+                let audience = Audience::of(raw, series.kind(), text, self.tick);
                 let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-                let memory = (&mut self.pool, &mut *tags);
-                series.close_open(self.tick, policy, memory, total, &mut close);
+                series.close_open(self.tick, policy, text, &mut self.pool, &mut close);
                 let grown = self.pool.take_grown();
                 // Without this, the place of each series would be written to memory.
                 if grown >= LARGE {
                     self.largest.note(grown, SeriesPlace::new(cursor.shard, slot));
                 }
-                self.top.take_samples(series, &self.shards.names, tags);
+                self.top.take_samples(series, name, &self.shards.names, tags);
             }
             if idleness.idle == 0 {
                 if idleness.was_open {
-                    shard.owner_mut(at).note_interval();
+                    series.note_interval();
                 }
             } else if is_full || self.long_idle.is_long(idleness) {
                 let place = SeriesPlace::new(cursor.shard, slot);
-                self.long_idle.note(idleness, place, shard.owner_mut(at), &self.shards.budget);
+                let known = series.is_known();
+                let owner = shard.owner(at);
+                self.long_idle.note(idleness, known, (place, owner), &self.shards.budget);
             }
         }
         true
@@ -286,7 +285,6 @@ impl LiveSeries {
     pub(super) fn limit(&mut self, bounds: &Bounds, interval: Duration) {
         self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
         self.pool.records.keep_timings(bounds.keeps_totals);
-        self.shards.keep_totals(bounds.keeps_totals);
         self.limits = SeriesLimits::new(bounds);
         self.shards.aliases.limit(self.limits);
         self.largest.limit(bounds.sample_memory);
@@ -304,10 +302,11 @@ impl LiveSeries {
         let Self { shards, rules, pool, tick, .. } = self;
         let Some(place) = shards.find(kind, name) else { return };
         let Some(placed) = shards.all[place.shard()].at_mut(place.at()) else { return };
-        let Placed { series, total, .. } = placed;
-        let audience = Audience::of(shards.raw.as_ref(), series, &mut shards.tags, *tick);
+        let Placed { series, name, .. } = placed;
+        let text = name.text(&mut shards.tags);
+        let audience = Audience::of(shards.raw.as_ref(), series.kind(), text, *tick);
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-        series.close(*tick, &rules.policies, (pool, &mut shards.tags), total, &mut close);
+        series.close(*tick, &rules.policies, text, pool, &mut close);
         pool.take_grown();
     }
 
@@ -338,30 +337,32 @@ impl LiveSeries {
     /// pool.
     fn close_and_release(
         &mut self,
-        taken: TakenSeries,
+        mut taken: TakenSeries,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
-        let TakenSeries { mut series, original } = taken;
-        let audience = self.shards.audience(&series, self.tick);
-        let names = vec![original];
-        let original = OriginalName::only(&names);
-        if self.rules.update(&mut series, original, &self.shards.tags, &mut self.pool) {
+        let TakenSeries { series, name, original } = &mut taken;
+        let Shards { tags, raw, .. } = &mut self.shards;
+        let name = StoredName::removed(name);
+        let original = || original.as_deref().map(StoredName::removed);
+        if self.rules.update(series, name, original, tags, &mut self.pool) {
+            let text = name.text(tags);
+            let audience = Audience::of(raw.as_ref(), series.kind(), text, self.tick);
             let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-            let memory = (&mut self.pool, &mut self.shards.tags);
-            series.close(self.tick, &self.rules.policies, memory, None, &mut close);
+            series.close(self.tick, &self.rules.policies, text, &mut self.pool, &mut close);
         }
         self.pool.take_grown();
-        let original = names.into_iter().next().flatten();
-        self.release(TakenSeries { series, original });
+        self.release(taken);
     }
 
     /// Returns the memory of a series that was taken out of its shard.
-    fn release(&mut self, TakenSeries { series, original }: TakenSeries) {
-        self.rules.forget(&series, &self.shards.tags);
-        series.release(&mut self.pool, &mut self.shards.tags);
-        if let Some(original) = original {
-            original.release(&mut self.shards.tags);
+    fn release(&mut self, taken: TakenSeries) {
+        let tags = &mut self.shards.tags;
+        self.rules.forget(&taken.series, taken.name(), tags);
+        taken.name().release(tags);
+        if let Some(original) = &taken.original {
+            StoredName::removed(original).release(tags);
         }
+        taken.series.release(&mut self.pool);
     }
 
     /// Continues after a sample that made its series grow to `grown` bytes, or that was refused. If
@@ -434,7 +435,7 @@ impl LiveSeries {
             return Ok(());
         }
         let before = self.shards.all[place.shard()].original(place.slot().at);
-        let known = stored_original_bytes(before);
+        let known = original_bytes(before.map(|name| name.bytes().len()));
         let needed = |tags: &TagStore| original_need(made.original, tags).saturating_sub(known);
         if let Some(original) = made.original
             && !self.room().has(0, needed(&self.shards.tags))
@@ -484,7 +485,7 @@ impl LiveSeries {
         kind: MetricKind,
         outcome: RuleOutcome<'_>,
     ) -> Result<SeriesPlace, AddError> {
-        let mut owner = self.shards.owner(name, self.sender);
+        let mut owner = self.shards.owner_of_new(name, self.sender);
         let beside = self.bytes_beside_name(kind, &outcome);
         let new = NewNames { name, original: outcome.original };
         // Only near the limit, the tags that are stored already are looked up.
@@ -495,21 +496,16 @@ impl LiveSeries {
             }
         }
         self.rules.note(outcome.policy, name);
+        let key = SeriesKey::new(hash, kind);
         let StoredNames { name: stored, original, bytes } =
-            new.store(&mut self.shards, &mut self.top);
+            new.store(key.shard, &mut self.shards, &mut self.top);
         owner.set_bytes(beside + bytes);
         let named = (stored, is_plain_path(name));
-        let key = SeriesKey::new(hash, kind);
-        let series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
+        let mut series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
+        series.reserve_record(&self.rules.policies, &mut self.pool);
         let place = self.shards.insert(key.shard, series, owner, self.tick);
         if original.is_some() {
             self.shards.set_original(place, original);
-        }
-        if kind == MetricKind::Timing {
-            self.note_room();
-            if let Some(series) = self.shards.get_mut(place) {
-                series.begin_record(&self.rules.policies, &mut self.pool);
-            }
         }
         Ok(place)
     }
@@ -594,9 +590,8 @@ impl LiveSeries {
         self.note_room();
         // They count as one more interval. Otherwise the series could make room for a new name
         // while it has restored values, and they would be lost.
-        let owner = self.shards.all[place.shard()].owner_mut(place.at());
-        (0..1 + u8::from(saved.is_known)).for_each(|_| owner.note_interval());
         let series = self.shards.get_mut(place).expect("found or created just now");
+        (0..1 + u8::from(saved.is_known)).for_each(|_| series.note_interval());
         let restored = series.restore(saved, self.tick, &mut self.pool, merged);
         self.largest.note(self.pool.take_grown(), place);
         self.pool.take_refused();

@@ -32,6 +32,9 @@ const SEARCHED_BYTES: usize = 4096;
 
 const SAMPLE: usize = size_of::<f64>();
 
+/// A new buffer has room for this many samples. glibc gives no less memory for fewer.
+const FEW: usize = 3;
+
 /// A buffer with this many samples grows by a quarter instead of to the double. If many timings of
 /// a similar size run out of `timer_memory`, fewer of them must then be condensed at a time.
 const MANY: usize = 4096;
@@ -169,8 +172,13 @@ impl Pool {
         }
         let held = buffer.capacity();
         let most = self.exactness.timer_exact.saturating_sub(held).max(1);
-        let more = if held < MANY { held.max(4) } else { held / 4 }.min(most);
-        self.reserve(buffer, more)
+        let more = match held {
+            0 => FEW,
+            FEW => 8 - FEW,
+            MANY.. => held / 4,
+            _ => held,
+        };
+        self.reserve(buffer, more.min(most))
     }
 
     /// Makes room for `more` samples in a full buffer. Returns false if the budget has less.

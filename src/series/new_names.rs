@@ -1,8 +1,8 @@
 //! [`NewNames`]: the names of a series that is created, and the bytes that they need.
 
-use super::counts::{name_bytes, original_bytes};
-use super::shards::{Shards, stored_original_bytes};
-use super::stored_name::StoredName;
+use super::counts::original_bytes;
+use super::shards::Shards;
+use super::stored_name::{NamePlace, StoredName};
 use super::tag_store::{TAG_BYTES, TagStore};
 use super::top::Top;
 
@@ -17,8 +17,8 @@ pub(super) struct NewNames<'a> {
 /// The same as the table stores them.
 #[derive(Debug)]
 pub(super) struct StoredNames {
-    pub(super) name: StoredName,
-    pub(super) original: Option<StoredName>,
+    pub(super) name: NamePlace,
+    pub(super) original: Option<NamePlace>,
     /// The bytes of both, with those of their tags that were not stored before.
     pub(super) bytes: usize,
 }
@@ -28,28 +28,29 @@ impl NewNames<'_> {
     /// bytes, and takes less than 16 times as many.
     pub(super) fn most_bytes(self) -> usize {
         let original = self.original.map_or(0, |original| original.len() + 2);
-        name_bytes(16 * (self.name.len() + original))
+        16 * (self.name.len() + original)
     }
 
     /// The bytes that the names need, with those of their tags that are not stored.
     pub(super) fn bytes(self, tags: &TagStore) -> usize {
-        name_bytes(StoredName::bytes_for(self.name, tags)) + original_need(self.original, tags)
+        StoredName::bytes_for(self.name, tags) + original_need(self.original, tags)
     }
 
-    /// Stores the names. `top` counts each new tag of the name of the series.
-    pub(super) fn store(self, shards: &mut Shards, top: &mut Top) -> StoredNames {
-        let Shards { tags, names, .. } = shards;
+    /// Stores the names in the shard with this number. `top` counts each new tag of the name of the
+    /// series.
+    pub(super) fn store(self, shard: usize, shards: &mut Shards, top: &mut Top) -> StoredNames {
+        let Shards { all, tags, names, .. } = shards;
+        let shard = &mut all[shard];
         let mut new_tags = 0;
-        let name = StoredName::new(self.name, tags, |tag| {
+        let name = shard.add_name(self.name, tags, |tag| {
             new_tags += tag.len() + TAG_BYTES;
             top.count_new_tag(tag, |text| names.hash_one(text));
         });
         let original = self.original.map(|original| {
-            StoredName::new(original, tags, |tag| new_tags += tag.len() + TAG_BYTES)
+            shard.add_name(original, tags, |tag| new_tags += tag.len() + TAG_BYTES)
         });
-        let originals = stored_original_bytes(original.as_ref());
-        let bytes = name_bytes(name.bytes().len()) + originals + new_tags;
-        StoredNames { name, original, bytes }
+        let originals = original_bytes(original.map(NamePlace::length));
+        StoredNames { name, original, bytes: name.length() + originals + new_tags }
     }
 }
 

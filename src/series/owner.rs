@@ -4,19 +4,15 @@
 pub(super) const KINDS: usize = 3;
 pub(super) const SENDER: usize = KINDS - 1;
 
-/// The groups of a series, and in how many intervals it had samples.
+/// The groups of a series, and its size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) groups: [u16; KINDS],
-    /// In the low [`INTERVAL_BITS`] the number of closed intervals with samples, up to 2. In the
-    /// others the bytes of the series in units of [`WEIGHT_BYTES`].
-    bits: u16,
+    /// The bytes of the series in units of [`WEIGHT_BYTES`].
+    weight: u16,
 }
 
-const INTERVAL_BITS: u32 = 2;
-const INTERVALS: u16 = (1 << INTERVAL_BITS) - 1;
-
-/// Small beside the 134 bytes of a series with a short name. The largest weight is 256 KiB.
+/// Small beside the bytes of a series with a short name. The largest weight is 1 MiB.
 const WEIGHT_BYTES: usize = 16;
 
 /// A group of series.
@@ -29,58 +25,59 @@ pub(super) struct Group {
 /// The bits of a hash that are the number of a prefix.
 pub(super) const PREFIX_BITS: u32 = 14;
 
+/// The first prefix of the series that was created last, and the numbers of both. Most new series
+/// have the prefixes of the one before, so their hashes need not be computed again.
+#[derive(Debug, Default)]
+pub(super) struct LastPrefixes {
+    two: Vec<u8>,
+    ids: [u16; KINDS - 1],
+}
+
+impl LastPrefixes {
+    /// Returns the numbers of the prefixes of a name.
+    fn ids(&mut self, name: &[u8], hash: impl Fn(&[u8]) -> u64) -> [u16; KINDS - 1] {
+        // The second prefix follows from the first one.
+        let [two, one] = prefixes(name);
+        if *two != *self.two || two.is_empty() {
+            #[allow(clippy::cast_possible_truncation)] // of 64 bits 14 are left
+            let id = |prefix| (hash(prefix) >> (u64::BITS - PREFIX_BITS)) as u16;
+            self.ids = [id(two), id(one)];
+            self.two.clear();
+            self.two.extend_from_slice(two);
+        }
+        self.ids
+    }
+}
+
 impl Owner {
     pub(super) fn new(name: &[u8], sender: u16, hash: impl Fn(&[u8]) -> u64) -> Self {
-        let [two, one] = prefixes(name);
-        #[allow(clippy::cast_possible_truncation)] // of 64 bits 14 are left
-        let id = |prefix| (hash(prefix) >> (u64::BITS - PREFIX_BITS)) as u16;
-        Self { groups: [id(two), id(one), sender], bits: 0 }
+        Self::after(&mut LastPrefixes::default(), name, sender, hash)
+    }
+
+    /// As [`new`](Self::new), in less time if the name has the same prefixes as the one before.
+    pub(super) fn after(
+        last: &mut LastPrefixes,
+        name: &[u8],
+        sender: u16,
+        hash: impl Fn(&[u8]) -> u64,
+    ) -> Self {
+        let [two, one] = last.ids(name, hash);
+        Self { groups: [two, one, sender], weight: 0 }
     }
 
     /// Sets the bytes that the series takes: those that would be free without it, so without the
     /// tags that other series have, too.
     pub(super) fn set_bytes(&mut self, bytes: usize) {
-        let most = u16::MAX >> INTERVAL_BITS;
-        let weight = u16::try_from(bytes / WEIGHT_BYTES).unwrap_or(most).min(most);
-        self.bits = weight << INTERVAL_BITS | self.bits & INTERVALS;
+        self.weight = u16::try_from(bytes / WEIGHT_BYTES).unwrap_or(u16::MAX);
     }
 
     /// The bytes of the series in units of [`WEIGHT_BYTES`].
     pub(super) fn weight(&self) -> u32 {
-        u32::from(self.bits >> INTERVAL_BITS)
+        u32::from(self.weight)
     }
 
     pub(super) fn is_in(&self, group: Option<Group>) -> bool {
         group.is_some_and(|group| self.groups[group.kind] == group.id)
-    }
-
-    /// Notes that the series had samples in an interval that was closed.
-    #[inline]
-    pub(super) fn note_interval(&mut self) {
-        if self.intervals() < 2 {
-            self.bits += 1;
-        }
-    }
-
-    /// Whether the series had samples in one interval alone. `is_active` is true if the open
-    /// interval is one of them.
-    pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
-        self.intervals() + u16::from(is_active) <= 1
-    }
-
-    /// Whether no interval with a sample was closed yet.
-    pub(super) fn is_in_first_interval(&self) -> bool {
-        self.intervals() == 0
-    }
-
-    /// Whether the series had samples in two intervals. A name that a client makes up for one value
-    /// has them in one.
-    pub(super) fn is_known(&self) -> bool {
-        self.intervals() > 1
-    }
-
-    fn intervals(&self) -> u16 {
-        self.bits & INTERVALS
     }
 }
 

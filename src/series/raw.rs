@@ -18,8 +18,6 @@
 use ahash::AHashMap;
 
 use super::closed::Closed;
-use super::series::Series;
-use super::tag_store::TagStore;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
 /// The destinations that a summary is for.
@@ -35,13 +33,8 @@ pub enum Audience {
 impl Audience {
     /// The destinations that the interval before `tick` of a series is for.
     #[inline]
-    pub(super) fn of(
-        raw: Option<&RawNames>,
-        series: &Series,
-        tags: &mut TagStore,
-        tick: u32,
-    ) -> Self {
-        raw.map_or(Self::Every, |raw| raw.audience(series.kind(), series.name().text(tags), tick))
+    pub(super) fn of(raw: Option<&RawNames>, kind: MetricKind, name: &[u8], tick: u32) -> Self {
+        raw.map_or(Self::Every, |raw| raw.audience(kind, name, tick))
     }
 
     /// Gives a closed series the name that it is sent under.

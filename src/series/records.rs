@@ -2,13 +2,13 @@
 //! time, such as Prometheus, and the last value of a cumulative counter.
 //!
 //! ```text
-//!  counter   running total: 8 bytes beside its slot in the shard (`shard.rs`)
+//!  counter   running total, in the series itself
 //!  timing    TimingTotals: running totals, and figures of the last closed interval
 //!  set       the members of the last closed interval, in the series itself
 //!  gauge     nothing: its level is in the series
 //! ```
-//! Totals and timing records exist only while `Bounds::keeps_totals` is on. They begin at 0 with
-//! each series, also after a restart: a reader of totals takes a lower total for a new beginning.
+//! Timing records exist only while `Bounds::keeps_totals` is on. All totals begin at 0 with each
+//! series, also after a restart: a reader of totals takes a lower total for a new beginning.
 
 use slab::Slab;
 
@@ -30,6 +30,17 @@ pub(super) struct SideRecords {
 
 /// The bytes of a last value, with the slack of their list.
 const LAST_VALUE_BYTES: usize = 24;
+
+/// The record of a timing.
+#[derive(Debug, Default)]
+pub(super) enum TotalsRecord {
+    #[default]
+    None,
+    /// The bytes of a record, which is made when the first interval is closed. So a timing that has
+    /// just come takes less memory, and less time.
+    Reserved(usize),
+    Kept(Box<TimingTotals>),
+}
 
 /// The place of the last value of a cumulative counter. 0 if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,40 +143,62 @@ impl SideRecords {
         }
     }
 
+    /// Reserves the bytes of the record of a new timing. There must be room for them.
+    pub(super) fn reserve(&mut self, record: &mut TotalsRecord, plan: &Plan) {
+        if self.keeps_timings {
+            let bytes = TimingTotals::bytes_for(plan);
+            self.timing_bytes += bytes;
+            *record = TotalsRecord::Reserved(bytes);
+        }
+    }
+
     /// Returns the record of a timing that is being closed. Makes it or frees it, as the setting
     /// demands. Returns `None` also if there is no room for it: a reload has begun to keep records,
     /// or has made them larger.
+    #[inline]
     pub(super) fn of_timing<'a>(
         &mut self,
-        record: &'a mut Option<Box<TimingTotals>>,
+        record: &'a mut TotalsRecord,
         plan: &Plan,
     ) -> Option<&'a mut TimingTotals> {
-        if !self.keeps_timings {
-            self.release(record);
-            return None;
+        if !self.keeps_timings || !matches!(record, TotalsRecord::Kept(_)) {
+            self.begin_or_release(record, plan);
         }
-        if record.is_none() && self.take_room(TimingTotals::bytes_for(plan)) {
-            let new = TimingTotals::new(plan);
-            self.timing_bytes += new.bytes();
-            *record = Some(Box::new(new));
+        match record {
+            TotalsRecord::Kept(totals) => Some(totals),
+            _ => None,
         }
-        record.as_deref_mut()
+    }
+
+    #[cold]
+    fn begin_or_release(&mut self, record: &mut TotalsRecord, plan: &Plan) {
+        self.release(record);
+        if self.keeps_timings && self.take_room(TimingTotals::bytes_for(plan)) {
+            self.keep(record, TimingTotals::new(plan));
+        }
     }
 
     /// Replaces the record of a timing by a copy of another one, if there is room for it.
-    pub(super) fn replace(&mut self, record: &mut Option<Box<TimingTotals>>, by: &TimingTotals) {
+    pub(super) fn replace(&mut self, record: &mut TotalsRecord, by: &TimingTotals) {
         self.release(record);
         if self.take_room(by.bytes()) {
-            self.timing_bytes += by.bytes();
-            *record = Some(Box::new(by.clone()));
+            self.keep(record, by.clone());
         }
     }
 
-    pub(super) fn release(&mut self, record: &mut Option<Box<TimingTotals>>) {
-        if let Some(record) = record.take() {
-            self.timing_bytes -= record.bytes();
-            self.room = self.room.saturating_add(record.bytes());
-        }
+    fn keep(&mut self, record: &mut TotalsRecord, totals: TimingTotals) {
+        self.timing_bytes += totals.bytes();
+        *record = TotalsRecord::Kept(Box::new(totals));
+    }
+
+    pub(super) fn release(&mut self, record: &mut TotalsRecord) {
+        let bytes = match std::mem::take(record) {
+            TotalsRecord::None => 0,
+            TotalsRecord::Reserved(bytes) => bytes,
+            TotalsRecord::Kept(totals) => totals.bytes(),
+        };
+        self.timing_bytes -= bytes;
+        self.room = self.room.saturating_add(bytes);
     }
 }
 
@@ -260,15 +293,4 @@ fn add_finite(total: &mut f64, more: f64) {
     if sum.is_finite() {
         *total = sum;
     }
-}
-
-/// Adds a closed count to the running total of a counter, if it has one.
-#[inline]
-pub(super) fn add_to_total(total: Option<&mut f64>, is_new: &mut bool, count: f64) {
-    let Some(total) = total else { return };
-    if *is_new {
-        *is_new = false;
-        *total = 0.0;
-    }
-    *total += count;
 }

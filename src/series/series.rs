@@ -8,10 +8,9 @@ use super::distinct::Members;
 use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
-use super::records::{SideRecords, TimingTotals, add_to_total};
+use super::records::{SideRecords, TimingTotals, TotalsRecord};
 use super::saved::{RestoreError, SavedSeries};
-use super::stored_name::StoredName;
-use super::tag_store::TagStore;
+use super::stored_name::NamePlace;
 use super::timing_samples::TimingSamples;
 use crate::policy::{Policy, PolicySets};
 use crate::protocol::MetricKind;
@@ -22,7 +21,7 @@ use crate::wire::Put;
 /// A counter or a gauge needs no memory besides this struct and its name.
 #[derive(Debug)]
 pub struct Series {
-    name: StoredName,
+    name: NamePlace,
     /// The part of the hash of the name that the index stores.
     pub(super) hash: u32,
     /// The number of the flush that began the current interval.
@@ -38,11 +37,11 @@ pub struct Series {
     last_sender: u16,
     /// Whether the series is offered to the history when it is closed.
     is_remembered: Cell<bool>,
-    /// Whether no interval was closed yet. Its total is 0 then, whatever is stored.
-    is_new: bool,
     /// Whether the name is [plain](crate::protocol::is_plain_path). It is checked once, and not by
     /// each encoder at each flush.
     has_plain_name: bool,
+    /// The number of closed intervals with samples, up to 2.
+    closed: u8,
     intervals: Intervals,
 }
 
@@ -57,7 +56,7 @@ enum PendingInterval {
 
 impl Series {
     pub(super) fn new(
-        (name, has_plain_name): (StoredName, bool),
+        (name, has_plain_name): (NamePlace, bool),
         hash: u32,
         kind: MetricKind,
         policy: u16,
@@ -73,14 +72,19 @@ impl Series {
             samples: 0,
             last_sender: 0,
             is_remembered: Cell::new(true),
-            is_new: true,
             has_plain_name,
+            closed: 0,
             intervals: Intervals::new(kind),
         }
     }
 
-    pub(super) fn name(&self) -> &StoredName {
-        &self.name
+    /// The place of the name in the store of the shard.
+    pub(super) fn name(&self) -> NamePlace {
+        self.name
+    }
+
+    pub(super) fn name_mut(&mut self) -> &mut NamePlace {
+        &mut self.name
     }
 
     #[inline]
@@ -131,7 +135,7 @@ impl Series {
                 *current = count;
             }
             (Intervals::Gauge { current, .. }, HashedSample::Level(level)) => *current = level,
-            (Intervals::Timing(pair), HashedSample::Time { value, weight }) => {
+            (Intervals::Timing(pair, _), HashedSample::Time { value, weight }) => {
                 pair.current.add(value, weight, pool)?;
             }
             (Intervals::Set(pair), HashedSample::Member(member)) => {
@@ -158,7 +162,7 @@ impl Series {
                 *current = value;
                 Ok(())
             }
-            Intervals::Timing(pair) => pair.current.add(value, weight, pool),
+            Intervals::Timing(pair, _) => pair.current.add(value, weight, pool),
             Intervals::Set(pair) => pair.current.add(member(), pool),
         }
     }
@@ -179,7 +183,7 @@ impl Series {
                     *current = NO_LEVEL;
                 }
             }
-            Intervals::Timing(pair) => {
+            Intervals::Timing(pair, _) => {
                 pair.previous = std::mem::replace(&mut pair.current, TimingSamples::new(pool));
             }
             Intervals::Set(pair) => pair.previous = std::mem::take(&mut pair.current),
@@ -193,8 +197,32 @@ impl Series {
     /// it.
     fn restart(&mut self, tick: u32, pool: &mut Pool) {
         self.interval = tick;
-        self.is_new = true;
         self.intervals.restart(pool);
+    }
+
+    /// Notes that the series had samples in an interval that was closed.
+    #[inline]
+    pub(super) fn note_interval(&mut self) {
+        if self.closed < 2 {
+            self.closed += 1;
+        }
+    }
+
+    /// Whether the series had samples in one interval alone. `is_active` is true if the open
+    /// interval is one of them.
+    pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
+        self.closed + u8::from(is_active) <= 1
+    }
+
+    /// Whether no interval with a sample was closed yet.
+    pub(super) fn is_in_first_interval(&self) -> bool {
+        self.closed == 0
+    }
+
+    /// Whether the series had samples in two intervals. A name that a client makes up for one value
+    /// has them in one.
+    pub(super) fn is_known(&self) -> bool {
+        self.closed > 1
     }
 
     /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
@@ -233,19 +261,18 @@ impl Series {
     }
 
     /// Closes the interval before `tick`, unless it is closed already, and passes its values to
-    /// `close`. An expired series has no values to pass. The value of a counter is added to its
-    /// running `total`, if it has one.
+    /// `close`. An expired series has no values to pass. `name` is the canonical name.
     pub(super) fn close(
         &mut self,
         tick: u32,
         policies: &PolicySets,
-        memory: (&mut Pool, &mut TagStore),
-        total: Option<&mut f64>,
+        name: &[u8],
+        pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
         let has_rolled = self.pending != PendingInterval::No;
         if has_rolled || self.interval != tick && !self.is_expired(tick, policies) {
-            self.close_open(tick, policies.at(self.policy), memory, total, close);
+            self.close_open(tick, policies.at(self.policy), name, pool, close);
         }
     }
 
@@ -256,8 +283,8 @@ impl Series {
         &mut self,
         tick: u32,
         policy: &Policy,
-        (pool, tags): (&mut Pool, &mut TagStore),
-        total: Option<&mut f64>,
+        name: &[u8],
+        pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
         // A pending interval means that a sample has arrived since the tick, and `touch` has moved
@@ -265,11 +292,11 @@ impl Series {
         let pending = std::mem::replace(&mut self.pending, PendingInterval::No);
         if pending != PendingInterval::No {
             let idle = pending == PendingInterval::Idle;
-            self.close_previous(idle, policy, (pool, tags), total, close);
+            self.close_previous(idle, policy, name, pool, close);
         } else {
             let idle = self.seen != self.interval;
             self.interval = tick;
-            self.close_current(idle, policy, (pool, tags), total, close);
+            self.close_current(idle, policy, name, pool, close);
         }
     }
 
@@ -278,21 +305,20 @@ impl Series {
         &mut self,
         idle: bool,
         policy: &Policy,
-        (pool, tags): (&mut Pool, &mut TagStore),
-        total: Option<&mut f64>,
+        name: &[u8],
+        pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let Self { name, interval, seen, is_remembered, is_new, intervals, .. } = self;
+        let Self { interval, seen, is_remembered, intervals, .. } = self;
         let has_plain_name = self.has_plain_name;
-        let name = name.text(tags);
         let mut close = |values, record| {
             close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
         };
         match intervals {
-            Intervals::Counter { current, previous, .. } => {
+            Intervals::Counter { current, previous, total, .. } => {
                 close(Values::Counter(*current), None);
                 *previous = std::mem::take(current);
-                add_to_total(total, is_new, *previous);
+                *total += *previous;
             }
             Intervals::Gauge { current, previous } => {
                 close(Values::Gauge(*current), None);
@@ -301,9 +327,8 @@ impl Series {
                     *current = NO_LEVEL;
                 }
             }
-            Intervals::Timing(intervals) => {
-                *is_new = false;
-                let record = pool.records.of_timing(&mut intervals.record, &policy.plan);
+            Intervals::Timing(intervals, record) => {
+                let record = pool.records.of_timing(record, &policy.plan);
                 close(Values::of(&mut intervals.current), record);
                 intervals.current.empty(pool);
             }
@@ -321,25 +346,23 @@ impl Series {
         &mut self,
         idle: bool,
         policy: &Policy,
-        (pool, tags): (&mut Pool, &mut TagStore),
-        total: Option<&mut f64>,
+        name: &[u8],
+        pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let Self { name, is_remembered, is_new, intervals, .. } = self;
+        let Self { is_remembered, intervals, .. } = self;
         let has_plain_name = self.has_plain_name;
-        let name = name.text(tags);
         let mut close = |values, record| {
             close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
         };
         match intervals {
-            Intervals::Counter { previous, .. } => {
+            Intervals::Counter { previous, total, .. } => {
                 close(Values::Counter(*previous), None);
-                add_to_total(total, is_new, *previous);
+                *total += *previous;
             }
             Intervals::Gauge { previous, .. } => close(Values::Gauge(*previous), None),
-            Intervals::Timing(intervals) => {
-                *is_new = false;
-                let record = pool.records.of_timing(&mut intervals.record, &policy.plan);
+            Intervals::Timing(intervals, record) => {
+                let record = pool.records.of_timing(record, &policy.plan);
                 close(Values::of(&mut intervals.previous), record);
                 std::mem::take(&mut intervals.previous).release(pool);
             }
@@ -352,14 +375,19 @@ impl Series {
         }
     }
 
-    /// The running total, from what is stored for the series.
-    pub(super) fn total(&self, stored: f64) -> f64 {
-        if self.is_new { 0.0 } else { stored }
+    /// The running total of a counter: the sum of its closed intervals.
+    pub(super) fn total(&self) -> Option<f64> {
+        match self.intervals {
+            Intervals::Counter { total, .. } => Some(total),
+            _ => None,
+        }
     }
 
-    /// Notes that the stored total is that of this series, though none of its intervals was closed.
-    pub(super) fn take_total(&mut self) {
-        self.is_new = false;
+    /// Sets the running total, if the series is a counter.
+    pub(super) fn set_total(&mut self, by: f64) {
+        if let Intervals::Counter { total, .. } = &mut self.intervals {
+            *total = by;
+        }
     }
 
     /// The samples since the last close, which include those that were refused.
@@ -396,7 +424,7 @@ impl Series {
                     *previous
                 }
             }
-            Intervals::Timing(_) => self.timing()?.last.count,
+            Intervals::Timing(..) => self.timing()?.last.count,
             Intervals::Set(intervals) => intervals.closed,
         };
         (!value.is_nan()).then_some(value)
@@ -405,31 +433,30 @@ impl Series {
     /// The record of a timing. Returns `None` until an interval was closed.
     pub fn timing(&self) -> Option<&TimingTotals> {
         match &self.intervals {
-            Intervals::Timing(intervals) if !self.is_new => intervals.record.as_deref(),
+            Intervals::Timing(_, TotalsRecord::Kept(totals)) => Some(totals),
             _ => None,
         }
     }
 
-    /// Makes the record of a new timing, so that its memory is taken before other series use it
-    /// up.
-    pub(super) fn begin_record(&mut self, policies: &PolicySets, pool: &mut Pool) {
-        if let Intervals::Timing(intervals) = &mut self.intervals {
-            pool.records.of_timing(&mut intervals.record, &policies.at(self.policy).plan);
+    /// Reserves the bytes of the record of a new timing, before other series use them up. The table
+    /// must have room for them.
+    pub(super) fn reserve_record(&mut self, policies: &PolicySets, pool: &mut Pool) {
+        if let Intervals::Timing(_, record) = &mut self.intervals {
+            pool.records.reserve(record, &policies.at(self.policy).plan);
         }
     }
 
     /// Removes the record of a timing. Another one is made when it is closed next.
     pub(super) fn forget_record(&mut self, pool: &mut Pool) {
-        if let Intervals::Timing(intervals) = &mut self.intervals {
-            pool.records.release(&mut intervals.record);
+        if let Intervals::Timing(_, record) = &mut self.intervals {
+            pool.records.release(record);
         }
     }
 
     /// Replaces the record of a timing by that of another one, if there is room for it.
     pub(super) fn take_record(&mut self, by: &TimingTotals, pool: &mut Pool) {
-        if let Intervals::Timing(intervals) = &mut self.intervals {
-            pool.records.replace(&mut intervals.record, by);
-            self.is_new = false;
+        if let Intervals::Timing(_, record) = &mut self.intervals {
+            pool.records.replace(record, by);
         }
     }
 
@@ -464,9 +491,8 @@ impl Series {
         self.intervals.work()
     }
 
-    /// Returns the memory of the series to the pool, and its tags to their store.
-    pub(super) fn release(self, pool: &mut Pool, tags: &mut TagStore) {
-        self.name.release(tags);
+    /// Returns the memory of the series to the pool.
+    pub(super) fn release(self, pool: &mut Pool) {
         self.intervals.release(pool);
     }
 
@@ -490,8 +516,8 @@ impl Series {
                 out.put_f64(records.last_value(*last_value).unwrap_or(f64::NAN));
             }
             Intervals::Gauge { current, .. } => out.put_f64(*current),
-            Intervals::Timing(pair) if is_open => pair.current.save(out),
-            Intervals::Timing(_) => TimingSamples::default().save(out),
+            Intervals::Timing(pair, _) if is_open => pair.current.save(out),
+            Intervals::Timing(..) => TimingSamples::default().save(out),
             Intervals::Set(pair) if is_open => pair.current.save(out),
             Intervals::Set(_) => Members::default().save(out),
         }
@@ -534,7 +560,7 @@ impl Series {
                 }
                 true
             }
-            Intervals::Timing(pair) => match merged {
+            Intervals::Timing(pair, _) => match merged {
                 None => pair.current.restore(&mut values, pool),
                 Some(_) => pair.current.merge(&mut values, pool),
             }

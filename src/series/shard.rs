@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!  name ──▶ NameHash ──kind──▶ SeriesKey { shard, hash } ──index──▶ SeriesSlot ──slab──▶ Series
+//!                                                                      NameStore: its name ◀─┘
 //! ```
 //! Each shard grows by itself, so no single step of growth is long on the way to a million series.
-//! The index stores part of the hash beside the slot. So growth reads no series, and a lookup reads
-//! a series only if 32 bits of the hash agree.
+//! An entry of the index is a position and 12 bits of the hash, in four bytes. The index compares 7
+//! more bits of the hash by itself. So a lookup rarely reads a series in vain. Growth of the index
+//! reads the hashes in the series.
 
 use hashbrown::HashTable;
 use slab::Slab;
@@ -13,7 +15,7 @@ use slab::Slab;
 use super::hashing::spread;
 use super::owner::Owner;
 use super::series::Series;
-use super::stored_name::StoredName;
+use super::stored_name::{NamePlace, NameStore, StoredName};
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
 
@@ -110,8 +112,7 @@ impl PackedPlace {
 pub(super) struct Placed<'a> {
     pub(super) slot: SeriesSlot,
     pub(super) series: &'a mut Series,
-    /// The running total, if totals are kept.
-    pub(super) total: Option<&'a mut f64>,
+    pub(super) name: StoredName<'a>,
     pub(super) original: OriginalName<'a>,
 }
 
@@ -119,19 +120,13 @@ pub(super) struct Placed<'a> {
 /// where it is needed, which is seldom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OriginalName<'a> {
-    /// Not a slice, so that two registers hold this struct.
-    of_shard: &'a Vec<Option<StoredName>>,
+    of_shard: &'a NameStore,
     at: usize,
 }
 
 impl<'a> OriginalName<'a> {
-    /// The name of a [`TakenSeries`]: the only one in `names`, if any.
-    pub(super) fn only(names: &'a Vec<Option<StoredName>>) -> Self {
-        Self { of_shard: names, at: 0 }
-    }
-
-    pub(super) fn name(self) -> Option<&'a StoredName> {
-        self.of_shard.get(self.at)?.as_ref()
+    pub(super) fn name(self) -> Option<StoredName<'a>> {
+        self.of_shard.original(self.at)
     }
 }
 
@@ -139,27 +134,54 @@ impl<'a> OriginalName<'a> {
 #[derive(Debug)]
 pub(super) struct TakenSeries {
     pub(super) series: Series,
-    /// The name from which rules have made that of the series.
-    pub(super) original: Option<StoredName>,
+    /// The bytes of its [`StoredName`].
+    pub(super) name: Box<[u8]>,
+    /// The bytes of the name from which rules have made that of the series.
+    pub(super) original: Option<Box<[u8]>>,
+}
+
+impl TakenSeries {
+    pub(super) fn name(&self) -> StoredName<'_> {
+        StoredName::removed(&self.name)
+    }
+}
+
+/// An entry of the index: the position of a series in the low [`POSITION_BITS`], and the high bits
+/// of its hash in the others.
+#[derive(Clone, Copy, Debug)]
+struct IndexEntry(u32);
+
+/// With 100 million series, the most that `max_series` allows, a shard has 400,000.
+const POSITION_BITS: u32 = 20;
+
+impl IndexEntry {
+    fn new(SeriesSlot { hash, at }: SeriesSlot) -> Self {
+        assert!(at >> POSITION_BITS == 0, "a shard holds a small part of max_series");
+        Self(hash >> POSITION_BITS << POSITION_BITS | at)
+    }
+
+    #[inline]
+    fn at(self) -> u32 {
+        self.0 & ((1 << POSITION_BITS) - 1)
+    }
+
+    /// Whether the series may have this hash.
+    #[inline]
+    fn may_have(self, hash: u32) -> bool {
+        (self.0 ^ hash) >> POSITION_BITS == 0
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    index: HashTable<SeriesSlot>,
+    index: HashTable<IndexEntry>,
     series: Slab<Series>,
-    /// The running total of each counter, at its position in `series`. Empty if none are kept.
-    totals: Vec<f64>,
-    /// For each series whose name rules have made, at its position in `series`, a name from which
-    /// they have made it. Shorter than `series` if none of the last ones has such a name.
-    sources: Vec<Option<StoredName>>,
+    names: NameStore,
     /// The owner of each series, at its position in `series`.
     owners: Vec<Owner>,
     /// One more than the highest position ever used. A walk ends there.
     end: usize,
 }
-
-/// The hardware overlaps about this many waits for memory.
-pub(super) const PREFETCH: usize = 16;
 
 impl Shard {
     pub(super) fn end(&self) -> usize {
@@ -174,28 +196,47 @@ impl Shard {
         name: &[u8],
         tags: &TagStore,
     ) -> Option<SeriesSlot> {
-        let is_it = |slot: &SeriesSlot| {
-            slot.hash == hash && {
-                let series = &self.series[slot.at as usize];
-                series.kind() == kind && series.name().is(name, tags)
+        let is_it = |entry: &IndexEntry| {
+            entry.may_have(hash) && {
+                let series = &self.series[entry.at() as usize];
+                series.hash == hash && series.kind() == kind && self.name(series).is(name, tags)
             }
         };
-        self.index.find(spread(hash), is_it).copied()
+        let found = self.index.find(spread(hash), is_it)?;
+        Some(SeriesSlot { hash, at: found.at() })
     }
 
-    /// Returns the slot that the index has for a hash. The caller must check the name and the kind.
+    /// Returns a slot that the index may have for a hash. The caller must check the name and the
+    /// kind, and call [`find`](Self::find) if they are others.
     pub(super) fn candidate(&self, hash: u32) -> Option<SeriesSlot> {
-        self.index.find(spread(hash), |slot| slot.hash == hash).copied()
+        let found = self.index.find(spread(hash), |entry| entry.may_have(hash))?;
+        Some(SeriesSlot { hash, at: found.at() })
     }
 
     /// Whether the series in `slot` has this kind, and may have a name of this length.
     pub(super) fn resembles(&self, slot: SeriesSlot, kind: MetricKind, length: usize) -> bool {
         let series = &self.series[slot.at as usize];
-        series.kind() == kind && series.name().may_have_length(length)
+        series.kind() == kind && (series.name().length() == length || self.name(series).has_tags())
     }
 
     pub(super) fn is_called(&self, slot: SeriesSlot, name: &[u8], tags: &TagStore) -> bool {
-        self.series[slot.at as usize].name().is(name, tags)
+        self.name(&self.series[slot.at as usize]).is(name, tags)
+    }
+
+    /// The name of a series of this shard.
+    #[inline]
+    pub(super) fn name(&self, series: &Series) -> StoredName<'_> {
+        self.names.get(series.name())
+    }
+
+    /// Stores the name of a series that will be inserted. See [`NameStore::add`].
+    pub(super) fn add_name(
+        &mut self,
+        name: &[u8],
+        tags: &mut TagStore,
+        is_new: impl FnMut(&[u8]),
+    ) -> NamePlace {
+        self.names.add(name, tags, is_new)
     }
 
     /// Returns the slot of the series at a position, which must hold one.
@@ -220,56 +261,48 @@ impl Shard {
     /// Frees the memory of removed series. Series move to lower positions for that. `may_move` is
     /// called with the position of each; if it returns false, the series before it stay, too.
     pub(super) fn compact(&mut self, mut may_move: impl FnMut(u32) -> bool) {
-        let Self { index, series, totals, sources, owners, .. } = self;
+        let Self { index, series, names, owners, .. } = self;
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         series.compact(|series, from, to| {
-            let is_it = |slot: &SeriesSlot| slot.at as usize == from;
+            let is_it = |entry: &IndexEntry| entry.at() as usize == from;
             let found =
                 index.find_mut(spread(series.hash), is_it).filter(|_| may_move(from as u32));
-            let Some(slot) = found else { return false };
-            slot.at = to as u32;
+            let Some(entry) = found else { return false };
+            *entry = IndexEntry::new(SeriesSlot { hash: series.hash, at: to as u32 });
             owners[to] = owners[from];
-            if from < totals.len() {
-                totals[to] = totals[from];
-            }
-            if from < sources.len() {
-                sources.swap(from, to);
-            }
+            names.move_original(from, to);
             true
         });
         self.end = series.iter().next_back().map_or(0, |(at, _)| at + 1);
-        index.shrink_to_fit(|slot| spread(slot.hash));
+        index.shrink_to_fit(|entry| spread(series[entry.at() as usize].hash));
         owners.truncate(self.end);
         owners.shrink_to_fit();
-        totals.truncate(self.end);
-        totals.shrink_to_fit();
-        sources.truncate(self.end);
-        sources.shrink_to_fit();
+        names.shrink_originals(self.end);
     }
 
-    /// Adds a series that [`Self::find`] did not find. `keeps_totals` is the same for all series.
-    pub(super) fn insert(
-        &mut self,
-        series: Series,
-        owner: Owner,
-        keeps_totals: bool,
-    ) -> SeriesSlot {
+    /// Adds a series that [`Self::find`] did not find. Its name is from [`Self::add_name`].
+    pub(super) fn insert(&mut self, series: Series, owner: Owner) -> SeriesSlot {
         let hash = series.hash;
         let at = self.series.insert(series);
         self.end = self.end.max(at + 1);
         self.owners.resize(self.end, owner);
         self.owners[at] = owner;
-        if keeps_totals {
-            self.totals.resize(self.end, 0.0); // of a new series any total counts as 0
-        }
-        let at = u32::try_from(at).expect("a shard holds a small part of max_series, a u32");
-        let slot = SeriesSlot { hash, at };
-        self.index.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        #[allow(clippy::cast_possible_truncation)] // an entry asserts it
+        let slot = SeriesSlot { hash, at: at as u32 };
+        let Self { index, series, .. } = self;
+        index.insert_unique(spread(hash), IndexEntry::new(slot), |entry| {
+            spread(series[entry.at() as usize].hash)
+        });
         slot
     }
 
     pub(super) fn get_mut(&mut self, slot: SeriesSlot) -> Option<&mut Series> {
         self.series.get_mut(slot.at as usize).filter(|series| series.hash == slot.hash)
+    }
+
+    #[inline]
+    pub(super) fn found_mut(&mut self, at: usize) -> Option<&mut Series> {
+        self.series.get_mut(at)
     }
 
     pub(super) fn at(&self, at: usize) -> Option<&Series> {
@@ -278,32 +311,39 @@ impl Shard {
 
     /// The name from which rules have made that of the series at a position. `None` if a client
     /// sends the name of the series itself.
-    pub(super) fn original(&self, at: u32) -> Option<&StoredName> {
-        self.sources.get(at as usize)?.as_ref()
+    pub(super) fn original(&self, at: u32) -> Option<StoredName<'_>> {
+        self.names.original(at as usize)
     }
 
-    /// Returns the name that was set before.
-    pub(super) fn set_source(
+    /// Sets the name from which rules have made that of the series at a position. It is from
+    /// [`Self::add_name`]. Returns the bytes of the one before.
+    pub(super) fn set_original(
         &mut self,
         at: u32,
-        original: Option<StoredName>,
-    ) -> Option<StoredName> {
-        let at = at as usize;
-        if original.is_some() && self.sources.len() <= at {
-            self.sources.resize_with(at + 1, || None);
+        original: Option<NamePlace>,
+    ) -> Option<Box<[u8]>> {
+        let before = self.names.set_original(at as usize, original)?;
+        Some(self.remove_name(before))
+    }
+
+    /// Removes a name that no series of the shard has any more. Returns its bytes.
+    fn remove_name(&mut self, name: NamePlace) -> Box<[u8]> {
+        let bytes = self.names.get(name).bytes().into();
+        if self.names.remove(name) {
+            self.names.compact(self.series.iter_mut().map(|(_, series)| series.name_mut()));
         }
-        std::mem::replace(self.sources.get_mut(at)?, original)
+        bytes
     }
 
     /// Returns the series at a position, whichever it is.
     #[inline]
     pub(super) fn at_mut(&mut self, at: usize) -> Option<Placed<'_>> {
         let series = self.series.get_mut(at)?;
-        let total = self.totals.get_mut(at);
-        let original = OriginalName { of_shard: &self.sources, at };
+        let name = self.names.get(series.name());
+        let original = OriginalName { of_shard: &self.names, at };
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         let at = at as u32;
-        Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, total, original })
+        Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, name, original })
     }
 
     /// The owner of the series at a position.
@@ -311,58 +351,21 @@ impl Shard {
         &self.owners[at]
     }
 
-    #[inline]
-    pub(super) fn owner_mut(&mut self, at: usize) -> &mut Owner {
-        &mut self.owners[at]
-    }
-
-    /// The running total of the series at a position. `None` if totals are not kept.
-    pub(super) fn total(&self, at: usize) -> Option<f64> {
-        self.totals.get(at).copied()
-    }
-
-    /// Begins or ends to keep totals. They begin at 0.
-    pub(super) fn keep_totals(&mut self, keeps: bool) {
-        self.totals = if keeps { vec![0.0; self.end] } else { Vec::new() };
-    }
-
-    /// The bytes of the totals.
-    pub(super) fn total_bytes(&self) -> usize {
-        self.totals.capacity() * size_of::<f64>()
-    }
-
-    /// Fetches the names of the next [`PREFETCH`] positions into the cache, for a walk that is
-    /// about to read them. The waits for memory overlap here. They do not if each name is read
-    /// after the work on the name before.
-    pub(super) fn prefetch_names(&self, from: usize) {
-        let end = self.series.capacity().min(from + PREFETCH);
-        let mut touched = 0;
-        for at in from..end {
-            // A name may lie in two lines of the cache.
-            if let Some([first, .., last]) = self.series.get(at).map(|series| series.name().bytes())
-            {
-                touched ^= first ^ last;
-            }
-        }
-        // Without this the compiler would remove the loop, since its result is not used.
-        std::hint::black_box(touched);
-    }
-
     /// Removes a series, and returns it if it was there.
     pub(super) fn take(&mut self, slot: SeriesSlot) -> Option<TakenSeries> {
-        let entry = self.index.find_entry(spread(slot.hash), |known| *known == slot).ok()?;
-        entry.remove();
         let at = slot.at as usize;
-        let original = self.sources.get_mut(at).and_then(Option::take);
-        Some(TakenSeries { series: self.series.remove(at), original })
+        self.series.get(at).filter(|series| series.hash == slot.hash)?;
+        let entry = self.index.find_entry(spread(slot.hash), |known| known.at() == slot.at);
+        entry.ok()?.remove();
+        let original = self.set_original(slot.at, None);
+        let series = self.series.remove(at);
+        let name = self.remove_name(series.name());
+        Some(TakenSeries { series, name, original })
     }
 
-    /// Returns every series with its slot, in no order.
-    pub(super) fn slots(&self) -> impl Iterator<Item = (SeriesSlot, &Series)> {
-        self.series.iter().map(|(at, series)| {
-            let at = u32::try_from(at).expect("inserted as a u32");
-            (SeriesSlot { hash: series.hash, at }, series)
-        })
+    /// The names of all series.
+    pub(super) fn names(&self) -> impl Iterator<Item = StoredName<'_>> {
+        self.series.iter().map(|(_, series)| self.name(series))
     }
 }
 
@@ -378,13 +381,13 @@ mod tests {
         let owner = |n: u32| Owner::new(b"a.b", u16::try_from(n).unwrap(), |_| 7);
         let mut slots = Vec::new();
         for n in 0..1000 {
-            let stored = StoredName::new(&name(n), &mut tags, |_| {});
-            let series = Series::new((stored, true), n * 7, MetricKind::Counter, 0, 0);
-            let slot = shard.insert(series, owner(n), true);
-            shard.totals[slot.at as usize] = f64::from(n);
+            let stored = shard.add_name(&name(n), &mut tags, |_| {});
+            let mut series = Series::new((stored, true), n * 7, MetricKind::Counter, 0, 0);
+            series.set_total(f64::from(n));
+            let slot = shard.insert(series, owner(n));
             if n % 3 == 0 {
-                let original = StoredName::new(&name(n + 5000), &mut tags, |_| {});
-                assert!(shard.set_source(slot.at, Some(original)).is_none());
+                let original = shard.add_name(&name(n + 5000), &mut tags, |_| {});
+                assert!(shard.set_original(slot.at, Some(original)).is_none());
             }
             slots.push(slot);
         }
@@ -402,7 +405,7 @@ mod tests {
                 let Some(slot) = found else { continue };
                 assert_eq!(shard.slot(slot.at), slot);
                 assert_eq!(*shard.owner(slot.at as usize), owner(n));
-                assert_eq!(shard.total(slot.at as usize), Some(f64::from(n)));
+                assert_eq!(shard.at(slot.at as usize).unwrap().total(), Some(f64::from(n)));
                 let original = shard.original(slot.at);
                 assert_eq!(original.is_some(), n % 3 == 0);
                 assert!(original.is_none_or(|original| original.is(&name(n + 5000), &tags)));
@@ -419,9 +422,8 @@ mod tests {
         shard.compact(|_| true);
         check(&shard);
         assert_eq!(shard.end(), 100);
-        let capacities =
-            [shard.series.capacity(), shard.owners.capacity(), shard.totals.capacity()];
+        let capacities = [shard.series.capacity(), shard.owners.capacity()];
         assert!(capacities.iter().all(|capacity| *capacity < 150), "{capacities:?}");
-        assert!(shard.index.capacity() < 250 && shard.sources.capacity() < 150);
+        assert!(shard.index.capacity() < 250);
     }
 }

@@ -4,16 +4,14 @@ use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
 use super::budget::{Budget, NEWEST_TRIES, SEARCH_FOUND_MAX, SEARCH_MAX};
-use super::counts::{SeriesCounts, bytes_beside_name, name_bytes, original_bytes};
+use super::counts::{SeriesCounts, bytes_beside_name, original_bytes};
 use super::memory::Pool;
-use super::owner::{Group, Owner};
-use super::raw::{Audience, RawNames, is_merged, sent_name};
+use super::owner::{Group, LastPrefixes, Owner};
+use super::raw::{RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
 use super::series::Series;
-use super::shard::{
-    NameHash, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries,
-};
-use super::stored_name::StoredName;
+use super::shard::{NameHash, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries};
+use super::stored_name::{NamePlace, StoredName};
 use super::tag_store::TagStore;
 use super::visited::Visited;
 use crate::policy::PolicySets;
@@ -46,11 +44,11 @@ pub(super) struct Shards {
     pub(super) tags: TagStore,
     /// The buffer for the name of a series that is visited.
     room: Vec<u8>,
-    keeps_totals: bool,
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
     pub(super) budget: Budget,
+    last_prefixes: LastPrefixes,
     /// Where the search for series that can be evicted because they are new goes on. Each sweep
     /// begins it again. So all searches between two sweeps walk over the table once.
     pub(super) search: Cursor,
@@ -58,7 +56,7 @@ pub(super) struct Shards {
 
 impl Shards {
     /// `seeds` make the hashes of names unguessable.
-    pub(super) fn new(seeds: [u64; 4], keeps_totals: bool, limits: SeriesLimits) -> Self {
+    pub(super) fn new(seeds: [u64; 4], limits: SeriesLimits) -> Self {
         let [a, b, c, d] = seeds;
         let names = ahash::RandomState::with_seeds(a, b, c, d);
         let all: Box<[Shard]> = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
@@ -69,11 +67,11 @@ impl Shards {
             room: Vec::new(),
             raw: None,
             aliases: Aliases::new(seeds, limits),
-            keeps_totals,
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
             budget: Budget::default(),
+            last_prefixes: LastPrefixes::default(),
             search: Cursor::default(),
         }
     }
@@ -83,7 +81,7 @@ impl Shards {
         Self {
             names: self.names.clone(),
             raw: self.raw.as_ref().map(|_| RawNames::new(self.names.clone())),
-            ..Self::new([0; 4], false, SeriesLimits::NONE)
+            ..Self::new([0; 4], SeriesLimits::NONE)
         }
     }
 
@@ -124,19 +122,14 @@ impl Shards {
     /// Returns the series with the clean name of a merged series. Returns `None` if there is none,
     /// or if the series at `place` is not merged.
     pub(super) fn series_of_clean_name(&self, place: SeriesPlace) -> Option<SeriesPlace> {
-        let merged = self.all[place.shard()].at(place.at())?;
-        if !is_merged(merged.name().bare()) {
+        let shard = &self.all[place.shard()];
+        let merged = shard.at(place.at())?;
+        if !is_merged(shard.name(merged).bare()) {
             return None;
         }
         let mut name = Vec::new();
-        merged.name().append(&self.tags, &mut name);
+        shard.name(merged).append(&self.tags, &mut name);
         self.find(merged.kind(), sent_name(&name))
-    }
-
-    /// The destinations that the interval before `tick` of a series is for.
-    #[inline]
-    pub(super) fn audience(&mut self, series: &Series, tick: u32) -> Audience {
-        Audience::of(self.raw.as_ref(), series, &mut self.tags, tick)
     }
 
     /// Returns a shard. With the remainder, which is the number itself, no bound is checked.
@@ -172,12 +165,18 @@ impl Shards {
             }
         }
         for PendingSample { slot, key, kind, name, .. } in &mut *batch {
-            let shard = self.shard(key.shard);
-            *slot = slot.filter(|slot| shard.resembles(*slot, *kind, name.len()));
+            if let Some(found) = *slot
+                && !self.shard(key.shard).resembles(found, *kind, name.len())
+            {
+                *slot = None;
+            }
         }
         for PendingSample { slot, key, name, .. } in &mut *batch {
-            let shard = self.shard(key.shard);
-            *slot = slot.filter(|slot| shard.is_called(*slot, name, &self.tags));
+            if let Some(found) = *slot
+                && !self.shard(key.shard).is_called(found, name, &self.tags)
+            {
+                *slot = None;
+            }
         }
         if has_raw {
             self.find_raw_ones(batch, tick);
@@ -229,15 +228,32 @@ impl Shards {
         self.all[place.shard() % SHARDS].get_mut(place.slot())
     }
 
+    /// Returns the series at a place that was looked up since the last change of the table.
+    #[inline]
+    pub(super) fn found_mut(&mut self, place: SeriesPlace) -> Option<&mut Series> {
+        self.all[place.shard() % SHARDS].found_mut(place.at())
+    }
+
+    /// The name of the series at a place.
+    pub(super) fn name(&self, place: SeriesPlace) -> Option<StoredName<'_>> {
+        self.get(place).map(|series| self.all[place.shard()].name(series))
+    }
+
     /// The owner of a new series of this name.
     pub(super) fn owner(&self, name: &[u8], sender: u16) -> Owner {
         Owner::new(name, sender, |prefix| self.names.hash_one(prefix))
     }
 
+    /// The same for a series that is about to be created.
+    pub(super) fn owner_of_new(&mut self, name: &[u8], sender: u16) -> Owner {
+        let Self { last_prefixes, names, .. } = self;
+        Owner::after(last_prefixes, name, sender, |prefix| names.hash_one(prefix))
+    }
+
     /// Adds a series that was not found. `tick` is the number of the open interval.
     pub(super) fn insert(
         &mut self,
-        shard: usize,
+        number: usize,
         series: Series,
         owner: Owner,
         tick: u32,
@@ -248,10 +264,11 @@ impl Shards {
         self.counts.created += 1;
         self.counts.kinds[series.kind() as usize] += 1;
         self.counts.bytes += bytes_of(&series);
+        let shard = &mut self.all[number];
         if let Some(raw) = &mut self.raw {
-            raw.note_created(series.kind(), series.name().text(&mut self.tags), tick);
+            raw.note_created(series.kind(), shard.name(&series).text(&mut self.tags), tick);
         }
-        SeriesPlace::new(shard, self.all[shard].insert(series, owner, self.keeps_totals))
+        SeriesPlace::new(number, shard.insert(series, owner))
     }
 
     /// Takes a series out, if it is still there.
@@ -264,40 +281,27 @@ impl Shards {
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
-        self.counts.bytes -= bytes_of(series) + stored_original_bytes(taken.original.as_ref());
+        let original = taken.original.as_ref().map(|bytes| bytes.len());
+        self.counts.bytes -= bytes_of(series) + original_bytes(original);
         if let Some(raw) = &mut self.raw {
-            raw.note_removed(series.kind(), series.name().text(&mut self.tags));
+            raw.note_removed(series.kind(), taken.name().text(&mut self.tags));
         }
         Some(taken)
     }
 
-    /// Sets the name from which rules have made that of a series.
-    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<StoredName>) {
-        self.counts.bytes += stored_original_bytes(original.as_ref());
-        let before = self.all[place.shard()].set_source(place.slot().at, original);
-        self.counts.bytes -= stored_original_bytes(before.as_ref());
-        if let Some(before) = before {
-            before.release(&mut self.tags);
+    /// Sets the name from which rules have made that of a series. It is from
+    /// [`Shard::add_name`].
+    pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<NamePlace>) {
+        self.counts.bytes += original_bytes(original.map(NamePlace::length));
+        if let Some(before) = self.all[place.shard()].set_original(place.slot().at, original) {
+            self.counts.bytes -= original_bytes(Some(before.len()));
+            StoredName::removed(&before).release(&mut self.tags);
         }
-    }
-
-    /// Begins or ends to keep the running totals of counters. Does nothing if it is so already.
-    pub(super) fn keep_totals(&mut self, keeps: bool) {
-        if keeps != self.keeps_totals {
-            self.keeps_totals = keeps;
-            self.all.iter_mut().for_each(|shard| shard.keep_totals(keeps));
-        }
-    }
-
-    /// The bytes of all totals.
-    pub(super) fn total_bytes(&self) -> usize {
-        self.all.iter().map(Shard::total_bytes).sum()
     }
 
     /// Whether the reader would make all names of series as they are.
     pub(super) fn are_canonical(&self, grammar: &Grammar) -> bool {
-        let mut series = self.all.iter().flat_map(|shard| shard.slots().map(|(_, series)| series));
-        series.all(|series| is_canonical_for(grammar, series.name().bare()))
+        self.all.iter().flat_map(Shard::names).all(|name| is_canonical_for(grammar, name.bare()))
             && self.tags.all().all(is_clean)
     }
 
@@ -334,8 +338,8 @@ impl Shards {
                     out.put_record(|out| {
                         out.put_u8(tag);
                         name.clear();
-                        series.name().append(&self.tags, &mut name);
-                        let is_known = shard.owner(cursor.at).is_known();
+                        shard.name(series).append(&self.tags, &mut name);
+                        let is_known = series.is_known();
                         series.save((&name, original), is_known, tick, records, out);
                     });
                 }
@@ -362,17 +366,12 @@ impl Shards {
                 if left == 0 {
                     return false;
                 }
-                if cursor.at.is_multiple_of(PREFETCH) {
-                    shard.prefetch_names(cursor.at);
-                }
                 left -= 1;
-                if let Some(Placed { slot, series, total, original }) = shard.at_mut(cursor.at)
-                    && series.has_value()
+                if let Some(placed) = shard.at_mut(cursor.at)
+                    && placed.series.has_value()
                 {
-                    let known = (total.copied(), original.name());
-                    let place = SeriesPlace::new(cursor.shard, slot);
                     let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-                    visit(Visited::new(series, known, place, names, policies, tick));
+                    visit(Visited::new(placed, cursor.shard, names, policies, tick));
                 }
                 cursor.at += 1;
             }
@@ -399,22 +398,19 @@ impl Shards {
         policies: &'a PolicySets,
         tick: u32,
     ) -> Option<Visited<'a>> {
-        let Placed { slot, series, total, original } =
-            self.all[place.shard()].at_mut(place.at())?;
-        let known = (total.copied(), original.name());
-        let is_it = slot == place.slot() && series.has_value();
+        let placed = self.all[place.shard()].at_mut(place.at())?;
+        let is_it = placed.slot == place.slot() && placed.series.has_value();
         let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-        is_it.then(|| Visited::new(series, known, place, names, policies, tick))
+        is_it.then(|| Visited::new(placed, place.shard(), names, policies, tick))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
     /// place. With `tick`, it includes the interval that the sweep will still send as this series.
     pub(super) fn total(&self, place: SeriesPlace, tick: Option<u32>) -> RunningTotal {
-        let shard = &self.all[place.shard()];
-        let Some(series) = shard.at(place.at()) else { return RunningTotal::default() };
+        let Some(series) = self.get(place) else { return RunningTotal::default() };
         let unclosed = tick.map_or(0.0, |tick| series.unclosed(tick));
         RunningTotal {
-            count: shard.total(place.at()).map(|total| series.total(total) + unclosed),
+            count: series.total().map(|total| total + unclosed),
             timing: series.timing().map(|record| (series.policy(), record.clone())),
         }
     }
@@ -428,11 +424,9 @@ impl Shards {
         (policies, pool): (&PolicySets, &mut Pool),
     ) {
         let Some(place) = self.find(kind, name) else { return };
-        let Some(placed) = self.all[place.shard()].at_mut(place.at()) else { return };
-        let Placed { series, total: count, .. } = placed;
-        if let (Some(count), Some(total)) = (count, total.count) {
-            *count = total;
-            series.take_total();
+        let Some(series) = self.get_mut(place) else { return };
+        if let Some(count) = total.count {
+            series.set_total(count);
         }
         // A reload may have changed the percentiles of one of the two.
         if let Some((policy, record)) = total.timing
@@ -514,8 +508,7 @@ impl Shards {
         for _ in 0..NEWEST_TRIES {
             let place = self.budget.take_oldest()?;
             let Some(series) = self.get(place) else { continue };
-            let owner = self.all[place.shard()].owner(place.at());
-            let is_single = owner.is_in_first_interval() && series.samples() <= 1;
+            let is_single = series.is_in_first_interval() && series.samples() <= 1;
             if is_single && self.can_be_evicted(place, tick, self.budget.culprit()) {
                 return self.take(place);
             }
@@ -535,9 +528,8 @@ impl Shards {
                 continue;
             }
             search.at += 1;
-            let owner = shard.owner(at);
-            if owner.is_in(culprit)
-                && !owner.is_known()
+            if shard.at(at).is_some_and(|series| !series.is_known())
+                && shard.owner(at).is_in(culprit)
                 && let Some(place) = shard.place(search.shard, at)
             {
                 found.push(place);
@@ -559,7 +551,7 @@ impl Shards {
         let Some(series) = self.get(place) else { return false };
         let owner = self.all[place.shard()].owner(place.at());
         // An interval before the open one must have been sent, or the loss could not be counted.
-        let has_one_interval = owner.had_one_interval(series.seen() == tick);
+        let has_one_interval = series.had_one_interval(series.seen() == tick);
         has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
     }
 
@@ -590,18 +582,12 @@ impl Shards {
         }
         let mut record = Vec::new();
         let original = shard.original(place.slot().at).map(|name| name.owned_text(&self.tags));
-        let is_known = shard.owner(place.at()).is_known();
-        series.save((name, original.as_deref()), is_known, tick, records, &mut record);
+        series.save((name, original.as_deref()), series.is_known(), tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
 }
 
-/// The bytes of a name from which rules have made that of a series, without its tags.
-pub(super) fn stored_original_bytes(name: Option<&StoredName>) -> usize {
-    original_bytes(name.map(|name| name.bytes().len()))
-}
-
 /// The bytes of a series with its name, without its tags.
 fn bytes_of(series: &Series) -> usize {
-    bytes_beside_name(series.kind()) + name_bytes(series.name().bytes().len())
+    bytes_beside_name(series.kind()) + series.name().length()
 }

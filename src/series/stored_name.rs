@@ -1,17 +1,43 @@
-//! The name of a series, as the table stores it. The tags are numbers of the [`TagStore`].
+//! The names of series, as the table stores them. The tags are numbers of the [`TagStore`].
 //!
 //! ```text
+//!  NameStore, one for each shard:  a.b.c ; 2 tag tag a.b  a.d.e  …
+//!                                  └───┘ NamePlace, in the series
 //!  without tags   the canonical name
 //!  with tags      ";"  the number of tags, and whether they are wide: u16  tags …  bare name
 //! ```
 //! A tag takes three bytes, or four if the number of some tag of the name needs them. No canonical
 //! name begins with a `;`.
+//!
+//! The bytes of a removed name stay. If those take more than a quarter, the shard copies the other
+//! names to new chunks.
 
 use super::tag_store::{TAG_BYTES, TagStore, WIDE_NUMBER};
+use super::text_chunks::TextChunks;
+
+/// The stored names of a shard.
+#[derive(Debug, Default)]
+pub(super) struct NameStore {
+    texts: TextChunks,
+    /// The bytes of all names, those of removed ones included.
+    written: usize,
+    /// The bytes of removed names.
+    removed: usize,
+    /// For each series whose name rules have made, at its position in the shard, a name from which
+    /// they have made it. Shorter than the shard if none of the last series has such a name.
+    originals: Vec<Option<NamePlace>>,
+}
+
+/// The place of a name in its [`NameStore`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamePlace {
+    place: u32,
+    length: u32,
+}
 
 /// A stored name.
-#[derive(Debug)]
-pub struct StoredName(Box<[u8]>);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoredName<'a>(&'a [u8]);
 
 /// The parts of a stored name that has tags.
 #[derive(Clone, Copy)]
@@ -30,10 +56,20 @@ const WIDE: u16 = 1 << 15;
 /// then has the rest of the name as its text.
 const TAGS_MAX: usize = WIDE as usize - 1;
 
-impl StoredName {
+/// This many bytes of removed names are no reason to copy the others.
+const FEW_BYTES: usize = 4096;
+
+impl NameStore {
     /// Stores a canonical name. `is_new` is called with each of its tags that no other series has.
-    pub(super) fn new(name: &[u8], tags: &mut TagStore, mut is_new: impl FnMut(&[u8])) -> Self {
-        let Some(bare) = memchr::memchr(b';', name) else { return Self(name.into()) };
+    pub(super) fn add(
+        &mut self,
+        name: &[u8],
+        tags: &mut TagStore,
+        mut is_new: impl FnMut(&[u8]),
+    ) -> NamePlace {
+        let Some(bare) = memchr::memchr(b';', name) else {
+            return self.append(name);
+        };
         let mut numbers = tags.take_numbers();
         for tag in name[bare + 1..].splitn(TAGS_MAX, |byte| *byte == b';') {
             let (number, is_first) = tags.intern(tag);
@@ -44,18 +80,101 @@ impl StoredName {
         }
         let width = if numbers.iter().any(|number| *number >= WIDE_NUMBER) { 4 } else { 3 };
         let count = u16::try_from(numbers.len()).expect("at most TAGS_MAX");
-        let mut stored = Vec::with_capacity(HEAD + width * numbers.len() + bare);
-        stored.push(MARK);
-        stored.extend_from_slice(&(if width == 4 { count | WIDE } else { count }).to_le_bytes());
+        let [low, high] = (if width == 4 { count | WIDE } else { count }).to_le_bytes();
+        let length = HEAD + width * numbers.len() + bare;
+        let (place, chunk) = self.texts.begin(length);
+        chunk.extend_from_slice(&[MARK, low, high]);
         for number in &numbers {
-            stored.extend_from_slice(&number.to_le_bytes()[..width]);
+            chunk.extend_from_slice(&number.to_le_bytes()[..width]);
         }
+        chunk.extend_from_slice(&name[..bare]);
         tags.put_numbers(numbers);
-        stored.extend_from_slice(&name[..bare]);
-        Self(stored.into())
+        self.note(place, length)
     }
 
-    /// The bytes that [`new`](Self::new) takes for a canonical name, and for those of its tags that
+    /// Adds the bytes of a stored name.
+    fn append(&mut self, bytes: &[u8]) -> NamePlace {
+        let (place, chunk) = self.texts.begin(bytes.len());
+        chunk.extend_from_slice(bytes);
+        self.note(place, bytes.len())
+    }
+
+    fn note(&mut self, place: u32, length: usize) -> NamePlace {
+        self.written += length;
+        NamePlace { place, length: u32::try_from(length).expect("a name is far shorter") }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, NamePlace { place, length }: NamePlace) -> StoredName<'_> {
+        StoredName(self.texts.get(place, length as usize))
+    }
+
+    /// Removes a name. Returns whether [`compact`](Self::compact) should be called.
+    pub(super) fn remove(&mut self, name: NamePlace) -> bool {
+        self.removed += name.length as usize;
+        self.removed > self.written / 4 + FEW_BYTES
+    }
+
+    /// Frees the bytes of removed names. `names` has the places of the names of all series, which
+    /// get their new ones.
+    pub(super) fn compact<'a>(&mut self, names: impl Iterator<Item = &'a mut NamePlace>) {
+        let mut originals = std::mem::take(&mut self.originals);
+        let mut kept = Self::default();
+        for name in names {
+            *name = kept.append(self.get(*name).0);
+        }
+        for name in originals.iter_mut().flatten() {
+            *name = kept.append(self.get(*name).0);
+        }
+        *self = Self { originals, ..kept };
+    }
+
+    /// The name from which rules have made that of the series at a position.
+    pub(super) fn original(&self, at: usize) -> Option<StoredName<'_>> {
+        Some(self.get((*self.originals.get(at)?)?))
+    }
+
+    /// Sets the name from which rules have made that of the series at a position. Returns the one
+    /// before, which must be [removed](Self::remove).
+    pub(super) fn set_original(
+        &mut self,
+        at: usize,
+        original: Option<NamePlace>,
+    ) -> Option<NamePlace> {
+        if original.is_some() && self.originals.len() <= at {
+            self.originals.resize(at + 1, None);
+        }
+        std::mem::replace(self.originals.get_mut(at)?, original)
+    }
+
+    /// Notes that a series has moved to another position, which was free.
+    pub(super) fn move_original(&mut self, from: usize, to: usize) {
+        if from < self.originals.len() {
+            self.originals.swap(from, to);
+        }
+    }
+
+    /// Frees the memory of positions from `end` on, which are free.
+    pub(super) fn shrink_originals(&mut self, end: usize) {
+        self.originals.truncate(end);
+        self.originals.shrink_to_fit();
+    }
+}
+
+impl NamePlace {
+    /// The bytes of the name in the store.
+    pub(super) fn length(self) -> usize {
+        self.length as usize
+    }
+}
+
+impl<'a> StoredName<'a> {
+    /// A name that is not in its store any more. `bytes` are its [`bytes`](Self::bytes).
+    pub(super) fn removed(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes that [`NameStore::add`] takes for a canonical name, and for those of its tags that
     /// are not in the store.
     pub(super) fn bytes_for(name: &[u8], store: &TagStore) -> usize {
         let Some(bare) = memchr::memchr(b';', name) else { return name.len() };
@@ -66,56 +185,57 @@ impl StoredName {
     }
 
     /// Ends the uses of the tags. Must be called once, when the series is removed.
-    pub(super) fn release(&self, tags: &mut TagStore) {
+    pub(super) fn release(self, tags: &mut TagStore) {
         if let Some(parts) = self.parts() {
             parts.numbers().for_each(|number| tags.release(number));
         }
     }
 
     /// The bytes that are stored, without those of the tags.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.0
     }
 
-    /// Whether the name has this length, unless it has tags.
-    pub(super) fn may_have_length(&self, length: usize) -> bool {
-        self.0.len() == length || self.0.first() == Some(&MARK)
+    /// Whether the name has tags.
+    #[inline]
+    pub(super) fn has_tags(self) -> bool {
+        self.0.first() == Some(&MARK)
     }
 
     /// The name without its tags.
     #[inline]
-    pub(super) fn bare(&self) -> &[u8] {
-        if self.0.first() == Some(&MARK) { self.tagged_bare() } else { &self.0 }
+    pub(super) fn bare(self) -> &'a [u8] {
+        if self.has_tags() { self.tagged_bare() } else { self.0 }
     }
 
     #[inline(never)]
-    fn tagged_bare(&self) -> &[u8] {
-        self.parts().map_or(&self.0, |parts| parts.bare)
+    fn tagged_bare(self) -> &'a [u8] {
+        self.parts().map_or(self.0, |parts| parts.bare)
     }
 
     /// Whether this is the canonical name.
     #[inline]
-    pub(super) fn is(&self, name: &[u8], tags: &TagStore) -> bool {
+    pub(super) fn is(self, name: &[u8], tags: &TagStore) -> bool {
         if *self.0 == *name {
             return name.first() != Some(&MARK);
         }
-        self.0.first() == Some(&MARK) && self.has_tags_of(name, tags)
+        self.has_tags() && self.has_tags_of(name, tags)
     }
 
     #[inline(never)]
-    fn has_tags_of(&self, name: &[u8], tags: &TagStore) -> bool {
+    fn has_tags_of(self, name: &[u8], tags: &TagStore) -> bool {
         self.parts().is_some_and(|parts| parts.are(name, tags))
     }
 
     /// Returns the canonical name. It may be in a buffer of `tags`.
     #[inline]
-    pub(super) fn text<'a>(&'a self, tags: &'a mut TagStore) -> &'a [u8] {
-        if self.0.first() == Some(&MARK) { self.joined(tags) } else { &self.0 }
+    pub(super) fn text(self, tags: &'a mut TagStore) -> &'a [u8] {
+        if self.has_tags() { self.joined(tags) } else { self.0 }
     }
 
     #[inline(never)]
-    fn joined<'a>(&'a self, tags: &'a mut TagStore) -> &'a [u8] {
-        self.parts().map_or(&self.0, |parts| tags.join(parts.bare, parts.numbers()))
+    fn joined(self, tags: &'a mut TagStore) -> &'a [u8] {
+        self.parts().map_or(self.0, |parts| tags.join(parts.bare, parts.numbers()))
     }
 
     /// Returns a copy of the canonical name.
@@ -126,16 +246,16 @@ impl StoredName {
     }
 
     /// Appends the canonical name.
-    pub(super) fn append(&self, tags: &TagStore, out: &mut Vec<u8>) {
+    pub(super) fn append(self, tags: &TagStore, out: &mut Vec<u8>) {
         match self.parts() {
-            None => out.extend_from_slice(&self.0),
+            None => out.extend_from_slice(self.0),
             Some(parts) => tags.append(parts.bare, parts.numbers(), out),
         }
     }
 
     #[inline]
-    fn parts(&self) -> Option<TaggedName<'_>> {
-        if let [MARK, low, high, rest @ ..] = &*self.0 {
+    fn parts(self) -> Option<TaggedName<'a>> {
+        if let [MARK, low, high, rest @ ..] = self.0 {
             let head = u16::from_le_bytes([*low, *high]);
             let width = if head & WIDE == 0 { 3 } else { 4 };
             let (numbers, bare) = rest.split_at(usize::from(head & !WIDE) * width);
@@ -176,7 +296,9 @@ mod tests {
         let names: [&[u8]; 8] =
             [b"a", b"a;k=v", b"a;k=v;l=w", b"a;k=vv", b"a;k=", b"a;k=v=w;x", b"\0a;k=v", b"ab;k=v"];
         let mut tags = TagStore::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
-        let stored = names.map(|name| StoredName::new(name, &mut tags, |_| {}));
+        let mut store = NameStore::default();
+        let places = names.map(|name| store.add(name, &mut tags, |_| {}));
+        let stored = places.map(|place| store.get(place));
         for (one, name) in stored.iter().zip(names) {
             assert_eq!(one.text(&mut tags), name);
             assert_eq!(one.bare(), &name[..memchr::memchr(b';', name).unwrap_or(name.len())]);
@@ -184,11 +306,38 @@ mod tests {
                 assert_eq!(other.is(name, &tags), name == text);
             }
             assert!(!one.is(&[name, b";"].concat(), &tags));
-            assert!(!one.is(&stored[1].0, &tags), "the stored bytes are no name");
+            assert!(!one.is(stored[1].0, &tags), "the stored bytes are no name");
         }
         assert_eq!(tags.len(), 6);
         stored.iter().for_each(|name| name.release(&mut tags));
         assert_eq!(tags.len(), 0);
+    }
+
+    #[test]
+    fn the_bytes_of_removed_names_are_freed_and_the_others_stay() {
+        let mut tags = TagStore::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
+        let mut store = NameStore::default();
+        let name = |n: usize| format!("a.{n};k={}", n % 7).into_bytes();
+        let mut places: Vec<(usize, NamePlace)> = Vec::new();
+        let mut copies = 0;
+        for n in 0..20_000 {
+            places.push((n, store.add(&name(n), &mut tags, |_| {})));
+            if n % 10 != 0 {
+                let (removed, place) = places.remove(n % places.len());
+                assert_eq!(store.get(place).text(&mut tags), name(removed));
+                if store.remove(place) {
+                    store.compact(places.iter_mut().map(|(_, place)| place));
+                    copies += 1;
+                }
+            }
+        }
+        let live: usize = places.iter().map(|(_, place)| place.length()).sum();
+        for (n, place) in places {
+            assert_eq!(store.get(place).text(&mut tags), name(n));
+        }
+        assert_eq!(store.written - store.removed, live);
+        assert!(store.removed <= live / 3 + 2 * FEW_BYTES, "{} {live}", store.removed);
+        assert!(copies < 100, "{copies}");
     }
 
     #[test]
@@ -197,7 +346,8 @@ mod tests {
         let wide = (0..3_u32).map(|n| 0x0100_0000 + n);
         let stored =
             [&[MARK, 3, 0x80][..], &wide.flat_map(u32::to_le_bytes).collect::<Vec<_>>(), b"a"];
-        let stored = StoredName(stored.concat().into());
+        let stored = stored.concat();
+        let stored = StoredName(&stored);
         let numbers: Vec<u32> = stored.parts().expect("it has tags").numbers().collect();
         assert_eq!(numbers, [0x0100_0000, 0x0100_0001, 0x0100_0002]);
         assert_eq!(stored.bare(), b"a");

@@ -20,6 +20,7 @@ use super::records::TimingTotals;
 use super::saved::{RestoreError, SavedSeries};
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
+use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
 use super::top::{NewPrefix, Newcomers, Top};
 use super::visited::Visited;
@@ -107,10 +108,10 @@ impl Table {
         self.live.pool.used()
     }
 
-    /// The bytes of the records beside the series: the running totals, and the last values of
-    /// cumulative counters.
+    /// The bytes of the records beside the series: the running totals of timings, and the last
+    /// values of cumulative counters.
     pub fn record_bytes(&self) -> usize {
-        self.live.shards.total_bytes() + self.live.pool.records.bytes()
+        self.live.pool.records.bytes()
     }
 
     /// Sets the number of the sender of the samples that are added next. 0 stands for unknown.
@@ -597,11 +598,8 @@ impl Table {
             touched ^= u64::from(series.hash);
         }
         for place in places.clone() {
-            let total = shards.all[place.unpacked().shard()].total(place.unpacked().at());
-            touched ^= total.unwrap_or_default().to_bits();
-            let Some(series) = series(place) else { continue };
-            touched ^= u64::from(series.timing().is_some());
-            if let [first, .., last] = series.name().bytes() {
+            let name = shards.name(place.unpacked()).map(StoredName::bytes);
+            if let Some([first, .., last]) = name {
                 touched ^= u64::from(first ^ last);
             }
         }

@@ -14,7 +14,7 @@ use super::raw::sent_name;
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
 use super::series::Series;
-use super::shard::{NameHash, OriginalName, SeriesPlace};
+use super::shard::{NameHash, SeriesPlace};
 use super::shards::Shards;
 use super::stored_name::StoredName;
 use super::tag_limits::TagLimits;
@@ -155,11 +155,11 @@ impl TableRules {
     }
 
     /// Notes that the table no longer holds a series.
-    pub(super) fn forget(&mut self, series: &Series, tags: &TagStore) {
+    pub(super) fn forget(&mut self, series: &Series, name: StoredName<'_>, tags: &TagStore) {
         if self.policies.limits_tags(series.policy()) {
-            let mut name = Vec::new();
-            series.name().append(tags, &mut name);
-            self.limits.forget(series.policy(), &name, &self.policies);
+            let mut text = Vec::new();
+            name.append(tags, &mut text);
+            self.limits.forget(series.policy(), &text, &self.policies);
         }
     }
 
@@ -191,53 +191,62 @@ impl TableRules {
     /// Gives a series of such a policy the name that leads to it as its original name.
     pub(super) fn claim(&mut self, shards: &mut Shards, place: SeriesPlace, made: RuleOutcome<'_>) {
         let Shards { all, tags, .. } = shards;
-        let Some(series) = all[place.shard()].get_mut(place.slot()) else { return };
+        let Some(placed) = all[place.shard()].at_mut(place.at()) else { return };
         // One of an older policy gets the newest when it is closed.
-        if self.policies.is_newest(series.policy()) {
-            self.change_policy(series, tags, made.policy);
+        if self.policies.is_newest(placed.series.policy()) {
+            self.change_policy(placed.series, placed.name, tags, made.policy);
         }
-        let stored = |name| StoredName::new(name, &mut shards.tags, |_| {});
+        let stored = |name| all[place.shard()].add_name(name, tags, |_| {});
         let original = made.original.map(stored);
         shards.set_original(place, original);
     }
 
     /// Sets another policy, and counts the values of the limited tags for it.
-    fn change_policy(&mut self, series: &mut Series, tags: &TagStore, policy: u16) {
-        self.forget(series, tags);
+    fn change_policy(
+        &mut self,
+        series: &mut Series,
+        name: StoredName<'_>,
+        tags: &TagStore,
+        policy: u16,
+    ) {
+        self.forget(series, name, tags);
         series.set_policy(policy);
         if self.policies.limits_tags(policy) {
-            let mut name = Vec::new();
-            series.name().append(tags, &mut name);
-            self.note(policy, &name);
+            let mut text = Vec::new();
+            name.append(tags, &mut text);
+            self.note(policy, &text);
         }
     }
 
     /// Gives a series the policy that the newest rules have for it, before it is closed. Returns
     /// false if they drop it, or if it is a gauge whose level the rules before them have forgotten.
     #[inline]
-    pub(super) fn update(
+    pub(super) fn update<'a>(
         &mut self,
         series: &mut Series,
-        original: OriginalName<'_>,
+        stored: StoredName<'_>,
+        original: impl FnOnce() -> Option<StoredName<'a>>,
         tags: &TagStore,
         pool: &mut Pool,
     ) -> bool {
-        self.policies.is_newest(series.policy()) || self.update_old(series, original, tags, pool)
+        self.policies.is_newest(series.policy())
+            || self.update_old(series, stored, original(), tags, pool)
     }
 
     #[cold]
     fn update_old(
         &mut self,
         series: &mut Series,
-        original: OriginalName<'_>,
+        stored: StoredName<'_>,
+        original: Option<StoredName<'_>>,
         tags: &TagStore,
         pool: &mut Pool,
     ) -> bool {
         if !series.has_value() {
             return false;
         }
-        let own = series.name().owned_text(tags);
-        let original = original.name().map(|name| name.owned_text(tags));
+        let own = stored.owned_text(tags);
+        let original = original.map(|name| name.owned_text(tags));
         let name = original.as_deref().unwrap_or_else(|| sent_name(&own));
         // The series keeps the values of its tags, also those over a new limit.
         let mut has = |tag: LimitedTag<'_>| {
@@ -253,7 +262,7 @@ impl TableRules {
         {
             series.forget_record(pool);
         }
-        self.change_policy(series, tags, policy);
+        self.change_policy(series, stored, tags, policy);
         true
     }
 

@@ -1,22 +1,22 @@
 //! The tags of all series. Each different tag is stored once, however many series have it.
 //!
 //! ```text
-//!  "env=prod" ──hash──▶ shard: index ──▶ StoredTag { uses, start, length } ──▶ the text, in a chunk
-//!                                          ▲
-//!  number of the tag = shard + 64 × place ─┘        series with it have the number
+//!  "env=prod" ──hash──▶ shard: index ──▶ StoredTag { uses, start } ──▶ length, text in Texts
+//!                                           ▲
+//!  number of the tag = shard + 256 × place ─┘       series with it have the number
 //! ```
 //! A tag counts its uses, and is removed when the last series with it is. So the number of tags is
 //! bounded by `max_series`, and by the tags that a name can have.
 //!
-//! The texts are in chunks, because a block of memory of its own for each would take a third more.
 //! The text of a removed tag stays where it is. If those of a shard take more than a quarter of
-//! those in use, the texts are copied to new chunks. A shard is small enough for that: with 700,000
-//! tags it holds half a megabyte.
+//! those in use, the texts are copied to new chunks. The hash of a tag is not stored: the index
+//! reads the texts when it grows. A shard is small enough for both: with 700,000 tags it has 2,700,
+//! which take 150 kB.
 
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::hashing::spread;
+use super::text_chunks::{CHUNK, TextChunks};
 
 #[derive(Debug)]
 pub(super) struct TagStore {
@@ -37,9 +37,7 @@ struct TagShard {
     entries: Vec<StoredTag>,
     /// One more than the place of the first unused entry, or 0. Its `start` has the next one.
     unused: u32,
-    chunks: Vec<Vec<u8>>,
-    /// One more than the index of the chunk that is being filled, or 0 if there is none.
-    filling: usize,
+    texts: Texts,
     /// The bytes of all tags, and of those that are in use.
     written: usize,
     live: usize,
@@ -47,28 +45,27 @@ struct TagShard {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct StoredTag {
-    hash: u32,
     /// The number of series that have the tag. 0 if the entry is not in use.
     uses: u32,
-    /// The position of the text: its chunk, and its place in the chunk.
+    /// The place in [`Texts`].
     start: u32,
-    length: u32,
 }
 
-const SHARDS: usize = 64;
+/// The texts of tags. In front of each is its length: seven bits a byte, the lowest first, with the
+/// highest bit set in all bytes but the last.
+#[derive(Debug, Default)]
+struct Texts(TextChunks);
+
+const SHARDS: usize = 256;
 
 /// The least number that does not fit in three bytes.
 pub(super) const WIDE_NUMBER: u32 = 1 << 24;
 
 /// The bytes of a tag beside its text: the entry, its place in the index, and the slack of both.
-pub(super) const TAG_BYTES: usize = 28;
+pub(super) const TAG_BYTES: usize = 20;
 
-/// The bytes of a chunk.
-const CHUNK: usize = 1 << CHUNK_BITS;
-const CHUNK_BITS: u32 = 13;
-
-/// A longer text has a chunk of its own.
-const LONG: usize = CHUNK / 8;
+/// The most bytes of a length. A text is a part of a name, which has less than 2 MiB.
+const LENGTH_BYTES_MAX: usize = 3;
 
 impl TagStore {
     pub(super) fn new(hasher: RandomState) -> Self {
@@ -101,24 +98,24 @@ impl TagStore {
     /// must call [`release`](Self::release) for each use.
     pub(super) fn intern(&mut self, tag: &[u8]) -> (u32, bool) {
         let hash = self.hasher.hash_one(tag);
-        let (home, hash) = split(hash);
+        let home = home_of(hash);
         let shard = &mut self.shards[home];
         let known = shard.find(hash, tag);
         let at = known.unwrap_or_else(|| {
             self.written += tag.len();
-            shard.add(hash, tag)
+            shard.add(hash, tag, &self.hasher)
         });
         shard.entries[at as usize].uses += 1;
         self.len += usize::from(known.is_none());
-        #[allow(clippy::cast_possible_truncation)] // there are 64 shards
+        #[allow(clippy::cast_possible_truncation)] // there are 256 shards
         let number = at * SHARDS as u32 + home as u32;
         (number, known.is_none())
     }
 
     /// Whether some series has this tag.
     pub(super) fn has(&self, tag: &[u8]) -> bool {
-        let (home, hash) = split(self.hasher.hash_one(tag));
-        self.shards[home].find(hash, tag).is_some()
+        let hash = self.hasher.hash_one(tag);
+        self.shards[home_of(hash)].find(hash, tag).is_some()
     }
 
     /// Whether the number of a new tag may be at least [`WIDE_NUMBER`].
@@ -134,7 +131,7 @@ impl TagStore {
         entry.uses -= 1;
         if entry.uses == 0 {
             self.written -= shard.written;
-            shard.remove(at);
+            shard.remove(at, &self.hasher);
             self.written += shard.written;
             self.len -= 1;
         }
@@ -179,26 +176,24 @@ impl TagStore {
 }
 
 impl TagShard {
-    fn find(&self, hash: u32, tag: &[u8]) -> Option<u32> {
+    fn find(&self, hash: u64, tag: &[u8]) -> Option<u32> {
         let is_it = |at: &u32| {
             let entry = self.entries[*at as usize];
-            entry.hash == hash && self.text(entry) == tag
+            self.text(entry) == tag
         };
-        self.index.find(spread(hash), is_it).copied()
+        self.index.find(hash, is_it).copied()
     }
 
-    fn text(&self, StoredTag { start, length, .. }: StoredTag) -> &[u8] {
-        let at = start as usize % CHUNK;
-        &self.chunks[(start >> CHUNK_BITS) as usize][at..at + length as usize]
+    fn text(&self, entry: StoredTag) -> &[u8] {
+        self.texts.get(entry.start)
     }
 
     /// Adds a tag without uses. Returns its place.
-    fn add(&mut self, hash: u32, tag: &[u8]) -> u32 {
-        let start = append(&mut self.chunks, &mut self.filling, tag);
-        let length = u32::try_from(tag.len()).expect("a part of a name");
+    fn add(&mut self, hash: u64, tag: &[u8], hasher: &RandomState) -> u32 {
+        let start = self.texts.add(tag);
         self.written += tag.len();
         self.live += tag.len();
-        let entry = StoredTag { hash, uses: 0, start, length };
+        let entry = StoredTag { uses: 0, start };
         let at = if let Some(at) = self.unused.checked_sub(1) {
             self.unused = self.entries[at as usize].start;
             self.entries[at as usize] = entry;
@@ -211,18 +206,21 @@ impl TagShard {
             self.entries.push(entry);
             u32::try_from(len).expect("their texts are found by a u32")
         };
-        let Self { index, entries, .. } = self;
-        index.insert_unique(spread(hash), at, |at| spread(entries[*at as usize].hash));
+        let Self { index, entries, texts, .. } = self;
+        let hash_at = |at: &u32| hasher.hash_one(texts.get(entries[*at as usize].start));
+        index.insert_unique(hash, at, hash_at);
         at
     }
 
     /// Removes the tag at a place, which has no uses.
-    fn remove(&mut self, at: usize) {
-        let StoredTag { hash, length, .. } = self.entries[at];
-        if let Ok(entry) = self.index.find_entry(spread(hash), |known| *known as usize == at) {
+    fn remove(&mut self, at: usize, hasher: &RandomState) {
+        let text = self.text(self.entries[at]);
+        let hash = hasher.hash_one(text);
+        let length = text.len();
+        self.live -= length;
+        if let Ok(entry) = self.index.find_entry(hash, |known| *known as usize == at) {
             entry.remove();
         }
-        self.live -= length as usize;
         let next = std::mem::replace(&mut self.unused, 0);
         self.entries[at] = StoredTag { start: next, ..StoredTag::default() };
         self.unused = u32::try_from(at + 1).expect("the place of an entry");
@@ -235,35 +233,43 @@ impl TagShard {
 
     /// Copies the texts in use to new chunks.
     fn compact(&mut self) {
-        let mut chunks = Vec::new();
-        let mut filling = 0;
-        for at in 0..self.entries.len() {
-            let entry = self.entries[at];
-            if entry.uses > 0 {
-                self.entries[at].start = append(&mut chunks, &mut filling, self.text(entry));
-            }
+        let mut kept = Texts::default();
+        for entry in self.entries.iter_mut().filter(|entry| entry.uses > 0) {
+            entry.start = kept.add(self.texts.get(entry.start));
         }
-        self.chunks = chunks;
-        self.filling = filling;
+        self.texts = kept;
         self.written = self.live;
     }
 }
 
-/// Appends a text to the chunk that is being filled, or to a new one if that has no room. A long
-/// text gets a chunk of its own, or much of two chunks could stay empty. Returns its position.
-fn append(chunks: &mut Vec<Vec<u8>>, filling: &mut usize, text: &[u8]) -> u32 {
-    let has_room = |chunk: &Vec<u8>| CHUNK - chunk.len() >= text.len();
-    let is_long = text.len() > LONG;
-    if is_long || !filling.checked_sub(1).is_some_and(|at| has_room(&chunks[at])) {
-        chunks.push(Vec::with_capacity(if is_long { text.len() } else { CHUNK }));
-        if !is_long {
-            *filling = chunks.len();
+impl Texts {
+    /// Adds a text. Returns its place.
+    fn add(&mut self, text: &[u8]) -> u32 {
+        let (place, chunk) = self.0.begin(LENGTH_BYTES_MAX + text.len());
+        let mut length = text.len();
+        while length >= 0x80 {
+            chunk.push(length.to_le_bytes()[0] | 0x80);
+            length >>= 7;
         }
+        chunk.push(length.to_le_bytes()[0]);
+        chunk.extend_from_slice(text);
+        place
     }
-    let at = if is_long { chunks.len() } else { *filling } - 1;
-    let start = chunks[at].len();
-    chunks[at].extend_from_slice(text);
-    u32::try_from(at * CHUNK + start).expect("a shard has less than 4 GiB of texts")
+
+    fn get(&self, place: u32) -> &[u8] {
+        let mut rest = self.0.from(place);
+        let mut length = 0;
+        let mut bits = 0;
+        while let [byte, after @ ..] = rest {
+            rest = after;
+            length |= usize::from(byte & 0x7f) << bits;
+            bits += 7;
+            if *byte < 0x80 {
+                break;
+            }
+        }
+        &rest[..length]
+    }
 }
 
 /// Returns the shard and the place of a tag.
@@ -272,10 +278,9 @@ fn place(number: u32) -> (usize, usize) {
     (number % SHARDS, number / SHARDS)
 }
 
-/// Returns the shard of a hash, and the part of the hash that is stored.
-#[allow(clippy::cast_possible_truncation)] // the halves are meant
-fn split(hash: u64) -> (usize, u32) {
-    ((hash >> 32) as usize % SHARDS, hash as u32)
+/// Returns the shard of a hash. The index uses the lowest and the seven highest bits.
+fn home_of(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
 }
 
 #[cfg(test)]

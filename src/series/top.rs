@@ -13,6 +13,7 @@ use ahash::RandomState;
 use super::frequent::{Counted, Tally};
 use super::raw::is_merged;
 use super::series::Series;
+use super::stored_name::StoredName;
 use super::tag_keys::{TagKeys, TagValues};
 use super::tag_store::TagStore;
 use crate::protocol::MetricKind;
@@ -86,19 +87,26 @@ impl Top {
     pub(super) fn take_samples(
         &mut self,
         series: &mut Series,
+        name: StoredName<'_>,
         hasher: &RandomState,
         tags: &mut TagStore,
     ) {
         let samples = series.take_samples();
-        if samples >= self.least && !is_merged(series.name().bare()) {
-            self.add(series, samples, hasher, tags);
+        if samples >= self.least && !is_merged(name.bare()) {
+            self.add((series.kind(), name), samples, hasher, tags);
         }
     }
 
     #[inline(never)]
-    fn add(&mut self, series: &Series, samples: u32, hasher: &RandomState, tags: &mut TagStore) {
-        let name = series.name().text(tags);
-        self.samples.add(name, series.kind(), hasher.hash_one(name), u64::from(samples));
+    fn add(
+        &mut self,
+        (kind, name): (MetricKind, StoredName<'_>),
+        samples: u32,
+        hasher: &RandomState,
+        tags: &mut TagStore,
+    ) {
+        let name = name.text(tags);
+        self.samples.add(name, kind, hasher.hash_one(name), u64::from(samples));
         self.added += 1;
         if self.added.is_multiple_of(ADDED_MAX) {
             // For the rest of this sweep, too. Otherwise it would take long with a million series.

@@ -2,8 +2,7 @@
 
 use super::raw::{Audience, RawNames, is_merged, sent_name};
 use super::series::Series;
-use super::shard::{PackedPlace, SeriesPlace};
-use super::stored_name::StoredName;
+use super::shard::{PackedPlace, Placed, SeriesPlace};
 use super::tag_store::TagStore;
 use crate::policy::{Policy, PolicySets, RuleName};
 use crate::protocol::{MetricKind, cleaned, is_clean};
@@ -15,7 +14,7 @@ pub struct Visited<'a> {
     /// The destinations that the series is for. Where a raw name and a clean one are the same for a
     /// destination, the one with [`Audience::Clean`] has the samples of both.
     pub audience: Audience,
-    /// The running total of a counter. `None` if totals are not kept.
+    /// The running total of a counter.
     pub total: Option<f64>,
     pub policy: &'a Policy,
     /// The number of the open interval.
@@ -30,17 +29,18 @@ pub struct Visited<'a> {
 
 impl<'a> Visited<'a> {
     pub(super) fn new(
-        series: &'a mut Series,
-        (total, original): (Option<f64>, Option<&StoredName>),
-        place: SeriesPlace,
+        placed: Placed<'a>,
+        shard: usize,
         (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
         policies: &'a PolicySets,
         tick: u32,
     ) -> Self {
+        let Placed { slot, series, name, original } = placed;
         let kind = series.kind();
         room.clear();
-        series.name().append(tags, room);
+        name.append(tags, room);
         let length = room.len();
+        let original = original.name();
         if let Some(original) = original {
             original.append(tags, room);
         }
@@ -48,8 +48,8 @@ impl<'a> Visited<'a> {
         let original = original.map(|_| sent);
         let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, name));
         let policy = policies.at(series.policy());
-        let total = total.filter(|_| kind == MetricKind::Counter);
-        let total = total.map(|total| series.total(total));
+        let total = series.total();
+        let place = SeriesPlace::new(shard, slot);
         Self { kind, audience, total, policy, tick, place, series, original, name }
     }
 

@@ -222,22 +222,27 @@ fn the_last_value_is_that_of_the_interval_that_ended_last() {
 }
 
 #[test]
-fn without_totals_nothing_is_held_and_a_reload_begins_them_at_0() {
+fn the_totals_of_timings_are_held_only_if_they_are_shown() {
     let mut settings = configured("[admin]\nmetrics = own");
     let mut core = Core::new(&settings, &Namespace::default());
     let packet: String = (0..1000).map(|n| format!("c{n}:1|c\nt{n}:1|ms\n")).collect();
     core.packet(&packet);
     core.flush(10);
     assert_eq!(core.engine.table().record_bytes(), 0);
+    let of_timing = |core: &mut Core| {
+        let visited = core.engine.table_mut().look_up(MetricKind::Timing, b"t7").unwrap();
+        visited.series.timing().map(|totals| totals.count)
+    };
+    assert_eq!((totals(&mut core)["c7"], of_timing(&mut core)), (1.0, None));
     settings.bounds.keeps_totals = true;
     core.engine.reconfigure(&settings);
-    assert_eq!(totals(&mut core)["c7"], 0.0);
     core.packet(&packet);
+    core.packet("new:1|ms");
+    let reserved = core.engine.table().record_bytes();
+    assert!((88..136).contains(&reserved), "{reserved}: that of the new timing, until it is made");
     core.flush(20);
-    assert_eq!(totals(&mut core)["c7"], 1.0);
-    let bytes = core.engine.table().record_bytes();
-    // Eight bytes a series, and the record of a timing.
-    assert!((2000 * 8..2000 * 16 + 1000 * 136).contains(&bytes), "{bytes}");
+    assert_eq!((totals(&mut core)["c7"], of_timing(&mut core)), (2.0, Some(1.0)));
+    assert_eq!(core.engine.table().record_bytes(), 1001 * reserved);
     settings.bounds.keeps_totals = false;
     core.engine.reconfigure(&settings);
     core.flush(30);

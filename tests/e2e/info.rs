@@ -290,7 +290,7 @@ fn the_process_its_memory_and_its_limits_are_shown() {
     let resident = memory.number("resident_bytes") / 1024.0;
     let expected = daemon.status("VmRSS") as f64;
     assert!((resident / expected - 1.0).abs() < 0.3, "{resident} KiB, {expected} KiB");
-    assert_eq!(memory.number("series_bytes"), 355.0, "with the running totals of the timer");
+    assert_eq!(memory.number("series_bytes"), 312.0, "with the running totals of the timer");
     let limits = Section::of(&daemon, "limits");
     assert_eq!(limits.number("tcp.max_connections"), 1.0);
     assert_eq!(limits.number("tcp.max_connections_limit"), 7.0);

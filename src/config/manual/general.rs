@@ -175,7 +175,7 @@ pub(super) const LIMITS: Chapter = chapter! {
     max_memory;
 
     /// Memory for all series, with their names and tags, without the samples of timers. A series
-    /// takes about 110 bytes and its name, a timer or a set 235; each different tag is stored once.
+    /// takes about 95 bytes and its name, a timer or a set 215; each different tag is stored once.
     /// At least 64k. Empty means at most 256m, derived from max_memory. What happens at the limit is
     /// the same as at max_series.
     series_memory;

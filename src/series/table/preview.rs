@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
 use super::super::budget::{GroupChanges, NEWEST_TRIES};
-use super::super::counts::{bytes_beside_name, name_bytes};
+use super::super::counts::bytes_beside_name;
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
 use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
@@ -92,7 +92,7 @@ impl Preview {
         let mut newcomer = shards.owner(name, 0);
         let is_nearly_full = table.live.room().series() < NEW_SERIES_MAX;
         if is_nearly_full {
-            let bytes = name_bytes(StoredName::bytes_for(name, &shards.tags));
+            let bytes = StoredName::bytes_for(name, &shards.tags);
             newcomer.set_bytes(bytes_beside_name(kind) + bytes);
             self.forecast.create(&table.live, &newcomer, created, tries);
         }
