@@ -537,6 +537,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_name_space_has_each_tag_once() {
+        assert_eq!(config("[namespace]\ntags = dc=eu, dc2=eu").namespaces[0].tags.len(), 2);
+        for (tags, expected) in [
+            ("dc=eu, dc=us", "expected dc only once, not \"dc=eu, dc=us\""),
+            ("dc=eu, dc=eu", "expected dc=eu only once, not again"),
+            ("dc=eu, a", "expected tags such as dc=eu, host=$HOST, not \"a\""),
+        ] {
+            let found = mistakes(&format!("[namespace]\ntags = {tags}"));
+            assert_eq!(found, [format!("t.conf:2: [namespace] tags: {expected}")]);
+        }
+    }
+
+    #[test]
     fn a_wrong_wait_is_one_mistake() {
         let found = mistakes("[carbon]\nreconnect_min = soon\nreconnect_max = 50ms");
         assert!(found.len() == 1 && found[0].starts_with("t.conf:2: "), "{found:?}");

@@ -131,10 +131,18 @@ fn are_all_in(table: &[bool; 256], name: &[u8]) -> bool {
     rest.iter().fold(of_eights, and)
 }
 
-/// Whether a canonical name is clean, is not long, and has no empty elements. Every destination
-/// can store such a name. Few names are otherwise.
+/// Whether a canonical name is clean, is not long, and has no empty elements and no tag `name`.
+/// Every destination can store such a name. Few names are otherwise.
 pub fn is_plain_path(name: &[u8]) -> bool {
-    name.len() <= PLAIN_PATH_MAX && is_clean(name) && !has_empty_elements(name)
+    name.len() <= PLAIN_PATH_MAX
+        && is_clean(name)
+        && !has_empty_elements(name)
+        && !has_name_tag(name)
+}
+
+/// Whether a canonical name, or the tags of one, has a tag with the key `name`.
+pub fn has_name_tag(name: &[u8]) -> bool {
+    memchr::memchr_iter(b';', name).any(|at| name[at + 1..].starts_with(b"name="))
 }
 
 /// The most bytes of a name that is plain. With a file suffix of four bytes it is as long as the

@@ -283,6 +283,23 @@ fn dots_at_the_ends_of_prefixes() {
 }
 
 #[test]
+fn tags_that_a_destination_gets_with_another_key() {
+    let influx = "[carbon]\naddress =\n[influxdb]\naddress = a\n";
+    assert_warns(&[
+        ("[namespace]\ntags = dc=eu, name=x", "[namespace] tags: carbon has the name", "another"),
+        ("[rule.a]\nmatch = a\ntags = name=x", "t.conf:3: [rule.a] tags: carbon has", "another"),
+        ("[rule.a]\nmatch = a\nrename_tag = a=name", "rename_tag: carbon has", "another"),
+        (&format!("{influx}[namespace]\ntags = time=1"), "InfluxDB stores no tag time", "another"),
+    ]);
+    assert_silent(&[
+        "[namespace]\ntags = time=1, name2=x",
+        "[rule.a]\nmatch = a\nrename_tag = name=a",
+        &format!("{influx}[namespace]\ntags = name=1\n[rule.a]\nmatch = a\ntags = name=x"),
+        "[namespace.b]\ntags = name=1\n[influxdb]\naddress = a\nnamespace = b",
+    ]);
+}
+
+#[test]
 fn keys_that_the_style_does_not_use() {
     for key in ["global_prefix", "prefix_counter", "prefix_timer", "prefix_gauge", "prefix_kv"] {
         let text = format!("[namespace]\n{key} = x");
