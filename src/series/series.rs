@@ -284,9 +284,19 @@ impl Series {
     ) {
         let Self { name, interval, seen, is_remembered, is_new, intervals, .. } = self;
         let has_plain_name = self.has_plain_name;
+        let sender = self.last_sender;
         let name = name.text(tags);
         let mut close = |values, record| {
-            close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
+            close(Closed {
+                name,
+                has_plain_name,
+                policy,
+                idle,
+                sender,
+                values,
+                record,
+                is_remembered,
+            });
         };
         match intervals {
             Intervals::Counter { current, previous, .. } => {
@@ -327,9 +337,19 @@ impl Series {
     ) {
         let Self { name, is_remembered, is_new, intervals, .. } = self;
         let has_plain_name = self.has_plain_name;
+        let sender = self.last_sender;
         let name = name.text(tags);
         let mut close = |values, record| {
-            close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
+            close(Closed {
+                name,
+                has_plain_name,
+                policy,
+                idle,
+                sender,
+                values,
+                record,
+                is_remembered,
+            });
         };
         match intervals {
             Intervals::Counter { previous, .. } => {
