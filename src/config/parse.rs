@@ -286,6 +286,7 @@ impl FileReader {
         self.config.remove_inactive_destinations();
         self.config.bounds.keeps_totals = self.config.shows_totals();
         self.config.rules.base.statsite = self.config.may_send_statsite();
+        self.config.rules.base.squeeze_dots = self.config.grammar.squeeze_dots;
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
             self.check_encodings();

@@ -130,9 +130,9 @@ impl ValueKind<TagLimit> for TagLimitText {
 }
 
 /// The tags of a name space. A series has one value for each key.
-pub(super) struct ConstantTags;
+pub(super) struct ConstantTagList;
 
-impl ValueKind<Vec<ConstantTag>> for ConstantTags {
+impl ValueKind<Vec<ConstantTag>> for ConstantTagList {
     fn read(&self, text: &str) -> Result<Vec<ConstantTag>, String> {
         let tags = List(ConstantTagText).read(text)?;
         for (at, tag) in tags.iter().enumerate() {

@@ -34,7 +34,7 @@ pub use sample::{MetricKind, Sample};
 
 pub use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub use line::trimmed;
-pub use names::{bare_name, cleaned, is_clean, is_plain_path, tags_of};
+pub use names::{bare_name, cleaned, is_clean, is_plain_path, squeezed, tags_of};
 pub(crate) use names::{is_canonical_for, is_storable};
 
 /// The longest packet of a framed stream. It is the limit for datagrams, too.

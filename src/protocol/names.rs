@@ -158,8 +158,18 @@ pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
 ///
 /// The tags are sorted again, because cleaning may change the order of their keys.
 pub fn cleaned(name: &[u8]) -> Vec<u8> {
+    cleaned_with(name, false)
+}
+
+/// The name that `squeeze_dots = yes` makes of it, too: without empty elements.
+pub fn squeezed(name: &[u8]) -> Vec<u8> {
+    cleaned_with(name, true)
+}
+
+fn cleaned_with(name: &[u8], squeeze_dots: bool) -> Vec<u8> {
     let grammar = Grammar {
         sanitize: true,
+        squeeze_dots,
         dialects: Dialects::from_iter([Dialect::Graphite]),
         max_key_length: usize::MAX,
         max_tags: usize::MAX,

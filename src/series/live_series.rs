@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::aliases::{ALIAS_BYTES, RawKey};
 use super::batch::PendingSample;
-use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
+use super::bounds::{AddError, Bounds, Exactness, LARGE, RestoreError, SeriesLimits};
 use super::budget::NEWEST_MAX;
 use super::closed::Closed;
 use super::counts::{bytes_beside_name, name_bytes, original_bytes};
@@ -21,7 +21,7 @@ use super::memory::Pool;
 use super::owner::Owner;
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
-use super::saved::{RestoreError, SavedSeries};
+use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{
     NameHash, OriginalName, PREFETCH, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries,

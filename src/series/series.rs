@@ -2,14 +2,14 @@
 
 use std::cell::Cell;
 
-use super::bounds::AddError;
+use super::bounds::{AddError, RestoreError};
 use super::closed::{Closed, Values};
 use super::distinct::Members;
 use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
 use super::records::{SideRecords, TimingTotals, add_to_total};
-use super::saved::{RestoreError, SavedSeries};
+use super::saved::SavedSeries;
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::timing_samples::TimingSamples;
@@ -525,8 +525,8 @@ impl Series {
     ///
     /// `merged` is `None` for a new series. Else the series has the values of another saved series,
     /// because rules make one of the two. Counts add up. Of two gauges the one with the later
-    /// sample wins, and `merged` decides if both are as late. The samples of a timing and the
-    /// members of a set cannot be added.
+    /// sample wins, and `merged` decides if both are as late. The samples of timings and the
+    /// members of sets are added, unless both are estimates.
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
@@ -553,13 +553,8 @@ impl Series {
                 }
                 true
             }
-            _ if merged.is_some() => false,
-            Intervals::Timing(pair) => {
-                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
-            }
-            Intervals::Set(pair) => {
-                pair.current.restore(&mut values, pool).ok_or(RestoreError::Damaged)?
-            }
+            Intervals::Timing(pair) => pair.current.restore(&mut values, pool)?,
+            Intervals::Set(pair) => pair.current.restore(&mut values, pool)?,
         };
         if is_whole { Ok(()) } else { Err(RestoreError::Refused(AddError::NoMemory)) }
     }

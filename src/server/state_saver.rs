@@ -216,6 +216,7 @@ pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> 
         gauges_only,
         series = restored.series,
         refused = restored.refused,
+        dropped = restored.dropped,
         interval_over = is_over,
         stamp = head.end.as_secs();
         "the state of the run before is restored"
@@ -227,6 +228,15 @@ pub(super) fn end_restore(found: &SavedState, restored: &Restored, now: Now) -> 
             events_not_restored = restored.lost_events,
             hint = "raise [limits] max_memory, or the limit that info limits shows as full";
             "series of the run before were not restored"
+        );
+    }
+    if restored.not_added > 0 {
+        log::warn!(
+            state = "not_added",
+            series = restored.not_added,
+            events_not_restored = restored.lost_events,
+            hint = "change rules that make one series of several by a reload, which loses no values";
+            "estimates of timers or sets that rules make one series cannot be added, so one of them is restored"
         );
     }
     if restored.damaged {

@@ -5,6 +5,7 @@ use crate::config::destination::DestinationKind;
 use crate::config::key::Key;
 use crate::config::keys::keys_of;
 use crate::config::sections::{NAMESPACE, indices};
+use crate::policy::Template;
 
 /// The keys that are parts of names.
 const AFFIXES: [&str; 9] = [
@@ -26,6 +27,12 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             for key in &affixes {
                 dots(lint, &header, key.name, &key.get(lint.config, at));
             }
+        }
+    }
+    if !lint.config.grammar.squeeze_dots {
+        for rule in &lint.config.rules.rules {
+            let name = rule.rename.as_ref().map_or("", Template::as_str);
+            dots(lint, &format!("rule.{}", rule.name), "name", name);
         }
     }
     unused(lint);
