@@ -95,8 +95,13 @@ enum RestoredRecord {
     NewSeries,
     /// It was no series, or belongs to one that exists.
     Other,
-    /// A rule drops it, or a limit has no room for it and for these events of the open interval.
+    /// A rule drops it.
+    Dropped,
+    /// A limit has no room for it and for these events of the open interval.
     Refused { events: u64 },
+    /// Rules make one series of it and another one, and the values of both are estimates. These
+    /// events of the open interval are lost.
+    BothEstimates { events: u64 },
 }
 
 /// The result of [`Engine::restore`].
@@ -104,9 +109,14 @@ enum RestoredRecord {
 pub struct Restored {
     /// The number of series that were created.
     pub series: u64,
-    /// The number of series and values that were not restored, because of a rule or a lower limit.
+    /// The number of series and values that were not restored because of a lower limit.
     pub refused: u64,
-    /// The events of the open interval that the limits have no room for.
+    /// The number of series that a rule drops.
+    pub dropped: u64,
+    /// The number of timings and sets that could not be added to others of the same name, since
+    /// both are estimates.
+    pub not_added: u64,
+    /// The events of the open interval that were lost with them.
     pub lost_events: u64,
     /// Whether the state ended in the middle of a record, or a record was damaged.
     pub damaged: bool,
@@ -445,8 +455,13 @@ impl Engine {
             match result {
                 RestoredRecord::NewSeries => restored.series += 1,
                 RestoredRecord::Other => {}
+                RestoredRecord::Dropped => restored.dropped += 1,
                 RestoredRecord::Refused { events } => {
                     restored.refused += 1;
+                    restored.lost_events = restored.lost_events.saturating_add(events);
+                }
+                RestoredRecord::BothEstimates { events } => {
+                    restored.not_added += 1;
                     restored.lost_events = restored.lost_events.saturating_add(events);
                 }
             }
@@ -473,12 +488,18 @@ impl Engine {
                     Ok(()) if intake.table.len() > before => Some(RestoredRecord::NewSeries),
                     Ok(()) => Some(RestoredRecord::Other),
                     Err(RestoreError::Damaged) => None,
-                    Err(RestoreError::Refused(error)) => {
-                        // What a rule drops is no loss, and the interval of a gauge that was saved
-                        // alone is over.
-                        let is_lost = kind.is_none() && !matches!(error, AddError::ByRule(_));
-                        let events = if is_lost { Table::saved_events(record) } else { 0 };
+                    // What a rule drops is no loss.
+                    Err(RestoreError::Refused(AddError::ByRule(_))) => {
+                        Some(RestoredRecord::Dropped)
+                    }
+                    Err(RestoreError::Refused(_)) => {
+                        // The interval of a gauge that was saved alone is over.
+                        let events = if kind.is_none() { Table::saved_events(record) } else { 0 };
                         Some(RestoredRecord::Refused { events })
+                    }
+                    Err(RestoreError::BothEstimates) => {
+                        let events = Table::saved_events(record);
+                        Some(RestoredRecord::BothEstimates { events })
                     }
                 }
             }

@@ -17,7 +17,7 @@ use super::destination::{
 use super::key::{AddressOf, Applies, FieldOf, Key, KeyUse, Member};
 use super::limits::{ADDRESSES_MAX, HOSTS_MAX, NETWORKS_MAX, TAGS_MAX};
 use super::model::{Config, MetricsShown};
-use super::rule_values::ConstantTagText;
+use super::rule_values::ConstantTagList;
 use super::value::{
     AtMost, CommandLine, Count, FilePath, Fraction, List, NamePart, OrEmpty, Percent, Size, Span,
     SpanOrNever, ValueKind, WholePercent, Word, YES_NO,
@@ -269,7 +269,7 @@ keys! {
     [namespace] global_prefix = "stats", namespace!(global_prefix: AFFIX);
     [namespace] global_suffix = "", namespace!(global_suffix: AFFIX);
     [namespace] host_suffix = "no", namespace!(host_suffix: YES_NO);
-    [namespace] tags = "", namespace!(tags: AtMost(TAGS_MAX, List(ConstantTagText)));
+    [namespace] tags = "", namespace!(tags: AtMost(TAGS_MAX, ConstantTagList));
     [namespace] flush_counts = "yes", namespace!(flush_counts: YES_NO);
     [namespace] extended_counters = "no", namespace!(extended_counters: YES_NO);
     [namespace] prefix_counter = "counters", namespace!(prefix_counter: AFFIX);

@@ -286,6 +286,7 @@ impl FileReader {
         self.config.remove_inactive_destinations();
         self.config.bounds.keeps_totals = self.config.shows_totals();
         self.config.rules.base.statsite = self.config.may_send_statsite();
+        self.config.rules.base.squeeze_dots = self.config.grammar.squeeze_dots;
         self.flaws.extend(paths::clashes(&self.config, sections));
         if self.flaws.is_empty() {
             self.check_encodings();
@@ -534,6 +535,19 @@ pub(super) mod tests {
                 "t.conf:11: [namespce.a]: no such section; did you mean [namespace.a]?",
             ]
         );
+    }
+
+    #[test]
+    fn a_name_space_has_each_tag_once() {
+        assert_eq!(config("[namespace]\ntags = dc=eu, dc2=eu").namespaces[0].tags.len(), 2);
+        for (tags, expected) in [
+            ("dc=eu, dc=us", "expected dc only once, not \"dc=eu, dc=us\""),
+            ("dc=eu, dc=eu", "expected dc=eu only once, not again"),
+            ("dc=eu, a", "expected tags such as dc=eu, host=$HOST, not \"a\""),
+        ] {
+            let found = mistakes(&format!("[namespace]\ntags = {tags}"));
+            assert_eq!(found, [format!("t.conf:2: [namespace] tags: {expected}")]);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! space. Pure.
 
 use super::ini::excerpt;
-use super::value::{ValueKind, digits};
+use super::value::{List, ValueKind, digits};
 use crate::encode::namespace::{ConstantTag, HOST};
 use crate::policy::{
     BINS_MAX, Bin, Glob, NameRegex, NewTag, TagLimit, TagPattern, TagRename, Template,
@@ -129,8 +129,31 @@ impl ValueKind<TagLimit> for TagLimitText {
     }
 }
 
+/// The tags of a name space. A series has one value for each key.
+pub(super) struct ConstantTagList;
+
+impl ValueKind<Vec<ConstantTag>> for ConstantTagList {
+    fn read(&self, text: &str) -> Result<Vec<ConstantTag>, String> {
+        let tags = List(ConstantTagText).read(text)?;
+        for (at, tag) in tags.iter().enumerate() {
+            if tags[..at].iter().any(|before| before.key == tag.key) {
+                return Err(format!("expected {} only once", tag.key));
+            }
+        }
+        Ok(tags)
+    }
+
+    fn show(&self, tags: &Vec<ConstantTag>) -> String {
+        List(ConstantTagText).show(tags)
+    }
+
+    fn found(&self, text: &str) -> String {
+        List(ConstantTagText).found(text)
+    }
+}
+
 /// A tag of a name space: `KEY=VALUE`. `$HOST` in the value is the short name of the host.
-pub(super) struct ConstantTagText;
+struct ConstantTagText;
 
 impl ValueKind<ConstantTag> for ConstantTagText {
     fn read(&self, text: &str) -> Result<ConstantTag, String> {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::chunk::Chunks;
-use crate::flush::{Subject, Summary};
+use crate::flush::Summary;
 
 /// Writes the summaries of a flush to chunks in one format.
 pub(super) trait Encoder: Debug {
@@ -19,7 +19,7 @@ pub(super) trait Encoder: Debug {
     /// The chunks, from which the caller takes the sealed ones.
     fn chunks(&mut self) -> &mut Chunks;
 
-    /// Returns the points left out since the last call, an entry for each reason.
+    /// Returns the points left out since the last call, an entry for each reason and sender.
     fn take_refused(&mut self) -> Vec<RefusedPoints> {
         Vec::new()
     }
@@ -124,16 +124,21 @@ impl RefusalReason {
     }
 }
 
-/// The points that an encoder left out for one reason, because the destination cannot store them.
+/// The points of one sender that an encoder left out for one reason, because the destination cannot
+/// store them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RefusedPoints {
     pub points: u64,
     pub reason: RefusalReason,
     /// The name of the series of the first point left out.
     pub example: Vec<u8>,
-    /// What that series is.
-    pub subject: Subject,
+    /// The number of the sender of the series. 0 if it is unknown, or not told apart.
+    pub sender: u16,
 }
+
+/// The most reasons and senders that are told apart until the entries are taken. The points of
+/// further senders share one entry for each reason.
+const REFUSED_MAX: usize = 64;
 
 impl RefusedPoints {
     /// Adds `points` points that a series would have been sent as.
@@ -145,12 +150,48 @@ impl RefusedPoints {
         points: usize,
     ) {
         let points = points as u64;
-        match all.iter_mut().find(|refused| refused.reason == reason) {
-            Some(refused) => refused.points += points,
-            None => {
-                let Summary { subject, name, .. } = *summary;
-                all.push(Self { points, reason, example: name.to_vec(), subject });
+        let mut sender = summary.sender;
+        let at = |all: &[Self], sender| {
+            all.iter().position(|refused| refused.reason == reason && refused.sender == sender)
+        };
+        let mut known = at(all, sender);
+        if known.is_none() && all.len() >= REFUSED_MAX {
+            sender = 0;
+            known = at(all, sender);
+        }
+        match known {
+            Some(known) => all[known].points += points,
+            None => all.push(Self { points, reason, example: summary.name.to_vec(), sender }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flush::Subject;
+
+    #[test]
+    fn the_points_of_each_sender_have_an_example_and_the_number_is_bounded() {
+        let mut all = Vec::new();
+        for sender in [1, 2, 1, 0] {
+            let name = format!("bad.{sender}.");
+            let summary = Summary::new(Subject::Gauge, name.as_bytes(), &[]);
+            let summary = Summary { sender, ..summary };
+            RefusedPoints::add(&mut all, RefusalReason::EmptyElement, &summary, 2);
+        }
+        let found: Vec<_> = all
+            .iter()
+            .map(|refused| (refused.sender, refused.points, &refused.example[..]))
+            .collect();
+        assert_eq!(found, [(1, 4, &b"bad.1."[..]), (2, 2, b"bad.2."), (0, 2, b"bad.0.")]);
+        for sender in 1..=1000 {
+            let summary = Summary { sender, ..Summary::new(Subject::Gauge, b"a.", &[]) };
+            for reason in [RefusalReason::EmptyElement, RefusalReason::PathTooLong] {
+                RefusedPoints::add(&mut all, reason, &summary, 1);
             }
         }
+        assert!(all.len() <= REFUSED_MAX + 1, "{}", all.len());
+        assert_eq!(all.iter().map(|refused| refused.points).sum::<u64>(), 8 + 2000);
     }
 }

@@ -173,7 +173,7 @@ impl Encoders {
         self.rows.iter_mut().for_each(|row| row.encoder.end());
     }
 
-    /// Returns the points left out since the last call, for each encoder and reason.
+    /// Returns the points left out since the last call, for each encoder, reason and sender.
     pub fn take_refused(&mut self) -> impl Iterator<Item = (EncoderId, RefusedPoints)> {
         self.rows.iter_mut().enumerate().flat_map(|(place, row)| {
             let refused = row.encoder.take_refused().into_iter();

@@ -109,6 +109,7 @@ pub(super) fn line_end(separator: u8, stamp: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::namespace::ConstantTag;
     use super::*;
     use crate::flush::Subject;
     use crate::policy::{Figure, FigureId};
@@ -125,7 +126,7 @@ mod tests {
             [] => Ok(lines[0].len()),
             [refused] => {
                 assert!(lines.is_empty());
-                assert_eq!((refused.points, refused.subject), (1, Subject::Gauge));
+                assert_eq!(refused.points, 1);
                 assert_eq!(refused.example, name.as_bytes());
                 Err(refused.reason)
             }
@@ -181,6 +182,53 @@ mod tests {
             );
         }
         assert_eq!(encoded(carbon(""), &tagged(16_384)), Ok(16_385), "with its newline");
+    }
+
+    /// Carbon 1.1.10 stores the name of a series as its tag `name`, so a tag with that key is lost.
+    #[test]
+    fn a_tag_called_name_gets_another_key_for_carbon() {
+        let sent = |mut graphite: Graphite, name: &str| {
+            graphite.begin(1, 10);
+            let figures = [Figure { id: FigureId::VALUE, value: 2.0 }];
+            let summary = Summary::new(Subject::Gauge, name.as_bytes(), &figures);
+            let has_plain_name = crate::protocol::is_plain_path(name.as_bytes());
+            graphite.encode(&Summary { has_plain_name, ..summary });
+            graphite.chunks.end();
+            let text = graphite.chunks.take().flat_map(|chunk| chunk.bytes().to_vec()).collect();
+            String::from_utf8(text).unwrap()
+        };
+        let text = || Graphite::text(&Namespace::default(), &FigureNames::new(&[], &[]));
+        for (name, expected) in [
+            ("a;name=x", "a;@name=x"),
+            ("a;b=1;name=;z=name=1", "a;b=1;@name=;z=name=1"),
+            ("a;name2=x;the_name=y;z=;", "a;name2=x;the_name=y;z=;"),
+            ("a;na/m\u{e9}e=x", "a;na-me=x"),
+            ("a;na\u{e9}me=x", "a;@name=x"),
+            ("name=x", "name=x"),
+        ] {
+            assert_eq!(sent(carbon(""), name), format!("stats.gauges.{expected} 2 10\n"));
+            let in_text = expected.replace('@', "");
+            assert_eq!(sent(text(), name), format!("stats.gauges.{in_text} 2 10\n"));
+        }
+    }
+
+    /// The tags of a name space make the line of any name too long.
+    #[test]
+    fn constant_tags_count_for_the_longest_line() {
+        let figures = [Figure { id: FigureId::VALUE, value: 2.0 }];
+        let summary = Summary::new(Subject::Gauge, b"a", &figures);
+        let summary = Summary { has_plain_name: true, ..summary };
+        let rest = "stats.gauges.a;big= 2 10".len();
+        for (bytes, lines) in [(LINE_BYTES_MAX - rest, 1), (LINE_BYTES_MAX - rest + 1, 0)] {
+            let tags = vec![ConstantTag { key: "big".into(), value: "v".repeat(bytes) }];
+            let space = Namespace { tags, ..Namespace::default() };
+            let mut graphite = Graphite::new(&space, &FigureNames::new(&[], &[]));
+            graphite.begin(1, 10);
+            graphite.encode(&summary);
+            graphite.chunks.end();
+            assert_eq!(graphite.chunks.take().count(), lines, "{bytes}");
+            assert_eq!(graphite.take_refused().len(), 1 - lines);
+        }
     }
 
     /// Whisper adds its suffix to the last element, which may be that of the name space.

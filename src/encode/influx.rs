@@ -336,12 +336,7 @@ stats.sets.users count=1 10000000000
         let example = b"#a b".to_vec();
         assert_eq!(
             influx.take_refused(),
-            [RefusedPoints {
-                points: 1,
-                reason: RefusalReason::InfluxComment,
-                example,
-                subject: Subject::Gauge
-            }]
+            [RefusedPoints { points: 1, reason: RefusalReason::InfluxComment, example, sender: 0 }]
         );
     }
 
@@ -357,8 +352,8 @@ stats.sets.users count=1 10000000000
         influx.end();
         assert_eq!(influx.chunks().take().map(|chunk| chunk.lines()).sum::<u32>(), 1);
         let example = b"a".to_vec();
-        let (reason, subject) = (RefusalReason::InfluxTooLate, Subject::Gauge);
-        let refused = RefusedPoints { points: 2, reason, example, subject };
+        let reason = RefusalReason::InfluxTooLate;
+        let refused = RefusedPoints { points: 2, reason, example, sender: 0 };
         assert_eq!(influx.take_refused(), [refused]);
         assert_eq!(influx.take_refused(), []);
     }

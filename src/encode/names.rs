@@ -7,7 +7,7 @@ use super::namespace::{Namespace, Style};
 use crate::few::sort_few;
 use crate::flush::{Subject, Summary};
 use crate::policy::{FigureId, FigureNames};
-use crate::protocol::{cleaned, has_empty_elements, is_clean, is_storable};
+use crate::protocol::{cleaned, has_empty_elements, has_name_tag, is_clean, is_storable};
 
 /// The text before the name of a series, and the text between its bare name and its tags. Both
 /// include their dots.
@@ -333,11 +333,20 @@ impl Points {
         let semicolon = memchr::memchr(b';', name).unwrap_or(name.len());
         let (bare, mut tags) = name.split_at(semicolon);
         let with_constant;
-        if !self.constant.0.is_empty() {
+        let has_constant = !self.constant.0.is_empty();
+        if has_constant {
             with_constant = self.constant.added_to(tags);
             tags = &with_constant;
         }
-        let is_doubtful = self.is_for_carbon && !summary.has_plain_name && is_doubtful(bare, tags);
+        let with_new_key;
+        let mut is_doubtful = false;
+        if self.is_for_carbon && (has_constant || !summary.has_plain_name) {
+            if has_name_tag(tags) {
+                with_new_key = with_new_key_for_name(tags);
+                tags = &with_new_key;
+            }
+            is_doubtful = is_doubtful_name(bare, tags);
+        }
         let timestamp = summary.timestamp;
         for figure in summary.figures {
             let affixes = self.names.affixes(summary.subject, figure.id, timestamp.is_some());
@@ -355,12 +364,29 @@ impl Points {
 /// Whether the points of a series may be some that carbon cannot store. It is false for nearly all
 /// series, so that their points need no check.
 #[cold]
-fn is_doubtful(bare: &[u8], tags: &[u8]) -> bool {
+fn is_doubtful_name(bare: &[u8], tags: &[u8]) -> bool {
     if tags.is_empty() {
         bare.len() > ELEMENT_BYTES_MAX - FILE_SUFFIX_BYTES || has_empty_elements(bare)
     } else {
         bare.len() + tags.len() > SHORT_TAGGED_NAME
     }
+}
+
+/// Returns the tags with the key `@name` in place of `name`.
+///
+/// Carbon stores the name of a series as its tag `name`. All series of one name would be one series
+/// if they differed in a tag of this key. No clean key begins with `@`.
+#[cold]
+fn with_new_key_for_name(tags: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(tags.len() + 1);
+    for tag in tags.split(|byte| *byte == b';').skip(1) {
+        out.push(b';');
+        if tag.starts_with(b"name=") {
+            out.push(b'@');
+        }
+        out.extend_from_slice(tag);
+    }
+    out
 }
 
 impl Point<'_> {

@@ -290,7 +290,8 @@ impl Intake {
         let made = self.table.rules().name_passing(name, hash).map_err(AddError::ByRule)?;
         let name = Box::from(&*made);
         self.note_creations(); // for the values of tags that were replaced
-        self.passthrough.add(PassthroughValue { name, what, value, timestamp })
+        let sender = self.ledger.sender_id();
+        self.passthrough.add(PassthroughValue { name, what, value, timestamp, sender })
     }
 
     /// Counts a value that was not taken, and adds a warning unless a rule dropped it.

@@ -26,6 +26,9 @@ pub struct Summary<'a> {
     /// Seconds since 1970, for a value with its own time. `None` stands for the timestamp of the
     /// flush.
     pub timestamp: Option<u64>,
+    /// The number of the sender of the last sample, by which the ledger knows it. 0 if it is
+    /// unknown, and for own figures.
+    pub sender: u16,
 }
 
 impl<'a> Summary<'a> {
@@ -40,6 +43,7 @@ impl<'a> Summary<'a> {
             figures,
             idle: false,
             timestamp: None,
+            sender: 0,
         }
     }
 }
@@ -119,7 +123,7 @@ impl Summarizer {
                 Subject::Set
             }
         };
-        let Closed { name, has_plain_name, idle, .. } = closed;
+        let Closed { name, has_plain_name, idle, sender, .. } = closed;
         Summary {
             has_plain_name,
             subject,
@@ -128,6 +132,7 @@ impl Summarizer {
             figures: &self.figures,
             idle,
             timestamp: None,
+            sender,
         }
     }
 
@@ -175,7 +180,7 @@ impl Summarizer {
         self.figures.clear();
         self.push(id, passing.value);
         let summary = Summary::new(subject, &passing.name, &self.figures);
-        Summary { timestamp: passing.timestamp, ..summary }
+        Summary { timestamp: passing.timestamp, sender: passing.sender, ..summary }
     }
 
     /// A counter of the server itself.

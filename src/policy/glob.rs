@@ -132,15 +132,14 @@ impl Glob {
         (0..pattern.len()).filter(begins).count()
     }
 
-    /// Whether some wildcard stays within one path element.
-    pub fn has_narrow_wildcard(&self) -> bool {
-        let pattern = self.0.as_bytes();
-        let is_alone = |at: usize| {
-            pattern[at] == b'*'
-                && pattern.get(at + 1) != Some(&b'*')
-                && (at == 0 || pattern[at - 1] != b'*')
-        };
-        (0..pattern.len()).any(is_alone)
+    /// Whether the pattern begins or ends with a `*`, and has no `**`. A `?` beside the `*` shows
+    /// that one path element is meant.
+    pub fn has_narrow_end(&self) -> bool {
+        let ends = self.0.strip_suffix('*');
+        let begins = self.0.strip_prefix('*');
+        !self.0.contains("**")
+            && (ends.is_some_and(|rest| !rest.ends_with('?'))
+                || begins.is_some_and(|rest| !rest.starts_with('?')))
     }
 
     /// Whether every name that matches `other` matches this pattern, too.

@@ -15,7 +15,7 @@
 use super::glob::Glob;
 use super::rules::Rule;
 use super::template::RuleName;
-use crate::protocol::cleaned;
+use crate::protocol::{cleaned, squeezed};
 
 /// The value of a tag whose number of values is limited.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,8 @@ pub(super) struct NameChanges<'a> {
     pub(super) rename_tag: Option<&'a Rule>,
     /// Has `max_tag_values`. With the number of the rule.
     pub(super) limits: Option<(u8, &'a Rule)>,
+    /// Whether empty elements are removed from the name.
+    pub(super) squeeze_dots: bool,
 }
 
 impl NameChanges<'_> {
@@ -63,7 +65,8 @@ impl NameChanges<'_> {
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
     ) -> Option<Vec<u8>> {
         let composed = self.compose(name);
-        let mut made = composed.as_deref().map(cleaned);
+        let clean = if self.squeeze_dots { squeezed } else { cleaned };
+        let mut made = composed.as_deref().map(clean);
         // The name would be lost if it were refused, so it stays as it is sent.
         made.take_if(|made| made.is_empty() || made[0] == b';' || made.len() > MADE_MAX);
         let sent = [name.bare, name.tags].concat();

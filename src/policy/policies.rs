@@ -286,6 +286,7 @@ impl Policies {
             keep_tags: rule(Setting::KeepTags),
             rename_tag: rule(Setting::RenameTag),
             limits: rule(Setting::MaxTagValues).map(|rule| (limits, rule)),
+            squeeze_dots: self.rules.base.squeeze_dots,
         }
     }
 

@@ -45,6 +45,9 @@ pub struct BaseSettings {
     /// Whether timings also have the figures that only statsite sends. It is not a key of the file:
     /// it is set if some destination may need them, since they take time to compute.
     pub statsite: bool,
+    /// Whether empty elements are removed from the names that rules make. It is `squeeze_dots` of
+    /// the grammar, so `parse` sets it, too.
+    pub squeeze_dots: bool,
 }
 
 impl Default for BaseSettings {
@@ -60,6 +63,7 @@ impl Default for BaseSettings {
             gauge_ttl: 1,
             expire: None,
             statsite: false,
+            squeeze_dots: false,
         }
     }
 }

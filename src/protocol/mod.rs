@@ -26,7 +26,7 @@ mod sample;
 pub use grammar::{Dialect, Dialects, Grammar, PackedValues};
 pub use group::Samples;
 pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine, RawLine};
-pub use names::{has_empty_elements, is_plain_for};
+pub use names::{has_empty_elements, has_name_tag, is_plain_for};
 pub use number::decimal;
 pub use plain::{Plain, PlainLine, plain_series_name, read_plain};
 pub use reject::Reject;
@@ -34,7 +34,7 @@ pub use sample::{MetricKind, Sample};
 
 pub use binary::{MAGIC, Reach, first_piece, is_binary, reach};
 pub use line::trimmed;
-pub use names::{bare_name, cleaned, is_clean, is_plain_path, tags_of};
+pub use names::{bare_name, cleaned, is_clean, is_plain_path, squeezed, tags_of};
 pub(crate) use names::{is_canonical_for, is_storable};
 
 /// The longest packet of a framed stream. It is the limit for datagrams, too.

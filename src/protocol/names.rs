@@ -131,10 +131,18 @@ fn are_all_in(table: &[bool; 256], name: &[u8]) -> bool {
     rest.iter().fold(of_eights, and)
 }
 
-/// Whether a canonical name is clean, is not long, and has no empty elements. Every destination
-/// can store such a name. Few names are otherwise.
+/// Whether a canonical name is clean, is not long, and has no empty elements and no tag `name`.
+/// Every destination can store such a name. Few names are otherwise.
 pub fn is_plain_path(name: &[u8]) -> bool {
-    name.len() <= PLAIN_PATH_MAX && is_clean(name) && !has_empty_elements(name)
+    name.len() <= PLAIN_PATH_MAX
+        && is_clean(name)
+        && !has_empty_elements(name)
+        && !has_name_tag(name)
+}
+
+/// Whether a canonical name, or the tags of one, has a tag with the key `name`.
+pub fn has_name_tag(name: &[u8]) -> bool {
+    memchr::memchr_iter(b';', name).any(|at| name[at + 1..].starts_with(b"name="))
 }
 
 /// The most bytes of a name that is plain. With a file suffix of four bytes it is as long as the
@@ -150,8 +158,18 @@ pub(crate) fn is_canonical_for(grammar: &Grammar, name: &[u8]) -> bool {
 ///
 /// The tags are sorted again, because cleaning may change the order of their keys.
 pub fn cleaned(name: &[u8]) -> Vec<u8> {
+    cleaned_with(name, false)
+}
+
+/// The name that `squeeze_dots = yes` makes of it, too: without empty elements.
+pub fn squeezed(name: &[u8]) -> Vec<u8> {
+    cleaned_with(name, true)
+}
+
+fn cleaned_with(name: &[u8], squeeze_dots: bool) -> Vec<u8> {
     let grammar = Grammar {
         sanitize: true,
+        squeeze_dots,
         dialects: Dialects::from_iter([Dialect::Graphite]),
         max_key_length: usize::MAX,
         max_tags: usize::MAX,

@@ -104,6 +104,17 @@ impl fmt::Display for AddError {
     }
 }
 
+/// Why a saved series was not restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// The record makes no sense.
+    Damaged,
+    /// A rule or a limit leaves no room for the series.
+    Refused(AddError),
+    /// Rules make one series of two saved ones, and the values of both are estimates.
+    BothEstimates,
+}
+
 /// Series that hold fewer bytes stay exact, since a sketch is hardly smaller than so few samples.
 pub(super) const LARGE: usize = 2048;
 

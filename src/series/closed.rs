@@ -16,6 +16,8 @@ pub struct Closed<'a> {
     pub policy: &'a Policy,
     /// Whether the interval had no sample.
     pub idle: bool,
+    /// The number of the sender of the last sample, or 0.
+    pub sender: u16,
     pub values: Values<'a>,
     /// The record of a timing, to which the interval must be added. `None` if none is kept.
     pub record: Option<&'a mut TimingTotals>,

@@ -27,7 +27,7 @@ use std::hash::BuildHasherDefault;
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 
-use super::bounds::{AddError, Precision};
+use super::bounds::{AddError, Precision, RestoreError};
 use super::memory::Pool;
 use crate::wire::{In, Put};
 
@@ -101,13 +101,32 @@ impl Members {
         }
     }
 
-    /// Restores saved members. There must be none yet. Returns false if there is no memory for
-    /// them, and `None` if they are damaged.
-    pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
-        if input.u8()? == 0 {
-            let count = usize::try_from(input.u32()?).ok()?;
-            return Some(input.u64s(count)?.all(|member| self.insert(member, pool)));
+    /// Adds saved members to those that are there. Returns false if there is no memory for them.
+    pub(super) fn restore(
+        &mut self,
+        input: &mut In<'_>,
+        pool: &mut Pool,
+    ) -> Result<bool, RestoreError> {
+        let is_estimate = input.u8().ok_or(RestoreError::Damaged)? != 0;
+        if is_estimate && matches!(self, Self::Estimate(_)) {
+            return Err(RestoreError::BothEstimates);
         }
+        let restored = if is_estimate {
+            self.restore_estimate(input, pool)
+        } else {
+            self.restore_exact(input, pool)
+        };
+        restored.ok_or(RestoreError::Damaged)
+    }
+
+    /// Returns `None` if the members are damaged.
+    fn restore_exact(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
+        let count = usize::try_from(input.u32()?).ok()?;
+        Some(input.u64s(count)?.all(|member| self.insert(member, pool)))
+    }
+
+    /// Returns `None` if the estimate is damaged.
+    fn restore_estimate(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
         let zeros = usize::try_from(input.u64()?).ok()?;
         let sum = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
@@ -116,31 +135,14 @@ impl Members {
         let registers =
             Registers::from_parts(bytes.into(), BuildHasherDefault::default(), zeros, sum);
         let estimate = Self::Estimate(Box::new(registers));
-        let granted = pool.take(estimate.bytes());
-        if granted {
-            *self = estimate;
+        if !pool.take(estimate.bytes()) {
+            return Some(false);
         }
-        Some(granted)
-    }
-
-    /// Adds saved members to those that there are. Returns false if there is no memory for them, or
-    /// if both are estimates of another precision. Returns `None` if they are damaged.
-    pub(super) fn merge(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
-        let mut saved = Self::default();
-        let restored = saved.restore(input, pool);
-        if matches!((&*self, &saved), (Self::Exact(_), Self::Estimate(_))) {
-            std::mem::swap(self, &mut saved);
-        }
-        let is_whole = restored == Some(true)
-            && match (&mut *self, &saved) {
-                (_, Self::Exact(members)) => {
-                    members.iter().all(|member| self.insert(*member, pool))
-                }
-                (Self::Estimate(known), Self::Estimate(more)) => known.union(more).is_ok(),
-                (Self::Exact(_), Self::Estimate(_)) => false,
-            };
-        saved.release(pool);
-        restored.map(|_| is_whole)
+        let before = std::mem::replace(self, estimate);
+        let Self::Exact(members) = &before else { return None };
+        let is_whole = members.iter().all(|member| self.insert(*member, pool));
+        before.release(pool);
+        Some(is_whole)
     }
 
     /// The bytes held.

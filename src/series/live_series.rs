@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::aliases::{ALIAS_BYTES, RawKey};
 use super::batch::PendingSample;
-use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
+use super::bounds::{AddError, Bounds, Exactness, LARGE, RestoreError, SeriesLimits};
 use super::budget::NEWEST_MAX;
 use super::closed::Closed;
 use super::counts::{bytes_beside_name, original_bytes};
@@ -22,7 +22,7 @@ use super::new_names::{NewNames, StoredNames, original_need};
 use super::owner::Owner;
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
-use super::saved::{RestoreError, SavedSeries};
+use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{NameHash, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries};
 use super::shards::{Cursor, RunningTotal, Shards};

@@ -78,7 +78,7 @@ mod visited;
 
 pub use aliases::RawKey;
 pub use batch::{Batch, Lookup, PendingSample};
-pub use bounds::{AddError, Bounds};
+pub use bounds::{AddError, Bounds, RestoreError};
 pub use budget::Crowd;
 pub use closed::{Closed, Values};
 pub use counts::SeriesCounts;
@@ -88,7 +88,6 @@ pub use moments::Moments;
 pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use raw::Audience;
 pub use records::{ClosedTiming, LastInterval, TimingTotals};
-pub use saved::RestoreError;
 pub use series::Series;
 pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::Cursor;

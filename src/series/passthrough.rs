@@ -12,6 +12,9 @@ pub struct PassthroughValue {
     pub value: f64,
     /// Seconds since 1970. `None` stands for the timestamp of the flush.
     pub timestamp: Option<u64>,
+    /// The number of the sender. It is 0 for a restored value, since a restart numbers the senders
+    /// again.
+    pub sender: u16,
 }
 
 /// The type of metric that such a value is sent as.
@@ -49,7 +52,7 @@ impl PassthroughValue {
         let value = input.finite()?;
         let has_timestamp = input.u8()? == 1;
         let timestamp = Some(input.u64()?).filter(|_| has_timestamp);
-        Some(Self { name, what, value, timestamp })
+        Some(Self { name, what, value, timestamp, sender: 0 })
     }
 }
 
@@ -119,6 +122,7 @@ mod tests {
             what: PassthroughKind::Count,
             value,
             timestamp: Some(5),
+            sender: 0,
         };
         let mut passthrough = Passthrough::new(size(&passing(1.0)) * 2);
         assert_eq!(passthrough.add(passing(1.0)), Ok(()));

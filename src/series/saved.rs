@@ -8,21 +8,11 @@
 //! If rules have made the name, the highest bit of `kind` is set, and the name from which they made
 //! it follows. The next bit is set if the series is not known yet: see the budget of series.
 
-use super::bounds::AddError;
 use super::distinct::Members;
 use super::memory::Pool;
 use super::timing_samples::TimingSamples;
 use crate::protocol::MetricKind;
 use crate::wire::{In, Put};
-
-/// Why a saved series was not restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestoreError {
-    /// The record makes no sense.
-    Damaged,
-    /// A rule or a limit leaves no room for the series.
-    Refused(AddError),
-}
 
 /// A saved series whose values are not decoded yet.
 #[derive(Clone, Debug)]
@@ -69,11 +59,11 @@ impl<'a> SavedSeries<'a> {
             MetricKind::Gauge => Some(f64::from(u8::from(self.idle == 0))),
             MetricKind::Timing => {
                 let mut samples = TimingSamples::default();
-                samples.restore(&mut values, pool).map(|_| samples.weight())
+                samples.restore(&mut values, pool).ok().map(|_| samples.weight())
             }
             MetricKind::Set => {
                 let mut members = Members::default();
-                members.restore(&mut values, pool).map(|_| members.len() as f64)
+                members.restore(&mut values, pool).ok().map(|_| members.len() as f64)
             }
         };
         events.unwrap_or_default().ceil() as u64

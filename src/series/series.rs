@@ -2,14 +2,14 @@
 
 use std::cell::Cell;
 
-use super::bounds::AddError;
+use super::bounds::{AddError, RestoreError};
 use super::closed::{Closed, Values};
 use super::distinct::Members;
 use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
 use super::records::{SideRecords, TimingTotals, TotalsRecord};
-use super::saved::{RestoreError, SavedSeries};
+use super::saved::SavedSeries;
 use super::stored_name::NamePlace;
 use super::timing_samples::TimingSamples;
 use crate::policy::{Policy, PolicySets};
@@ -311,8 +311,18 @@ impl Series {
     ) {
         let Self { interval, seen, is_remembered, intervals, .. } = self;
         let has_plain_name = self.has_plain_name;
+        let sender = self.last_sender;
         let mut close = |values, record| {
-            close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
+            close(Closed {
+                name,
+                has_plain_name,
+                policy,
+                idle,
+                sender,
+                values,
+                record,
+                is_remembered,
+            });
         };
         match intervals {
             Intervals::Counter { current, previous, total, .. } => {
@@ -352,8 +362,18 @@ impl Series {
     ) {
         let Self { is_remembered, intervals, .. } = self;
         let has_plain_name = self.has_plain_name;
+        let sender = self.last_sender;
         let mut close = |values, record| {
-            close(Closed { name, has_plain_name, policy, idle, values, record, is_remembered });
+            close(Closed {
+                name,
+                has_plain_name,
+                policy,
+                idle,
+                sender,
+                values,
+                record,
+                is_remembered,
+            });
         };
         match intervals {
             Intervals::Counter { previous, total, .. } => {
@@ -532,8 +552,8 @@ impl Series {
     ///
     /// `merged` is `None` for a new series. Else the series has the values of another saved series,
     /// because rules make one of the two. Counts add up. Of two gauges the one with the later
-    /// sample wins, and `merged` decides if both are as late. Two timings have the samples of both
-    /// if these are exact, and two sets the members of both.
+    /// sample wins, and `merged` decides if both are as late. The samples of timings and the
+    /// members of sets are added, unless both are estimates.
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
@@ -560,16 +580,8 @@ impl Series {
                 }
                 true
             }
-            Intervals::Timing(pair, _) => match merged {
-                None => pair.current.restore(&mut values, pool),
-                Some(_) => pair.current.merge(&mut values, pool),
-            }
-            .ok_or(RestoreError::Damaged)?,
-            Intervals::Set(pair) => match merged {
-                None => pair.current.restore(&mut values, pool),
-                Some(_) => pair.current.merge(&mut values, pool),
-            }
-            .ok_or(RestoreError::Damaged)?,
+            Intervals::Timing(pair, _) => pair.current.restore(&mut values, pool)?,
+            Intervals::Set(pair) => pair.current.restore(&mut values, pool)?,
         };
         if is_whole { Ok(()) } else { Err(RestoreError::Refused(AddError::NoMemory)) }
     }

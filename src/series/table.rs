@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
-use super::bounds::{AddError, Bounds};
+use super::bounds::{AddError, Bounds, RestoreError};
 use super::budget::Crowd;
 use super::closed::Closed;
 use super::counts::SeriesCounts;
@@ -17,7 +17,7 @@ use super::hashing::Seeds;
 use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::records::TimingTotals;
-use super::saved::{RestoreError, SavedSeries};
+use super::saved::SavedSeries;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
 use super::stored_name::StoredName;
@@ -267,7 +267,9 @@ impl Table {
         match self.live.create_saved(saved, policy) {
             Ok(()) => {}
             Err(RestoreError::Refused(error)) => return Err(error),
-            Err(RestoreError::Damaged) => unreachable!("written just now"),
+            Err(RestoreError::Damaged | RestoreError::BothEstimates) => {
+                unreachable!("written just now, for a new series")
+            }
         }
         self.live.set_total(kind, merged, total);
         Ok(())

@@ -1,6 +1,6 @@
 //! The samples of a timing in one interval: all of them, or a sketch if there are too many.
 
-use super::bounds::AddError;
+use super::bounds::{AddError, RestoreError};
 use super::memory::Pool;
 use super::sketch::Sketch;
 use crate::wire::{In, Put};
@@ -138,22 +138,49 @@ impl TimingSamples {
         }
     }
 
-    /// Restores saved samples. There must be none yet. Returns false if there is no memory for
-    /// them, and `None` if they are damaged.
-    pub(super) fn restore(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
-        if input.u8()? == 1 {
-            let sketch = Sketch::restore(input)?;
-            let granted = pool.take(sketch.bytes());
-            if granted {
-                *self = Self::Sketch(sketch);
-            }
-            return Some(granted);
+    /// Adds saved samples to those that are there. Returns false if there is no memory for them.
+    pub(super) fn restore(
+        &mut self,
+        input: &mut In<'_>,
+        pool: &mut Pool,
+    ) -> Result<bool, RestoreError> {
+        let is_sketch = input.u8().ok_or(RestoreError::Damaged)? == 1;
+        if is_sketch && matches!(self, Self::Sketch(_)) {
+            return Err(RestoreError::BothEstimates);
         }
+        let restored = if is_sketch {
+            self.restore_sketch(input, pool)
+        } else {
+            self.restore_exact(input, pool)
+        };
+        restored.ok_or(RestoreError::Damaged)
+    }
+
+    /// Returns `None` if the sketch is damaged.
+    fn restore_sketch(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
+        let sketch = Sketch::restore(input)?;
+        if !pool.take(sketch.bytes()) {
+            return Some(false);
+        }
+        let before = std::mem::replace(self, Self::Sketch(sketch));
+        let Self::Exact { values, mut weight } = before else { return None };
+        let is_whole =
+            values.iter().all(|value| self.push(*value, std::mem::take(&mut weight), pool));
+        pool.keep(values);
+        Some(is_whole)
+    }
+
+    /// Returns `None` if the samples are damaged.
+    fn restore_exact(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
         // Only the sum of the weights is stored, so the first sample gets all of it.
         let mut weight = input.finite()?;
         let count = usize::try_from(input.u32()?).ok()?;
         let samples = input.u64s(count)?;
+        if !(self.weight() + weight).is_finite() {
+            return Some(false);
+        }
         if let Self::Exact { values, .. } = self
+            && values.capacity() == 0
             && count <= pool.exactness.timer_exact
             && !pool.reserve(values, count)
         {
@@ -166,36 +193,6 @@ impl TimingSamples {
             }
         }
         Some(true)
-    }
-
-    /// Adds saved samples to those that there are. Returns false, and adds none, if there is no
-    /// memory for them, or if all together are not exact. Returns `None` if they are damaged.
-    pub(super) fn merge(&mut self, input: &mut In<'_>, pool: &mut Pool) -> Option<bool> {
-        let mut saved = Self::default();
-        let restored = saved.restore(input, pool);
-        let is_whole = restored == Some(true) && self.append(&saved, pool);
-        saved.release(pool);
-        restored.map(|_| is_whole)
-    }
-
-    fn append(&mut self, other: &Self, pool: &mut Pool) -> bool {
-        let (Self::Exact { values, weight }, Self::Exact { values: more, weight: by }) =
-            (self, other)
-        else {
-            return false;
-        };
-        let count = values.len() + more.len();
-        let mut all = Vec::new();
-        if count > pool.exactness.timer_exact
-            || !(*weight + by).is_finite()
-            || !pool.reserve(&mut all, count)
-        {
-            return false;
-        }
-        all.extend(values.iter().chain(more));
-        pool.keep(std::mem::replace(values, all));
-        *weight += by;
-        true
     }
 
     /// Replaces the samples with a sketch. Returns false if there is no memory for it.

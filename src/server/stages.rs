@@ -6,7 +6,6 @@ use crate::encode::encoder::RefusalReason;
 use crate::encode::encoders::Encoders;
 use crate::encode::repeated::{PacketTransport, Repeated};
 use crate::engine::{Engine, Settings};
-use crate::flush::Subject;
 use crate::ledger::OwnCounter;
 use crate::sender::Sender;
 use crate::series::Seeds;
@@ -56,8 +55,10 @@ impl Stages {
             }
             engine.ledger().count(OwnCounter::PointsRefused, refused.points);
             let what = WarningKind::PointRefused(refused.reason);
-            let sender = last_sender(engine, refused.subject, &refused.example);
-            engine.ledger().warn_about(what, sender, refused.points, &refused.example);
+            let ledger = engine.ledger();
+            let record = ledger.senders().by_id(refused.sender);
+            let sender = record.map_or(Sender::Unknown, |record| record.sender);
+            ledger.warn_about(what, sender, refused.points, &refused.example);
         }
     }
 
@@ -87,12 +88,4 @@ pub(super) fn settings(config: &Config) -> Settings {
         prefix_stats: config.namespaces[0].prefix_stats.clone(),
         count_names: config.key_flush.interval.is_some(),
     }
-}
-
-/// Returns the sender of the last sample of a series. It is unknown for other subjects, and if the
-/// sender has no record.
-fn last_sender(engine: &mut Engine, subject: Subject, name: &[u8]) -> Sender {
-    let visited = subject.kind().and_then(|kind| engine.table_mut().look_up(kind, name));
-    let id = visited.map_or(0, |visited| visited.series.last_sender());
-    engine.ledger().senders().by_id(id).map_or(Sender::Unknown, |record| record.sender)
 }

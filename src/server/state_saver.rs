@@ -213,6 +213,7 @@ pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: boo
         gauges_only = found.gauges_only,
         series = restored.series,
         refused = restored.refused,
+        dropped = restored.dropped,
         interval_over = is_over,
         stamp = found.head.end.as_secs();
         "the state of the run before is restored"
@@ -224,6 +225,15 @@ pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: boo
             events_not_restored = restored.lost_events,
             hint = "raise [limits] max_memory, or the limit that info limits shows as full";
             "series of the run before were not restored"
+        );
+    }
+    if restored.not_added > 0 {
+        log::warn!(
+            state = "not_added",
+            series = restored.not_added,
+            events_not_restored = restored.lost_events,
+            hint = "change rules that make one series of several by a reload, which loses no values";
+            "estimates of timers or sets that rules make one series cannot be added, so one of them is restored"
         );
     }
     if restored.damaged {

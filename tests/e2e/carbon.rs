@@ -1,9 +1,10 @@
 //! From a real client to a real Whisper file: the two ends that users of Graphite have.
 
 use std::io::Write;
+use std::net::UdpSocket;
 use std::process::Command;
 
-use crate::support::{Carbon, Conf, DEADLINE, Daemon, peers, run, until, until_true};
+use crate::support::{Carbon, Conf, DEADLINE, Daemon, FakeCarbon, peers, run, until, until_true};
 
 /// Seconds between flushes.
 const INTERVAL: u64 = 4;
@@ -75,6 +76,26 @@ fn echo_to_nc(line: &str, port: u16) {
     echo.write_all(line.as_bytes()).expect("room in the pipe");
     drop(echo);
     run(Command::new("nc").args(["-u", "-w0", "127.0.0.1", &port.to_string()]).stdin(pipe));
+}
+
+/// Shows that each sender of points that carbon cannot store is named with an example, also the
+/// sender of a value with its own time, which belongs to no series.
+#[test]
+fn every_sender_of_what_carbon_cannot_store_is_named() {
+    let carbon = FakeCarbon::start();
+    let daemon = Daemon::start(&Conf::sending_to(carbon.address(), "1s"));
+    let hosts = 2..8_u8;
+    for host in hosts.clone() {
+        let socket = UdpSocket::bind((format!("127.0.0.{host}"), 0)).unwrap();
+        let kind = if host % 2 == 0 { "g" } else { "c|T1656581400" };
+        let line = format!("bad..h{host}:1|{kind}");
+        socket.send_to(line.as_bytes(), daemon.udp()).unwrap();
+    }
+    for host in hosts {
+        let (sender, example) = (format!("sender=127.0.0.{host}"), format!("example=bad..h{host}"));
+        daemon.until_logged(&["points_refused=1 ", "empty path element", &sender, &example], 1);
+    }
+    daemon.stop();
 }
 
 /// Shows that a point that carbon cannot store costs no other point, that other destinations get

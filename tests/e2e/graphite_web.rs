@@ -52,6 +52,33 @@ fn every_point_sent_is_rendered_as_json_and_drawn_as_png() {
     daemon.stop();
 }
 
+/// Shows that series which differ in a tag `name` are series of their own in Graphite, over both
+/// protocols.
+#[test]
+fn series_with_a_tag_called_name_are_read_back() {
+    for protocol in ["plaintext", "pickle"] {
+        let carbon = Carbon::start();
+        let Some(web) = GraphiteWeb::start(&carbon) else { return };
+        let is_pickle = protocol == "pickle";
+        let address = if is_pickle { carbon.pickle_address() } else { carbon.address() };
+        let conf =
+            Conf::sending_to(address, &format!("{INTERVAL}s")).set("carbon", "protocol", protocol);
+        let daemon = Daemon::start(&conf);
+        daemon.send_together(["a:1|g|#name:x", "a:2|g|#name:y,zone:1", "a:3|g"].map(str::to_owned));
+        let expected = [
+            ("stats.gauges.a", 3.0),
+            ("stats.gauges.a;@name=x", 1.0),
+            ("stats.gauges.a;@name=y;zone=1", 2.0),
+        ];
+        let stamp = carbon.until_points(&expected)[0];
+        for (name, value) in expected {
+            let points = web.points(&[name], stamp - 1, stamp);
+            assert_eq!(points.get(name), Some(&vec![(stamp, value)]), "{protocol}: {points:?}");
+        }
+        daemon.stop();
+    }
+}
+
 /// Returns every point of `shop` that was sent to carbon in these flushes.
 fn of_shop(recorded: &FakeCarbon, first: u64, last: u64) -> Rendered {
     let mut sent = Rendered::new();

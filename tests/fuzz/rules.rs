@@ -1,5 +1,6 @@
 //! The fuzz target of rules that change names and tags.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const SOME_RULES: [&str; 5] = [
 
 /// Passes datagrams, separated by the byte `1e`, to an engine with rules, which the first part may
 /// give. A part that begins with the byte `1d` changes the rules. Every line that is sent must be
-/// one that carbon accepts, each name is that of one series, and all counts are sent.
+/// one that carbon accepts, each name is that of one series of its kind, and each tag is freed with
+/// its last series.
 pub(crate) fn rules(data: &[u8]) {
     let mut parts = data.split(|byte| *byte == 0x1e);
     let first = parts.next().unwrap_or_default();
@@ -71,8 +73,11 @@ pub(crate) fn rules(data: &[u8]) {
             }
             packet => engine.lines(packet),
         }
+        let mut names = BTreeSet::new();
         engine.table_mut().visit(&mut Cursor::default(), usize::MAX, |visited| {
             let name = visited.name();
+            let is_new = names.insert((visited.series.kind() as u8, name.to_vec()));
+            assert!(is_new, "{} is there twice", name.escape_ascii());
             assert!(!name.is_empty() && name[0] != b';', "{}", name.escape_ascii());
         });
         if at % 4 == 3 {
@@ -86,4 +91,12 @@ pub(crate) fn rules(data: &[u8]) {
     let ended = engine.save(|_| Ok::<(), ()>(())).unwrap();
     let mut again = Engine::new(&expiring, Seeds { names: [1, 2, 3, 4], members: [5, 6] });
     assert!(!again.restore(In::new(&ended), Duration::from_secs(10), false).damaged);
+    let mut deleting = expiring;
+    deleting.rules.base.delete_idle = true;
+    for engine in [&mut engine, &mut again] {
+        engine.reconfigure(&deleting);
+        (0..4).for_each(|_| flush(engine));
+        let table = engine.table();
+        assert_eq!((table.len(), table.tags(), table.aliases().0), (0, (0, 0), 0));
+    }
 }

@@ -4,7 +4,6 @@ use statsd::encode::namespace::Style;
 use statsd::engine::Closing;
 use statsd::flush::{Subject, Summary};
 use statsd::policy::Figure;
-use statsd::series::Audience;
 
 use super::corpus::Corpus;
 use super::{engine, receive};
@@ -39,13 +38,8 @@ impl Summaries {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Summary<'_>> {
         self.0.iter().map(|Kept { subject, name, has_plain_name, figures }| Summary {
-            subject: *subject,
             has_plain_name: *has_plain_name,
-            audience: Audience::Every,
-            name,
-            figures,
-            idle: false,
-            timestamp: None,
+            ..Summary::new(*subject, name, figures)
         })
     }
 }

@@ -1,9 +1,11 @@
 //! Warnings about prefixes, suffixes and name spaces. Pure.
 
 use super::context::Lint;
+use crate::config::destination::DestinationKind;
 use crate::config::key::Key;
 use crate::config::keys::keys_of;
 use crate::config::sections::{NAMESPACE, indices};
+use crate::policy::Template;
 
 /// The keys that are parts of names.
 const AFFIXES: [&str; 9] = [
@@ -27,7 +29,14 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             }
         }
     }
+    if !lint.config.grammar.squeeze_dots {
+        for rule in &lint.config.rules.rules {
+            let name = rule.rename.as_ref().map_or("", Template::as_str);
+            dots(lint, &format!("rule.{}", rule.name), "name", name);
+        }
+    }
     unused(lint);
+    renamed_tags(lint);
 }
 
 fn is_affix(key: &Key) -> bool {
@@ -67,5 +76,32 @@ fn unused(lint: &mut Lint<'_>) {
             "no destination that is on has this name space",
             format!("add namespace = {name} to a destination, or remove the section"),
         );
+    }
+}
+
+/// Warns about tags that a destination gets with another key.
+fn renamed_tags(lint: &mut Lint<'_>) {
+    for to in lint.config.active_destinations() {
+        let (key, reason) = match to.kind {
+            DestinationKind::Carbon(_) => {
+                ("name", "carbon has the name of each series as its tag name, and gets @name")
+            }
+            DestinationKind::Influxdb(_) => ("time", "InfluxDB stores no tag time, and gets @time"),
+            _ => continue,
+        };
+        for (header, at) in indices(NAMESPACE, lint.config) {
+            let namespace = &lint.config.namespaces[at];
+            if namespace.name == to.namespace && namespace.tags.iter().any(|tag| tag.key == key) {
+                lint.warn(&header, "tags", reason, "write another key");
+            }
+        }
+        for rule in &lint.config.rules.rules {
+            let adds = rule.add_tags.iter().flatten().any(|tag| tag.key == key);
+            let renames = rule.rename_tag.iter().flatten().any(|rename| rename.to == key);
+            for (name, _) in [("tags", adds), ("rename_tag", renames)].iter().filter(|(_, is)| *is)
+            {
+                lint.warn(&format!("rule.{}", rule.name), name, reason, "write another key");
+            }
+        }
     }
 }

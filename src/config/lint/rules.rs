@@ -13,10 +13,10 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     let rules = &lint.config.rules.rules;
     let mut comparisons = 0;
     let mut drops_all = false;
-    let is_old = !rules.iter().any(knows_wide_wildcards);
     for (at, rule) in rules.iter().enumerate() {
         let header = format!("rule.{}", rule.name);
-        if !patterns(lint, &header, rule) && is_old {
+        // The captures of a `*` show that its author knows what it matches.
+        if !patterns(lint, &header, rule) && !rule.changes_names() {
             narrow_wildcards(lint, &header, rule);
         }
         if settings(rule).is_empty() {
@@ -49,21 +49,20 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     }
 }
 
-/// Whether the author of a rule knows that a `*` stays within one path element.
-fn knows_wide_wildcards(rule: &Rule) -> bool {
-    rule.changes_names() || rule.matches.iter().any(|glob| glob.as_str().contains("**"))
-}
-
-/// Warns about a pattern that matched more names while a `*` also matched dots.
+/// Warns about a pattern that looks as if it covered all names with a prefix or suffix.
 fn narrow_wildcards(lint: &mut Lint<'_>, header: &str, rule: &Rule) {
-    let Some(glob) = rule.matches.iter().find(|glob| glob.has_narrow_wildcard()) else { return };
+    let Some(glob) = rule.matches.iter().find(|glob| glob.has_narrow_end()) else { return };
     let reason = format!(
         "{glob} matches no name with a dot in place of *, since a * stays within one path element"
     );
-    let wide = glob.as_str().replace('*', "**");
-    let remedy = format!(
-        "write {wide} to match dots, too; a file with ** in some rule does not cause this warning"
-    );
+    let text = glob.as_str();
+    let wide = text.replace('*', "**");
+    let begins = if text.len() > 1 && text.starts_with('*') { "?" } else { "" };
+    let narrow = match text.strip_suffix('*') {
+        Some(rest) => format!("{begins}{rest}?*"),
+        None => format!("{begins}{text}"),
+    };
+    let remedy = format!("write {wide} to match dots, too, or {narrow} for one path element");
     lint.warn(header, "match", reason, remedy);
 }
 

@@ -192,19 +192,28 @@ fn regular_expressions_where_patterns_are_meant() {
     )]);
     assert_silent(&[
         "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = /var/log**, /, //\ndrop = yes",
-        "[rule.a]\nmatch = api.**, **.web.**, n?m*, a-b_c\ndrop = yes",
+        "[rule.a]\nmatch = api.**, **.web.**, n?m?*, a-b_c\ndrop = yes",
         "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = a/b\ndrop = yes",
     ]);
 }
 
 #[test]
-fn patterns_of_a_file_from_before_a_star_stayed_within_one_element() {
+fn patterns_that_begin_or_end_with_a_star() {
     assert_warns(&[
         ("[rule.a]\nmatch = x, api.*\ndrop = yes", "api.* matches no name with", "write api.**"),
-        ("[rule.a]\nmatch = web.*.hits\nexpire = 1h", "a dot in place of *", "web.**.hits"),
+        ("[rule.a]\nmatch = *.hits\nexpire = 1h", "a dot in place of *", "**.hits to match dots"),
+        ("[rule.a]\nmatch = *\nexpire = 1h", "a dot in place of *", "too, or ?* for one path"),
+        // Other rules and patterns do not matter.
+        (
+            "[rule.a]\nmatch = api.*\ndrop = yes\n[rule.b]\nmatch = web.**\nname = x",
+            "[rule.a] match: api.* matches",
+            "or api.?* for one path element",
+        ),
+        ("[rule.a]\nmatch = db.**, api*\ndrop = yes", "api* matches no name", "write api**"),
     ]);
     assert_silent(&[
-        "[rule.a]\nmatch = api.*\ndrop = yes\n[rule.b]\nmatch = web.**\nexpire = 1h",
+        "[rule.a]\nmatch = api.?*, *?.b, web.*.hits, web.**.*\ndrop = yes",
+        "[rule.a]\nmatch = api.*\nname = api\ntags = a=$1",
         "[rule.a]\nmatch = api.web, a?c\ndrop = yes",
     ]);
 }
@@ -215,20 +224,20 @@ fn rules_without_an_effect() {
     assert_warns(&[
         ("[rule.a]\nmatch = a", "no key but match", "remove the rule"),
         (
-            &format!("{earlier}[rule.web]\nmatch = api.web.*\nexpire = 2h"),
+            &format!("{earlier}[rule.web]\nmatch = api.web.?*\nexpire = 2h"),
             "t.conf:6: [rule.web] match: [rule.all] comes before it",
             "move the rule before [rule.all]",
         ),
         (
-            "[rule.d]\nmatch = api.**\ndrop = yes\n[rule.web]\nmatch = api.web.*\nexpire = 2h",
+            "[rule.d]\nmatch = api.**\ndrop = yes\n[rule.web]\nmatch = api.web.?*\nexpire = 2h",
             "[rule.d] comes before it",
             "move the rule before [rule.d]",
         ),
     ]);
     assert_silent(&[
-        &format!("{earlier}[rule.web]\nmatch = api.web.*, web.*\nexpire = 2h"),
-        &format!("{earlier}[rule.web]\nmatch = api.web.*\nexpire = 2h\nhistogram = 1, 2"),
-        "[rule.web]\nmatch = api.web.*\nexpire = 2h\n[rule.all]\nmatch = api.**\nexpire = 1h",
+        &format!("{earlier}[rule.web]\nmatch = api.web.?*, web.?*\nexpire = 2h"),
+        &format!("{earlier}[rule.web]\nmatch = api.web.?*\nexpire = 2h\nhistogram = 1, 2"),
+        "[rule.web]\nmatch = api.web.?*\nexpire = 2h\n[rule.all]\nmatch = api.**\nexpire = 1h",
         "[rule.keep]\nmatch = a.b.**\ndrop = no\n[rule.d]\nmatch = a.**\ndrop = yes\n\
          [rule.c]\nmatch = a.b.c\nexpire = 1h",
     ]);
@@ -239,16 +248,16 @@ fn rules_that_drop_every_name() {
     let all = ("drops every name", "drop = no before this one");
     assert_warns(&[
         ("[rule.d]\nmatch = **\ndrop = yes", all.0, all.1),
-        ("[rule.d]\nmatch = web.*, **\ndrop = yes", all.0, all.1),
+        ("[rule.d]\nmatch = web.?*, **\ndrop = yes", all.0, all.1),
         (
-            "[rule.d]\nmatch = ?**\ndrop = yes\n[rule.web]\nmatch = web.*\ndrop = no",
+            "[rule.d]\nmatch = ?**\ndrop = yes\n[rule.web]\nmatch = web.?*\ndrop = no",
             "t.conf:2",
             all.1,
         ),
-        ("[rule.a]\nmatch = a*\ndrop = yes\n[rule.d]\nmatch = **\ndrop = yes", "[rule.d]", all.1),
+        ("[rule.a]\nmatch = a?*\ndrop = yes\n[rule.d]\nmatch = **\ndrop = yes", "[rule.d]", all.1),
     ]);
     assert_silent(&[
-        "[rule.web]\nmatch = web.*\ndrop = no\n[rule.d]\nmatch = **\ndrop = yes",
+        "[rule.web]\nmatch = web.?*\ndrop = no\n[rule.d]\nmatch = **\ndrop = yes",
         "[rule.d]\nmatch = **.**\ndrop = yes",
         "[rule.d]\nmatch = **\ndrop = no",
     ]);
@@ -275,11 +284,34 @@ fn dots_at_the_ends_of_prefixes() {
         ("[namespace]\nglobal_suffix = .", "two dots", "leave global_suffix without a value"),
         ("[namespace]\nprefix_stats = ..", "two dots", "write prefix_stats = statsd"),
         ("[ganglia]\naddress = a\nprefix = web.", "t.conf:3: [ganglia] prefix", "prefix = web"),
+        ("[rule.a]\nmatch = x.*\nname = a.$1..b", "an empty part", "write name = a.$1.b"),
+        ("[rule.a]\nmatch = x.*\nname = a.$1.", "t.conf:3: [rule.a] name", "write name = a.$1"),
     ]);
-    assert_silent(&["[namespace]\nstyle = modern\nprefix_kv = a.b\nglobal_suffix = c.d"]);
+    assert_silent(&[
+        "[namespace]\nstyle = modern\nprefix_kv = a.b\nglobal_suffix = c.d",
+        "[statsd]\nsqueeze_dots = yes\n[rule.a]\nmatch = x.*\nname = a.$1..b",
+        "[rule.a]\nmatch = x.*\ntags = a=$1..b",
+    ]);
     let copy =
         "[namespace.b]\nstyle = modern\nprefix_set = s.\n[carbon.b]\naddress = b\nnamespace = b";
     assert!(found(copy)[0].starts_with("t.conf:3: [namespace.b] prefix_set"), "{:?}", found(copy));
+}
+
+#[test]
+fn tags_that_a_destination_gets_with_another_key() {
+    let influx = "[carbon]\naddress =\n[influxdb]\naddress = a\n";
+    assert_warns(&[
+        ("[namespace]\ntags = dc=eu, name=x", "[namespace] tags: carbon has the name", "another"),
+        ("[rule.a]\nmatch = a\ntags = name=x", "t.conf:3: [rule.a] tags: carbon has", "another"),
+        ("[rule.a]\nmatch = a\nrename_tag = a=name", "rename_tag: carbon has", "another"),
+        (&format!("{influx}[namespace]\ntags = time=1"), "InfluxDB stores no tag time", "another"),
+    ]);
+    assert_silent(&[
+        "[namespace]\ntags = time=1, name2=x",
+        "[rule.a]\nmatch = a\nrename_tag = name=a",
+        &format!("{influx}[namespace]\ntags = name=1\n[rule.a]\nmatch = a\ntags = name=x"),
+        "[namespace.b]\ntags = name=1\n[influxdb]\naddress = a\nnamespace = b",
+    ]);
 }
 
 #[test]

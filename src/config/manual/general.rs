@@ -244,8 +244,9 @@ pub(super) const NAMESPACE: Chapter = chapter! {
     /// each other's points. This keeps them apart.
     host_suffix;
 
-    /// Tags that every series gets, also the server's own figures: at most 32 of KEY=VALUE. $HOST in
-    /// a value is the host's short name. A series keeps its own tag if both have the key.
+    /// Tags that every series gets, also the server's own figures: at most 32 of KEY=VALUE, each key
+    /// once. $HOST in a value is the host's short name. A series keeps its own tag if both have the
+    /// key.
     /// Example: dc=eu, host=$HOST
     tags;
 

@@ -188,7 +188,7 @@ fn too_long_a_name_is_refused_and_counted() {
         points: 2,
         reason: RefusalReason::GangliaNameTooLong,
         example: b"ab".to_vec(),
-        subject: Subject::Timing,
+        sender: 0,
     };
     assert_eq!(ganglia.take_refused(), [refused]);
 }

@@ -316,11 +316,6 @@ pub(super) const EXPORTER_MISTAKES: &[(&str, &str, &str)] = &[
         "[rule.a] percentiles",
     ),
     (
-        "Config with bad metric type matcher",
-        "[rule.a]\nmatch = a\nmatch_metric_type = wrong",
-        "[rule.a] match_metric_type: no such key",
-    ),
-    (
         "Config with uncompilable regex",
         "[rule.a]\nmatch_regex = *\\.foo\nname = foo",
         "[rule.a] match_regex: expected a regular expression",
@@ -337,7 +332,25 @@ pub(super) const EXPORTER_MISTAKES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Cases that this server treats otherwise, and why. docs/migrating.md has the same list.
+/// Cases above whose rules or results differ from those of statsd_exporter, and how.
+pub(super) const EXPORTER_CHANGED: &[(&str, &str)] = &[
+    ("Config with bad regex reference", "$1_foo is $1 and then _foo, where it is empty there"),
+    ("Config with several mapping definitions", "$3 after *.* is left out, and / becomes -"),
+    ("Config with backtracking", "$1 after a pattern without wildcards is left out"),
+    ("Config with super sets, disables ordering", "the first rule wins, so it stands first"),
+    ("Config with summary options", "max_age, age_buckets and buf_cap are left out"),
+    ("Config with default summary options", "as above"),
+    ("Config with default summary options without quantiles", "as above"),
+    ("Config that overrides default summary options", "as above"),
+    ("Config that overrides default summary options and a default options mapping", "as above"),
+    (
+        "Config that partially overrides default summary quantiles and a default options \
+               mapping",
+        "as above",
+    ),
+];
+
+/// Cases that this server treats otherwise, and why. docs/rules.md has the same list.
 pub(super) const EXPORTER_ELSEWHERE: &[(&str, &str)] = &[
     ("Config with bad metric line", "a pattern that no name can match is a warning of --check"),
     ("Config with bad metric name", "a name may begin with a digit, as in Graphite"),
@@ -349,6 +362,7 @@ pub(super) const EXPORTER_ELSEWHERE: &[(&str, &str)] = &[
       mapping",
         "a percentile is of one flush interval, so it has no age",
     ),
+    ("Config with bad metric type matcher", "no rule has a metric type"),
     ("Config with good metric type", "kinds are series of their own, so no rule needs the kind"),
     ("Config with good metric type observer", "as above"),
     ("Config with multiple explicit metric types", "as above"),
