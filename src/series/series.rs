@@ -13,7 +13,7 @@ use super::saved::{RestoreError, SavedSeries};
 use super::stored_name::StoredName;
 use super::tag_store::TagStore;
 use super::timing_samples::TimingSamples;
-use crate::policy::{Policy, PolicySets};
+use crate::policy::{Plan, Policy, PolicySets};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
 
@@ -418,10 +418,10 @@ impl Series {
         }
     }
 
-    /// Removes the record of a timing. Another one is made when it is closed next.
-    pub(super) fn forget_record(&mut self, pool: &mut Pool) {
+    /// Makes the record of a timing fit another plan than that of its policy.
+    pub(super) fn refit_record(&mut self, before: &Plan, after: &Plan, pool: &mut Pool) {
         if let Intervals::Timing(intervals) = &mut self.intervals {
-            pool.records.release(&mut intervals.record);
+            pool.records.refit(&mut intervals.record, before, after);
         }
     }
 
