@@ -367,8 +367,9 @@ pub(super) const ADMIN: Chapter = chapter! {
     history;
 
     /// Memory for the points of series. A counter takes about 1.5 KiB for an hour of flushes every
-    /// 10 seconds, a timer five times as much. 0 keeps no points, also none of own figures. Empty
-    /// means at most 4m, derived from [limits] max_memory.
+    /// 10 seconds, a timer five times as much. The own figures take as much again at most: if that
+    /// is too little for history, their charts are shorter. 0 keeps no points, also none of own
+    /// figures. Empty means at most 4m, derived from [limits] max_memory.
     history_memory;
 };
 
