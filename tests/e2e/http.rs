@@ -33,6 +33,9 @@ fn health_paths_answer_any_host() {
         }
     }
     assert_eq!(answer_to(&daemon, "GET /api/info HTTP/1.1\r\n\r\n").status, 400);
+    assert_eq!(status_for(&daemon, "/-/nope", "evil.example"), 404);
+    assert_eq!(status_for(&daemon, "/-/", "evil.example"), 404);
+    assert_eq!(status_for(&daemon, "/nope", "evil.example"), 403);
     let mut web = daemon.web();
     assert_eq!(web.get("/health").body, "up\n");
     daemon.admin().ask("health down");

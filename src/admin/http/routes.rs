@@ -21,22 +21,19 @@ use crate::config::MetricsShown;
 /// A path and what answers it.
 struct Route {
     path: &'static str,
-    /// Whether the path is answered whatever the host of the request. Probes of load balancers
-    /// send any host, or none.
-    takes_any_host: bool,
     answer: fn(&WebRequest<'_>, &mut View<'_>) -> Reply,
 }
 
 const ROUTES: &[Route] = &[
-    Route { path: "/health", takes_any_host: true, answer: health },
-    Route { path: "/-/healthy", takes_any_host: true, answer: healthy },
-    Route { path: "/-/ready", takes_any_host: true, answer: ready },
-    Route { path: "/metrics", takes_any_host: false, answer: metrics },
-    Route { path: "/api/info", takes_any_host: false, answer: info },
-    Route { path: "/api/senders", takes_any_host: false, answer: senders },
-    Route { path: "/api/history", takes_any_host: false, answer: points },
-    Route { path: "/api/series", takes_any_host: false, answer: series },
-    Route { path: "/api/watch", takes_any_host: false, answer: watch },
+    Route { path: "/health", answer: health },
+    Route { path: "/-/healthy", answer: healthy },
+    Route { path: "/-/ready", answer: ready },
+    Route { path: "/metrics", answer: metrics },
+    Route { path: "/api/info", answer: info },
+    Route { path: "/api/senders", answer: senders },
+    Route { path: "/api/history", answer: points },
+    Route { path: "/api/series", answer: series },
+    Route { path: "/api/watch", answer: watch },
 ];
 
 /// Returns the answer to a request. Nothing that a request holds changes the server.
@@ -45,7 +42,7 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
         return Reply::text(HttpStatus::MethodNotAllowed, "only GET and HEAD are allowed\n");
     }
     let route = ROUTES.iter().find(|route| route.path == request.path);
-    if !route.is_some_and(|route| route.takes_any_host)
+    if !takes_any_host(request.path)
         && let Some(refusal) = refusal_of_host(request, view)
     {
         return refusal;
@@ -57,6 +54,12 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
             None => not_found(request.path),
         },
     }
+}
+
+/// Whether a path is answered whatever the host of the request. Probes of load balancers send any
+/// host, or none. A path that does not exist must not look as if the host were the reason.
+fn takes_any_host(path: &str) -> bool {
+    path == "/health" || path.starts_with("/-/")
 }
 
 /// Returns the answer to a request that is for another host, or names none.
