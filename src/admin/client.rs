@@ -115,7 +115,7 @@ impl Client {
     /// Returns when its job goes on, if the job waits.
     fn due(&self) -> Option<Tick> {
         match &self.job {
-            Some(Job::Senders(counting)) if !self.awake => Some(counting.end()),
+            Some(Job::Senders(counting)) if !self.awake => counting.due(),
             _ => None,
         }
     }
@@ -290,7 +290,7 @@ impl Client {
             return self.end_watch_or_read(view.server.now.tick);
         }
         if let Some(Job::Senders(counting)) = &self.job
-            && view.server.now.tick < counting.end()
+            && counting.due().is_some_and(|due| view.server.now.tick < due)
         {
             return Ok(NextStep::Wait);
         }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::accept::exposition;
-use super::history;
+use super::history::HistoryPage;
 use super::host::Authority;
 use super::metrics::MetricsPage;
 use super::reply::{AnswerStream, JSON, Reply, TEXT};
 use super::request::{Method, WebRequest};
-use super::sender_list;
+use super::sender_list::SenderPage;
 use super::series_list::{SeriesList, put_dropped_by, put_one, read_kind};
 use super::server_info;
 use super::status::HttpStatus;
@@ -112,18 +112,16 @@ fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
 
 /// The remembered points of a series or a figure.
 fn points(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
-    let mut text = Vec::new();
-    match history::put(request, view, &mut text) {
-        Ok(()) => Reply::json(HttpStatus::Ok, text),
+    match HistoryPage::new(request, view) {
+        Ok(page) => Reply::stream(JSON, AnswerStream::History(Box::new(page))),
         Err((status, error)) => json_error(status, &error),
     }
 }
 
 /// What each sender has sent.
 fn senders(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
-    let mut text = Vec::new();
-    match sender_list::put(request, view, &mut text) {
-        Ok(()) => Reply::json(HttpStatus::Ok, text),
+    match SenderPage::new(request, view) {
+        Ok(page) => Reply::stream(JSON, AnswerStream::Senders(Box::new(page))),
         Err(error) => json_error(HttpStatus::BadRequest, error),
     }
 }
