@@ -85,7 +85,7 @@ pub enum CloseReason {
     ConnectionIdle,
     /// An admin client sent no command for `[admin] idle_timeout`.
     AdminIdle,
-    /// An idle admin client was closed to make room for a new one.
+    /// An admin client that was idle, watched, or did not read made room for a new one.
     AdminEvicted,
     /// An admin client did not read its answer.
     AdminStalled,
@@ -300,7 +300,7 @@ impl CloseReason {
             ),
             Self::AdminEvicted => WarningText::new(
                 "idle_connections_closed",
-                "all [admin] max_connections are in use; a new client replaced the one idle longest",
+                "all [admin] max_connections are in use; a new client replaced an idle one or a watch",
                 "raise [admin] max_connections, or lower [admin] idle_timeout",
             ),
             Self::AdminStalled => WarningText::new(

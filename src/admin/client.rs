@@ -115,7 +115,7 @@ impl Client {
     /// Returns when its job goes on, if the job waits.
     fn due(&self) -> Option<Tick> {
         match &self.job {
-            Some(Job::Senders(counting)) if !self.awake => Some(counting.end()),
+            Some(Job::Senders(counting)) if !self.awake => counting.due(),
             _ => None,
         }
     }
@@ -131,6 +131,27 @@ impl Client {
     pub(super) fn idle_since(&self) -> Option<Tick> {
         let is_idle = !self.awake && !self.has_job() && self.unsent() == 0;
         is_idle.then_some(self.moved)
+    }
+
+    /// Returns how readily the client is closed for a new one, the least number first, and since
+    /// when nothing has moved on its connection. Returns `None` if it is not closed for another
+    /// one.
+    ///
+    /// An idle client is first. Then comes one that watches, since a watch may last for ever, and
+    /// then one that does not read its answer. Otherwise 64 of these would lock an operator out.
+    pub(super) fn eviction_rank(&self) -> Option<(u8, Tick)> {
+        let is_watching = matches!(self.job, Some(Job::Watch(_)))
+            || self.http.as_ref().is_some_and(|http| http.is_watching());
+        let rank = if self.idle_since().is_some() {
+            0
+        } else if is_watching {
+            1
+        } else if self.unsent() > 0 && !self.awake {
+            2
+        } else {
+            return None;
+        };
+        Some((rank, self.moved))
     }
 
     /// Whether the server has ended the connection, and waits for the client to do the same.
@@ -269,7 +290,7 @@ impl Client {
             return self.end_watch_or_read(view.server.now.tick);
         }
         if let Some(Job::Senders(counting)) = &self.job
-            && view.server.now.tick < counting.end()
+            && counting.due().is_some_and(|due| view.server.now.tick < due)
         {
             return Ok(NextStep::Wait);
         }

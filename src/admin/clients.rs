@@ -173,14 +173,16 @@ fn begin_after(first: u16, awake: &mut [Slot]) {
 }
 
 impl ClientTable for AdminClients {
-    /// Closes the client that has been idle longest, so that an operator can always get in.
+    /// Closes the client that has been idle longest, so that an operator can always get in. If none
+    /// is idle, closes the watch that has shown nothing for longest, or a client that does not
+    /// read.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {
         if self.clients.len() < self.most {
             return None;
         }
-        let idle =
-            self.clients.iter().filter_map(|(slot, client)| Some((client.idle_since()?, slot)));
-        let (_, slot) = idle.min()?;
+        let ranks =
+            self.clients.iter().filter_map(|(slot, client)| Some((client.eviction_rank()?, slot)));
+        let (_, slot) = ranks.min()?;
         self.clients.remove(slot).map(|client| (slot, client.sender()))
     }
 

@@ -8,7 +8,7 @@ use super::dump::Dump;
 use super::explain::put_explanation;
 use super::info::put_sinks;
 use super::rules::RuleCounts;
-use super::senders::{put_bad_lines, put_senders};
+use super::senders::{SenderList, put_bad_lines};
 use super::text::write;
 use super::top::put_top;
 use super::view::{Health, View};
@@ -38,6 +38,7 @@ pub(super) enum Job {
     Delete(Box<Delete>),
     Watch(Box<WatchJob>),
     Senders(SenderCountJob),
+    SenderList(SenderList),
     Rules(Box<RuleCounts>),
 }
 
@@ -47,7 +48,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.is_begun(),
             Self::Delete(delete) => delete.is_begun(),
-            Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => false,
+            Self::Watch(_) | Self::Senders(_) | Self::SenderList(_) | Self::Rules(_) => false,
         }
     }
 
@@ -56,7 +57,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.bytes(),
             Self::Delete(delete) => delete.bytes(),
-            Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => 0,
+            Self::Watch(_) | Self::Senders(_) | Self::SenderList(_) | Self::Rules(_) => 0,
         }
     }
 
@@ -65,7 +66,7 @@ impl Job {
         match self {
             Self::Dump(dump) => dump.pause(),
             Self::Delete(delete) => delete.pause(),
-            Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => {}
+            Self::Watch(_) | Self::Senders(_) | Self::SenderList(_) | Self::Rules(_) => {}
         }
     }
 
@@ -76,7 +77,7 @@ impl Job {
             || match self {
                 Self::Dump(dump) => dump.is_begun(),
                 Self::Delete(delete) => !delete.is_about_to_begin(),
-                Self::Watch(_) | Self::Senders(_) | Self::Rules(_) => true,
+                Self::Watch(_) | Self::Senders(_) | Self::SenderList(_) | Self::Rules(_) => true,
             }
     }
 
@@ -86,14 +87,19 @@ impl Job {
             Self::Dump(dump) => dump.step(view, out),
             Self::Delete(delete) => delete.step(view, out),
             Self::Watch(watching) => !watching.step(view.server.now.tick, out),
-            Self::Senders(counting) => {
-                counting.put(out);
-                out.extend_from_slice(b"END\n\n");
-                true
-            }
+            Self::Senders(counting) => with_end(counting.step(out), out),
+            Self::SenderList(list) => with_end(list.step(view, out), out),
             Self::Rules(rules) => rules.step(view, out),
         }
     }
+}
+
+/// Writes the end of an answer if it is complete. Returns whether it is.
+fn with_end(is_complete: bool, out: &mut Vec<u8>) -> bool {
+    if is_complete {
+        out.extend_from_slice(b"END\n\n");
+    }
+    is_complete
 }
 
 /// A command, and what `help` shows about it.
@@ -208,7 +214,8 @@ commands! {
     explain "LINE", "shows what a line would do, without doing it", explain;
 
     /// Shows lines as they arrive, until the client sends an empty line or closes the connection.
-    ///   GLOB            only lines whose name matches, as match of a rule does: web.**
+    ///   GLOB            only lines whose name matches, as match of a rule does: web.**. It is the
+    ///                   name that the client sends, or the one that rules make of it.
     ///   from ADDRESS    only lines of this sender: an address, a network, unix, or unix:PID
     ///   bad             only lines with a value that is refused as bad
     /// Each line has its time, its sender, the line, and these fields:
@@ -515,7 +522,7 @@ fn senders(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> 
             }
         };
     }
-    answer(out, most(arguments.first()), NO_SENDER, |most, out| put_senders(view, most, out))
+    answer(out, most(arguments.first()), NO_SENDER, |most, _| Some(SenderList::all(view, most)))
 }
 
 /// Begins to count the lines of a name by their senders. Returns for how many seconds.
@@ -536,15 +543,18 @@ fn count_senders(
     let is_allowed = |seconds: &u64| (1..=60).contains(seconds);
     let seconds =
         seconds.filter(is_allowed).ok_or("expected N, or GLOB [for 5s], from 1s to 1m")?;
-    let glob =
-        Glob::new(&name).ok_or("expected a name without tags, or a pattern such as web.*")?;
+    let glob = Glob::for_any_name(&name)
+        .ok_or("expected a name without tags, or a pattern such as web.*")?;
     let end = view.server.now.tick + Duration::from_secs(seconds);
     let counting = view.watch.count(glob, end).ok_or("too many clients count lines; try again")?;
     Ok((counting, seconds))
 }
 
 fn bad(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
-    answer(out, most(arguments.first()), NO_BAD_LINE, |most, out| put_bad_lines(view, most, out))
+    answer(out, most(arguments.first()), NO_BAD_LINE, |most, out| {
+        put_bad_lines(view, most, out);
+        None
+    })
 }
 
 fn top(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
@@ -576,24 +586,26 @@ fn most(word: Option<&Cow<'_, [u8]>>) -> Option<usize> {
     str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// Writes entries, or `nothing` if there are none, and the end of the answer.
+/// Writes entries, or `nothing` if there are none, and the end of the answer. A list of senders
+/// that `put` returns is written in the next turns.
 fn answer(
     out: &mut Vec<u8>,
     most: Option<usize>,
     nothing: &str,
-    put: impl FnOnce(usize, &mut Vec<u8>),
+    put: impl FnOnce(usize, &mut Vec<u8>) -> Option<SenderList>,
 ) -> Answer {
     match most {
         Some(most) => {
             let start = out.len();
-            put(most, out);
-            if out.len() == start && most > 0 {
-                write(out, format_args!("{nothing}\n"));
+            match put(most, out).filter(|list| !list.is_empty()) {
+                Some(list) => return Answer::Job(Job::SenderList(list)),
+                None if out.len() == start && most > 0 => write(out, format_args!("{nothing}\n")),
+                None => {}
             }
         }
         None => out.extend_from_slice(b"ERROR N must be a number\n"),
     }
-    out.extend_from_slice(b"END\n\n");
+    with_end(true, out);
     Answer::Done
 }
 

@@ -24,6 +24,11 @@ impl<'a> JsonWriter<'a> {
         Self { out, needs_comma: has_entries }
     }
 
+    /// The bytes written so far, with those that were there before.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     /// Begins an object or an array: `{` or `[`.
     pub(super) fn open(&mut self, bracket: u8) -> &mut Self {
         self.comma();
@@ -103,15 +108,26 @@ impl<'a> JsonWriter<'a> {
 
 /// Appends `bytes` as a JSON string. Bytes that are not UTF-8 (names taken raw may hold them)
 /// become U+FFFD.
+///
+/// Runs of plain bytes are copied at once: a name may have 64 KiB.
 pub(super) fn put_string(bytes: &[u8], out: &mut Vec<u8>) {
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f);
     out.push(b'"');
-    for character in String::from_utf8_lossy(bytes).chars() {
-        match character {
-            '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
-            '\0'..='\x1f' | '\x7f' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character)); // a Vec takes every write
+    for chunk in bytes.utf8_chunks() {
+        let mut rest = chunk.valid().as_bytes();
+        while let Some(at) = rest.iter().position(is_special) {
+            out.extend_from_slice(&rest[..at]);
+            match rest[at] {
+                special @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', special]),
+                control => {
+                    let _ = write!(out, "\\u{control:04x}"); // a Vec takes every write
+                }
             }
-            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            rest = &rest[at + 1..];
+        }
+        out.extend_from_slice(rest);
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
         }
     }
     out.push(b'"');
@@ -134,6 +150,7 @@ mod tests {
             (b"\t\x00\x7f", "\"\\u0009\\u0000\\u007f\""),
             ("caf\u{e9}".as_bytes(), "\"caf\u{e9}\""),
             (b"\xff", "\"\u{fffd}\""),
+            (b"a\xff\xfe\"b", "\"a\u{fffd}\u{fffd}\\\"b\""),
         ] {
             let mut out = Vec::new();
             put_string(bytes, &mut out);

@@ -32,3 +32,6 @@ pub use clients::AdminClients;
 pub use commands::summaries;
 pub use view::{Health, View};
 pub use watch::Watch;
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@
 use super::text::write;
 use super::view::View;
 use crate::config::render_masked;
-use crate::series::Cursor;
+use crate::policy::Rule;
+use crate::series::{Cursor, Table};
 
 /// A count of the series of each rule, in progress.
 #[derive(Debug, Default)]
@@ -18,38 +19,53 @@ pub(super) struct RuleCounts {
     others: u64,
 }
 
-/// About the number of patterns that one step compares. Each takes some ten nanoseconds.
-const COMPARED: usize = 2048;
+/// The work of one step, in comparisons of a short name with a pattern. Each takes some ten
+/// nanoseconds.
+const STEP_WORK: usize = 2048;
+/// What a regular expression takes, and the bytes of a name that take as much again.
+const REGEX_WORK: usize = 50;
+const NAME_BYTES: usize = 64;
 /// The most series that one step visits.
 const STEP_PLACES: usize = 256;
 
 impl RuleCounts {
     /// Does a part of the work. Returns `true` once the answer is written.
     pub(super) fn step(&mut self, view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-        let rules = &view.server.config.rules.rules;
-        self.counts.resize(rules.len(), 0); // a reload may have changed the rules
-        let patterns: usize = rules.iter().map(|rule| rule.matches.len()).sum();
-        let work = (COMPARED / patterns.max(1)).clamp(1, STEP_PLACES);
-        let Self { cursor, counts, others } = self;
-        let is_done = view.server.engine.table_mut().visit(cursor, work, |visited| {
-            if !visited.is_of_a_client() {
-                return;
-            }
-            let mut is_other = true;
-            visited.with_rule_name(|name| {
-                for (rule, count) in rules.iter().zip(&mut *counts) {
-                    if rule.matches_name(name) {
-                        *count += 1;
-                        is_other = false;
-                    }
-                }
-            });
-            *others += u64::from(is_other);
-        });
+        let is_done = self.count(&view.server.config.rules.rules, view.server.engine.table_mut());
         if is_done {
             self.write(view, out);
         }
         is_done
+    }
+
+    /// Counts some series. Returns `true` after the last one.
+    fn count(&mut self, rules: &[Rule], table: &mut Table) -> bool {
+        self.counts.resize(rules.len(), 0); // a reload may have changed the rules
+        let work_of_name: usize = rules.iter().map(work_of).sum();
+        let Self { cursor, counts, others } = self;
+        let mut work = 0;
+        for _ in 0..STEP_PLACES {
+            let is_over = table.visit(cursor, 1, |visited| {
+                if !visited.is_of_a_client() {
+                    return;
+                }
+                let mut is_other = true;
+                visited.with_rule_name(|name| {
+                    for (rule, count) in rules.iter().zip(&mut *counts) {
+                        if rule.matches_name(name) {
+                            *count += 1;
+                            is_other = false;
+                        }
+                    }
+                });
+                *others += u64::from(is_other);
+                work += work_of_name * (1 + visited.key().len() / NAME_BYTES);
+            });
+            if is_over || work >= STEP_WORK {
+                return is_over;
+            }
+        }
+        false
     }
 
     /// Writes each rule as a line with its count, and then its settings as the section has them.
@@ -57,6 +73,7 @@ impl RuleCounts {
         let config = render_masked(view.server.config);
         let rules = &view.server.config.rules.rules;
         let ledger = view.server.engine.read_ledger();
+        let mut rest = &*config;
         for (rule, count) in rules.iter().zip(&self.counts) {
             let head = format!("[rule.{}]", rule.name);
             write(out, format_args!("{head} series={count}"));
@@ -65,13 +82,57 @@ impl RuleCounts {
                 write(out, format_args!(" dropped_values={}", ledger.dropped_by(&rule.name)));
             }
             out.push(b'\n');
-            let lines = config.lines().skip_while(|line| *line != head).skip(1);
-            for line in lines.take_while(|line| !line.starts_with('[')) {
+            // The sections follow each other as the rules do, so each line is read once.
+            let Some((_, settings)) = rest.split_once(&format!("\n{head}\n")) else { continue };
+            rest = settings;
+            for line in settings.lines().take_while(|line| !line.starts_with('[')) {
                 if !line.is_empty() {
                     write(out, format_args!("  {line}\n"));
                 }
             }
         }
         write(out, format_args!("no rule: series={}\nEND\n\n", self.others));
+    }
+}
+
+/// Returns the work of comparing a rule with a short name.
+fn work_of(rule: &Rule) -> usize {
+    let regex = if rule.match_regex.is_some() { REGEX_WORK } else { 0 };
+    rule.matches.len() + rule.match_tags.len() + regex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{NameRegex, Rules};
+
+    /// Returns the number of steps in which the series of these rules are counted.
+    fn steps(rules: &[Rule], name_bytes: usize) -> usize {
+        const SERIES: usize = 1000;
+        let mut engine = crate::admin::tests::engine(Rules::default());
+        for number in 0..SERIES {
+            engine.lines(format!("{}{number:04}:1|c", "x".repeat(name_bytes - 4)).as_bytes());
+        }
+        let mut counts = RuleCounts::default();
+        let mut steps = 1;
+        while !counts.count(rules, engine.table_mut()) {
+            steps += 1;
+        }
+        assert_eq!(counts.counts.iter().sum::<u64>() + counts.others, SERIES as u64);
+        steps
+    }
+
+    #[test]
+    fn a_step_is_shorter_with_regular_expressions_and_with_long_names() {
+        let regex = |text: &str| Rule {
+            name: text.to_owned(),
+            match_regex: Some(NameRegex::new(text).unwrap()),
+            ..Rule::default()
+        };
+        let rules: Vec<_> = (0..100).map(|number| regex(&format!("^web\\.{number}$"))).collect();
+        assert!(steps(&[], 8) <= 6);
+        assert!(steps(&rules[..1], 8) >= 1000 * REGEX_WORK / (STEP_WORK + REGEX_WORK));
+        assert_eq!(steps(&rules, 8), 1000, "one series a step");
+        assert!(steps(&rules[..1], 5000) >= 900);
     }
 }

@@ -1,26 +1,86 @@
-//! `senders`: what each sender has sent, and what its clients report about themselves. `bad`: the
-//! last bad lines, with their senders.
+//! `senders` and `top senders`: what each sender has sent, and what its clients report about
+//! themselves. `bad`: the last bad lines, with their senders.
 
-use super::text::{put_address, put_escaped, shown_millis, shown_seconds, write};
+use super::text::{put_address, put_escaped, put_more, shown_millis, shown_seconds, write};
 use super::view::View;
 use crate::engine::Engine;
 use crate::engine::explain::dropping_rule;
-use crate::ledger::{SenderRecord, Senders};
+use crate::ledger::{OtherSenders, SenderRecord};
 use crate::sender::Sender;
 use crate::series::AddError;
 
-/// Appends a line for each of the `most` senders with the most lines, and one for all others.
-pub(super) fn put_senders(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    view.server.engine.ledger().senders(); // adds up what was counted so far
-    let senders = view.server.engine.read_ledger().read_senders();
-    let all = senders.largest(usize::MAX, |record| record.lines);
-    let (shown, rest) = all.split_at(most.min(all.len()));
-    shown.iter().for_each(|record| put_sender(record, view.server.engine, out));
-    let mut others = senders.others();
-    rest.iter().for_each(|record| others.add_sender(record));
-    if others == Default::default() {
-        return;
+/// A list of senders, a few of which are written in each turn: the name of a process is read from
+/// `/proc`, and the rule that drops a value is searched among all rules.
+#[derive(Debug)]
+pub(super) struct SenderList {
+    /// The numbers of the senders that are still to be written, the last one first.
+    left: Vec<u16>,
+    /// The figure that stands before each sender. `None` if all of them follow it.
+    figure: Option<SenderFigure>,
+    /// The last lines of the list.
+    end: Vec<u8>,
+}
+
+/// A figure by which senders are ordered.
+pub(super) type SenderFigure = fn(&SenderRecord) -> u64;
+
+/// The senders that one step writes. Each takes up to 30 us.
+const STEP_SENDERS: usize = 8;
+
+impl SenderList {
+    /// The `most` senders with the most lines, and the sum of all others.
+    pub(super) fn all(view: &mut View<'_>, most: usize) -> Self {
+        let senders = view.server.engine.ledger().senders(); // adds up what was counted so far
+        let all = senders.largest(usize::MAX, |record| record.lines);
+        let (shown, rest) = all.split_at(most.min(all.len()));
+        let mut others = senders.others();
+        rest.iter().for_each(|record| others.add_sender(record));
+        let mut end = Vec::new();
+        if others != Default::default() {
+            put_others(&others, &mut end);
+        }
+        Self { left: shown.iter().rev().map(|record| record.id).collect(), figure: None, end }
     }
+
+    /// The `most` senders with the largest figure, and how many more have one.
+    pub(super) fn largest(view: &mut View<'_>, most: usize, figure: SenderFigure) -> Self {
+        let mut all = view.server.engine.ledger().senders().largest(usize::MAX, figure);
+        all.retain(|record| figure(record) > 0);
+        let mut end = Vec::new();
+        put_more(all.len().saturating_sub(most), &mut end);
+        all.truncate(most);
+        let left = all.iter().rev().map(|record| record.id).collect();
+        Self { left, figure: Some(figure), end }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.end.is_empty()
+    }
+
+    /// Writes some senders. Returns `true` after the last one.
+    pub(super) fn step(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> bool {
+        for _ in 0..STEP_SENDERS {
+            let Some(id) = self.left.pop() else {
+                out.append(&mut self.end);
+                return true;
+            };
+            // Another sender may have got its record meanwhile.
+            let senders = view.server.engine.read_ledger().read_senders();
+            let Some(record) = senders.by_id(id) else { continue };
+            match self.figure {
+                None => put_sender(record, view.server.engine, out),
+                Some(figure) => {
+                    write(out, format_args!("{} ", figure(record)));
+                    put_address(record.sender, out);
+                    out.push(b'\n');
+                }
+            }
+        }
+        false
+    }
+}
+
+fn put_others(others: &OtherSenders, out: &mut Vec<u8>) {
     write(
         out,
         format_args!(
@@ -66,24 +126,6 @@ pub(super) fn refusal_of(record: &SenderRecord, engine: &Engine) -> Option<Strin
     }
     let rule = dropping_rule(engine, line);
     Some(rule.map_or_else(|| error.to_string(), |rule| format!("dropped by [rule.{rule}]")))
-}
-
-/// Appends the `most` senders with the largest figure, as lines of the figure and the sender.
-/// Returns how many more there are.
-pub(super) fn put_largest(
-    senders: &Senders,
-    most: usize,
-    figure: fn(&SenderRecord) -> u64,
-    out: &mut Vec<u8>,
-) -> usize {
-    let mut largest = senders.largest(usize::MAX, figure);
-    largest.retain(|record| figure(record) > 0);
-    for record in largest.iter().take(most) {
-        write(out, format_args!("{} ", figure(record)));
-        put_address(record.sender, out);
-        out.push(b'\n');
-    }
-    largest.len().saturating_sub(most)
 }
 
 /// Appends the last `most` bad lines, the oldest first.

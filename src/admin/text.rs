@@ -77,6 +77,13 @@ pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends how many further entries there are.
+pub(super) fn put_more(more: usize, out: &mut Vec<u8>) {
+    if more > 0 {
+        write(out, format_args!("+{more} more\n"));
+    }
+}
+
 /// Appends the address of a sender, or a process with its user and its name.
 pub(super) fn put_address(sender: Sender, out: &mut Vec<u8>) {
     match sender {

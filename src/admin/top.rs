@@ -1,29 +1,47 @@
 //! `top`: the largest of something.
 
-use super::senders::put_largest;
-use super::text::{put_escaped, put_quoted, write};
+use super::senders::SenderList;
+use super::text::{put_escaped, put_more, put_quoted, write};
 use super::view::View;
 use crate::engine::NamedCrowd;
 use crate::ledger::SenderRecord;
 use crate::series::Counted;
 
-/// Appends the `most` largest of what `what` names.
-pub(super) fn put_top(view: &mut View<'_>, what: &[u8], most: usize, out: &mut Vec<u8>) {
+/// Appends the `most` largest of what `what` names. Returns a list that is still to be written if
+/// these are senders.
+pub(super) fn put_top(
+    view: &mut View<'_>,
+    what: &[u8],
+    most: usize,
+    out: &mut Vec<u8>,
+) -> Option<SenderList> {
     let figure: fn(&SenderRecord) -> u64 = match what {
-        b"samples" => return put_samples(view, most, out),
-        b"new" => return put_new(view, most, out),
-        b"prefixes" => return put_prefixes(view, most, out),
-        b"tags" => return put_tags(view, most, out),
+        b"samples" => {
+            put_samples(view, most, out);
+            return None;
+        }
+        b"new" => {
+            put_new(view, most, out);
+            return None;
+        }
+        b"prefixes" => {
+            put_prefixes(view, most, out);
+            return None;
+        }
+        b"tags" => {
+            put_tags(view, most, out);
+            return None;
+        }
         b"senders" => |record| record.lines,
         b"bytes" => |record| record.bytes,
         b"bad" => |record| record.bad_lines,
         _ => {
             let known = "samples, new, prefixes, tags, senders, bytes or bad";
-            return write(out, format_args!("ERROR WHAT must be {known}\n"));
+            write(out, format_args!("ERROR WHAT must be {known}\n"));
+            return None;
         }
     };
-    let more = put_largest(view.server.engine.ledger().senders(), most, figure, out);
-    put_more(more, out);
+    Some(SenderList::largest(view, most, figure))
 }
 
 fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
@@ -98,13 +116,6 @@ fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
 fn put_counted<L>(counted: &Counted<L>, out: &mut Vec<u8>) {
     write(out, format_args!("{} ", counted.count));
     put_escaped(&counted.name, out);
-}
-
-/// Appends how many further entries there are.
-fn put_more(more: usize, out: &mut Vec<u8>) {
-    if more > 0 {
-        write(out, format_args!("+{more} more\n"));
-    }
 }
 
 /// Appends by how much a count may be too low, unless all are exact.

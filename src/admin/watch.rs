@@ -20,6 +20,7 @@ mod sampler;
 mod sender_counts;
 mod shown_line;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -124,16 +125,16 @@ impl Watch {
         let mut rest = text;
         while rest.len() > enough {
             let (piece, after) = first_piece(rest);
-            let watchers = match trimmed(piece) {
-                b"" => WatcherList::new(),
+            let wanted = match trimmed(piece) {
+                b"" => Wanted::default(),
                 _ => self.wants(engine, piece),
             };
-            if !watchers.is_empty() {
+            if wanted.is_by_a_client() {
                 let before = untaken.len() - rest.len();
                 if before > 0 {
                     engine.lines(&untaken[..before]);
                 }
-                self.take(engine, piece, watchers);
+                self.take(engine, piece, wanted);
                 untaken = after;
             }
             rest = after;
@@ -147,11 +148,11 @@ impl Watch {
 
     /// Takes in a binary message as [`Engine::binary`] does, and notes it if clients want it.
     pub fn binary(&mut self, engine: &mut Engine, message: &[u8]) {
-        let watchers = self.wants(engine, message);
-        if watchers.is_empty() {
-            engine.binary(message);
+        let wanted = self.wants(engine, message);
+        if wanted.is_by_a_client() {
+            self.take(engine, message, wanted);
         } else {
-            self.take(engine, message, watchers);
+            engine.binary(message);
         }
     }
 
@@ -169,23 +170,37 @@ impl Watch {
     }
 
     /// Counts a line for `senders GLOB`. Returns the clients that get to see it.
-    fn wants(&mut self, engine: &mut Engine, piece: &[u8]) -> WatcherList {
+    fn wants(&mut self, engine: &mut Engine, piece: &[u8]) -> Wanted {
         let sender = engine.ledger().sender();
         let is_read = |known: &Rc<RefCell<Watcher>>| known.borrow().filter.reads_lines();
         if self.counts.is_empty() && !self.watchers.iter().any(is_read) {
-            return self.sample(sender, |watcher| watcher.filter.wants_sender(sender));
+            let watchers = self.sample(sender, |watcher| watcher.filter.wants_sender(sender));
+            return Wanted { watchers, if_bad: WatcherList::new() };
         }
         let mut preview = self.preview.take().unwrap_or_else(|| LinePreview::new(engine));
         let line = preview.read(piece);
+        let made = |name: &[u8]| match engine.table().series_name(name) {
+            Cow::Owned(made) => Some(made),
+            Cow::Borrowed(_) => None,
+        };
         for counts in &self.counts {
             let dropping_rule = |name: &[u8]| engine.table().rules_of(name).dropped_by;
-            counts.borrow_mut().add(sender, &line, dropping_rule, self.now.unix);
+            counts.borrow_mut().add(sender, &line, &made, dropping_rule, self.now.unix);
         }
-        let watchers = self.sample(sender, |watcher| {
-            watcher.filter.wants_sender(sender) && watcher.filter.may_want(&line)
-        });
+        let may_want = |watcher: &Watcher, only_bad: bool| {
+            let filter = &watcher.filter;
+            filter.is_only_bad() == only_bad
+                && filter.wants_sender(sender)
+                && filter.may_want(&line, &made)
+        };
+        let watchers = self.sample(sender, |watcher| may_want(watcher, false));
+        let wants_bad = |known: &&Rc<RefCell<Watcher>>| {
+            let watcher = known.borrow();
+            !watcher.is_ending() && may_want(&watcher, true)
+        };
+        let if_bad = self.watchers.iter().filter(wants_bad).map(Rc::clone).collect();
         self.preview = Some(preview);
-        watchers
+        Wanted { watchers, if_bad }
     }
 
     /// Returns the clients for which `wants` returns `true`, if the sampling takes the line. If it
@@ -195,8 +210,7 @@ impl Watch {
         let Some(first) = self.watchers.iter().position(|known| wants(&known.borrow())) else {
             return WatcherList::new();
         };
-        let has_room = self.pending.len() < PENDING_MAX && self.pending_bytes < PENDING_BYTES_MAX;
-        let is_taken = self.sampler.takes(sender) && has_room;
+        let is_taken = self.takes(sender);
         let mut watchers = WatcherList::new();
         for known in &self.watchers[first..] {
             let mut watcher = known.borrow_mut();
@@ -212,8 +226,15 @@ impl Watch {
         watchers
     }
 
-    /// Takes in a line that is to be shown. The lines before it must have been taken in.
-    fn take(&mut self, engine: &mut Engine, piece: &[u8], watchers: WatcherList) {
+    /// Whether the sampling takes the next line, and there is room for it.
+    fn takes(&mut self, sender: Sender) -> bool {
+        let has_room = self.pending.len() < PENDING_MAX && self.pending_bytes < PENDING_BYTES_MAX;
+        self.sampler.takes(sender) && has_room
+    }
+
+    /// Takes in a line that may be shown. The lines before it must have been taken in.
+    fn take(&mut self, engine: &mut Engine, piece: &[u8], wanted: Wanted) {
+        let Wanted { mut watchers, if_bad } = wanted;
         let preview = self.preview.get_or_insert_with(|| LinePreview::new(engine));
         let held = held(engine, &preview.read(piece));
         let before = LineCounts::of(engine);
@@ -225,6 +246,17 @@ impl Watch {
         }
         let counted = LineCounts::of(engine).since(&before);
         let sender = engine.ledger().sender();
+        // Only now is it known whether the line is bad. A good one does not use up the sampling.
+        if counted.bad > 0 && !if_bad.is_empty() {
+            if !watchers.is_empty() || self.takes(sender) {
+                watchers.extend(if_bad);
+            } else {
+                if_bad.iter().for_each(|watcher| watcher.borrow_mut().not_sampled += 1);
+            }
+        }
+        if watchers.is_empty() {
+            return;
+        }
         let line = ShownLine { time: self.now.unix, sender, piece: piece.into(), held, counted };
         watchers.iter().for_each(|watcher| watcher.borrow_mut().pending += 1);
         self.pending_bytes += piece.len();
@@ -237,17 +269,14 @@ impl Watch {
             let Some((line, watchers)) = self.pending.pop_front() else { return false };
             self.pending_bytes -= line.piece.len();
             let names = self.names.get_or_insert_with(|| NameEncoders::of(encoders));
-            let is_bad = line.counted.bad > 0;
             let mut text = Vec::new();
             for watcher in &watchers {
                 let mut watcher = watcher.borrow_mut();
                 watcher.pending -= 1;
-                if watcher.filter.wants_taken(is_bad) {
-                    if text.is_empty() {
-                        text = line.text(engine, names, sinks);
-                    }
-                    watcher.push(&text);
+                if text.is_empty() {
+                    text = line.text(engine, names, sinks);
                 }
+                watcher.push(&text);
             }
         }
         !self.pending.is_empty()
@@ -255,6 +284,21 @@ impl Watch {
 }
 
 type WatcherList = Vec<Rc<RefCell<Watcher>>>;
+
+/// The clients that a line is for.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Those that get it in any case. The sampling has taken the line.
+    watchers: WatcherList,
+    /// Those that get it if it turns out to be bad.
+    if_bad: WatcherList,
+}
+
+impl Wanted {
+    fn is_by_a_client(&self) -> bool {
+        !self.watchers.is_empty() || !self.if_bad.is_empty()
+    }
+}
 
 /// Returns for each kind of a line's values whether there is a series of its name.
 fn held(engine: &Engine, line: &PreviewedLine<'_>) -> [bool; 4] {

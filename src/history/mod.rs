@@ -8,12 +8,16 @@
 //! Memory is bounded by `history_memory`, and a track takes it as its rows come. A series that does
 //! not fit is refused, and the table then no longer offers it. In a turn of each flush the server
 //! exchanges series that have become active for less active ones.
+//!
+//! The tracks of the own figures have as much again at most. If it does not hold all rows, these
+//! tracks are shorter: a short chart of each figure is worth more than a long one of some.
 
 mod track;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
+use arrayvec::ArrayVec;
 
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
@@ -47,25 +51,36 @@ struct OwnTrack {
     total: Option<f64>,
 }
 
-/// The points of a series or figure, the oldest first. A value is NaN where nothing is known.
+/// The last points of a series or figure, the oldest first. A value is NaN where nothing is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryPoints {
     /// The names of the values of a row.
     pub columns: &'static [&'static str],
-    pub rows: Vec<(UnixTime, Box<[f32]>)>,
+    /// At most 5,000. More do not fit a chart, nor a turn.
+    pub rows: Vec<HistoryRow>,
 }
+
+/// The time of a flush, and the values of a series or figure in it.
+pub type HistoryRow = (UnixTime, ArrayVec<f32, COLUMNS_MAX>);
 
 type SeriesName<'a> = (MetricKind, &'a [u8]);
 type OwnedKey = (MetricKind, Box<[u8]>);
 
 /// The largest number of rows, whatever the length of the history.
 const ROWS_MAX: usize = 100_000;
+/// The most rows that are shown.
+const SHOWN_MAX: usize = 5000;
 /// The most own figures. A configuration has fewer.
 const OWN_MAX: usize = 2000;
+/// About the own figures of most servers.
+const OWN_USUAL: usize = 128;
 /// The bytes of a track besides its rows and its name, about.
 const OVERHEAD: usize = 96;
 /// Of a flush, the most series that are exchanged for others.
 const EXCHANGED_MAX: usize = 16;
+
+/// The most values of a row.
+pub const COLUMNS_MAX: usize = 5;
 
 /// The values of a row of each kind, in the order of [`MetricKind`].
 const COLUMNS: [&[&str]; 4] = [
@@ -136,6 +151,7 @@ impl History {
             return;
         }
         let total = seconds.map(|_| 0.0);
+        let own_rows = self.own_rows();
         let own = self.own.entry(key).or_insert_with(|| OwnTrack { track: Track::new(1), total });
         let value = match (own.total, seconds) {
             (Some(before), Some(seconds)) => {
@@ -145,7 +161,14 @@ impl History {
             _ => value,
         };
         #[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
-        own.track.push(self.flush.wrapping_sub(1), &[value as f32], self.rows);
+        own.track.push(self.flush.wrapping_sub(1), &[value as f32], own_rows);
+    }
+
+    /// The rows of each own figure, so that all of them take no more than the series do.
+    fn own_rows(&self) -> usize {
+        // In steps, so that a new figure seldom makes all tracks shorter.
+        let tracks = (self.own.len() + 1).next_power_of_two().max(OWN_USUAL);
+        (self.memory / tracks / size_of::<f32>()).clamp(2, self.rows)
     }
 
     /// Ends a flush, whose time this is. Forgets series without any point left.
@@ -271,13 +294,13 @@ impl History {
         self.memory
     }
 
-    fn rows_of(&self, track: &Track) -> Vec<(UnixTime, Box<[f32]>)> {
+    fn rows_of(&self, track: &Track) -> Vec<HistoryRow> {
         // The newest time is that of the flush before the one in progress.
         let mut rows: Vec<_> = (1u32..)
-            .zip(self.times.iter().rev())
+            .zip(self.times.iter().rev().take(SHOWN_MAX))
             .map_while(|(ago, time)| {
                 let at = self.flush.wrapping_sub(ago);
-                track.row(at).map(|row| (*time, row.into()))
+                track.row(at).map(|row| (*time, row.iter().copied().collect()))
             })
             .collect();
         rows.reverse();
@@ -308,7 +331,7 @@ fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
 
 /// Adds the rows of another track, which may begin earlier or later. Unknown values count as 0
 /// beside known ones.
-fn add_rows(sum: &mut Vec<(UnixTime, Box<[f32]>)>, more: Vec<(UnixTime, Box<[f32]>)>) {
+fn add_rows(sum: &mut Vec<HistoryRow>, more: Vec<HistoryRow>) {
     let missing = more.len().saturating_sub(sum.len());
     let shift = sum.len().saturating_sub(more.len());
     let mut more = more.into_iter();
@@ -348,6 +371,17 @@ mod tests {
         assert!(rates(&history, "a")[3].1.is_nan(), "it was not closed");
         (10..15).for_each(|n| history.end_flush(UnixTime::from_secs(n * 10)));
         assert!(history.is_empty() && history.reserved == 0, "nothing is left of it");
+    }
+
+    #[test]
+    fn the_newest_points_of_a_long_history_are_shown() {
+        let mut history = History::new(1 << 20, ROWS_MAX);
+        for flush in 0..6000_u16 {
+            assert!(history.note(COUNTER, b"a", &[f32::from(flush)]));
+            history.end_flush(UnixTime::from_secs(flush.into()));
+        }
+        let found = rates(&history, "a");
+        assert_eq!((found.len(), found[0], found[4999]), (5000, (1000, 1000.0), (5999, 5999.0)));
     }
 
     #[test]
@@ -391,6 +425,33 @@ mod tests {
             assert_eq!(noted(&mut history), kept);
         }
         assert!(history.bytes() <= memory, "{}", history.bytes());
+    }
+
+    /// Shows that the own figures of a long history take no more than its limit, and that all of
+    /// them have points when there are more than usual.
+    #[test]
+    fn the_memory_of_own_figures_is_bounded() {
+        const MEMORY: usize = 64 << 10;
+        let mut history = History::new(MEMORY, ROWS_MAX);
+        for flush in 0..1000_u16 {
+            history.end_flush(UnixTime::from_secs(flush.into()));
+            let figures = if flush < 500 { 100 } else { 300 };
+            for figure in 0..figures {
+                history.note_own("figure", &format!("{figure}"), f64::from(flush));
+            }
+            let own: usize = history.own.values().map(|own| own.track.bytes()).sum();
+            // A track becomes shorter with its next row.
+            assert!(own <= MEMORY || flush == 500, "{own} bytes in flush {flush}");
+            if flush == 499 {
+                let rows = history.own("figure", "7").unwrap().rows;
+                assert_eq!((rows.len(), rows[0].1[0]), (128, 372.0));
+            }
+        }
+        for figure in ["7", "299"] {
+            let rows = history.own("figure", figure).unwrap().rows;
+            let values: Vec<f32> = rows.iter().map(|(_, row)| row[0]).collect();
+            assert_eq!(values, (968..1000_u16).map(f32::from).collect::<Vec<_>>(), "{figure}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ impl Track {
     /// most `rows` rows. A second row of a flush replaces the first.
     pub(super) fn push(&mut self, flush: u32, values: &[f32], rows: usize) {
         debug_assert_eq!(values.len(), self.width);
+        self.shorten(rows);
         if self.values.is_empty() {
             self.end = flush;
         }
@@ -36,6 +37,18 @@ impl Track {
         }
         self.push_row(|at| values[at], rows);
         self.end = flush.wrapping_add(1);
+    }
+
+    /// Forgets the oldest rows if there are more than `rows`.
+    fn shorten(&mut self, rows: usize) {
+        let len = self.values.len() / self.width;
+        if len > rows {
+            // The oldest row is the one that would be replaced next, or the first one.
+            self.values.rotate_left(self.next % len * self.width);
+            self.values.drain(..(len - rows) * self.width);
+            self.values.shrink_to_fit();
+            self.next = 0;
+        }
     }
 
     fn push_row(&mut self, value: impl Fn(usize) -> f32, rows: usize) {

@@ -93,7 +93,7 @@ pub struct SenderRecord {
     /// The refusals until the next one is stored.
     until_refusal: u8,
     reports: ClientReports,
-    id: u16,
+    pub id: u16,
 }
 
 /// The sum of all senders without a record.

@@ -178,6 +178,17 @@ impl SideRecords {
         }
     }
 
+    /// Makes the record of a timing fit another plan, after a reload. Its totals stay. Frees it if
+    /// it becomes larger, and there is no room for that.
+    pub(super) fn refit(&mut self, record: &mut TotalsRecord, before: &Plan, after: &Plan) {
+        let fits =
+            before.percentiles.len() == after.percentiles.len() && have_same_bins(before, after);
+        if !fits && let TotalsRecord::Kept(known) = record {
+            let refitted = known.refitted(before, after);
+            self.replace(record, &refitted);
+        }
+    }
+
     /// Replaces the record of a timing by a copy of another one, if there is room for it.
     pub(super) fn replace(&mut self, record: &mut TotalsRecord, by: &TimingTotals) {
         self.release(record);
@@ -215,12 +226,23 @@ impl TimingTotals {
         Self { values: values.into(), ..Self::default() }
     }
 
-    /// Whether it was made for a plan with the same percentiles and bins. Otherwise the totals
-    /// begin again: bins cannot be compared with others.
-    pub(super) fn is_for(before: &Plan, after: &Plan) -> bool {
+    /// Returns the same totals in a record for another plan.
+    ///
+    /// The totals of bins stay only if both plans have the same bins. Others cannot be compared
+    /// with them, and begin at 0. The boundaries of other percentiles are unknown until an interval
+    /// is closed.
+    pub(super) fn refitted(&self, before: &Plan, after: &Plan) -> Self {
         let percentiles =
             |plan: &Plan| plan.percentiles.iter().map(|it| it.percentile).collect::<Vec<_>>();
-        percentiles(before) == percentiles(after) && before.bins == after.bins
+        let mut values = Self::new(after).values;
+        let (boundaries, bins) = values.split_at_mut(after.percentiles.len());
+        if percentiles(before) == percentiles(after) {
+            boundaries.copy_from_slice(self.boundaries(before));
+        }
+        if have_same_bins(before, after) {
+            bins.copy_from_slice(self.bins(before));
+        }
+        Self { values, ..self.clone() }
     }
 
     fn bytes(&self) -> usize {
@@ -255,9 +277,9 @@ impl TimingTotals {
         if samples == 0.0 {
             return;
         }
-        add_finite(&mut self.count, weight);
-        add_finite(&mut self.samples, samples);
-        add_finite(&mut self.sum, sum);
+        add_to_total(&mut self.count, weight);
+        add_to_total(&mut self.samples, samples);
+        add_to_total(&mut self.sum, sum);
         let median = find(figures, FigureId::MEDIAN).unwrap_or(f64::NAN);
         self.last = LastInterval { count: weight, sum, mean: sum / samples, lower, median, upper };
         let (boundaries, bins) = self.values.split_at_mut(percentiles);
@@ -282,13 +304,20 @@ pub struct ClosedTiming {
     pub upper: f64,
 }
 
+/// Whether two plans have the same bins. The number of a bin's figure does not count, since it
+/// depends on the percentiles of all rules.
+fn have_same_bins(a: &Plan, b: &Plan) -> bool {
+    a.bins.iter().map(|(bin, _)| bin).eq(b.bins.iter().map(|(bin, _)| bin))
+}
+
 fn find(figures: &[Figure], id: FigureId) -> Option<f64> {
     figures.iter().find(|figure| figure.id == id).map(|figure| figure.value)
 }
 
-/// Adds to a running total, unless the sum is too large for a double. Such a figure is not sent
-/// either.
-fn add_finite(total: &mut f64, more: f64) {
+/// Adds to a running total, unless the sum is too large for a double. An infinite total would stay
+/// infinite until the series is forgotten.
+#[inline]
+pub(super) fn add_to_total(total: &mut f64, more: f64) {
     let sum = *total + more;
     if sum.is_finite() {
         *total = sum;

@@ -8,11 +8,11 @@ use super::distinct::Members;
 use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
-use super::records::{SideRecords, TimingTotals, TotalsRecord};
+use super::records::{SideRecords, TimingTotals, TotalsRecord, add_to_total};
 use super::saved::SavedSeries;
 use super::stored_name::NamePlace;
 use super::timing_samples::TimingSamples;
-use crate::policy::{Policy, PolicySets};
+use crate::policy::{Plan, Policy, PolicySets};
 use crate::protocol::MetricKind;
 use crate::wire::Put;
 
@@ -328,7 +328,7 @@ impl Series {
             Intervals::Counter { current, previous, total, .. } => {
                 close(Values::Counter(*current), None);
                 *previous = std::mem::take(current);
-                *total += *previous;
+                add_to_total(total, *previous);
             }
             Intervals::Gauge { current, previous } => {
                 close(Values::Gauge(*current), None);
@@ -378,7 +378,7 @@ impl Series {
         match intervals {
             Intervals::Counter { previous, total, .. } => {
                 close(Values::Counter(*previous), None);
-                *total += *previous;
+                add_to_total(total, *previous);
             }
             Intervals::Gauge { previous, .. } => close(Values::Gauge(*previous), None),
             Intervals::Timing(intervals, record) => {
@@ -466,10 +466,10 @@ impl Series {
         }
     }
 
-    /// Removes the record of a timing. Another one is made when it is closed next.
-    pub(super) fn forget_record(&mut self, pool: &mut Pool) {
+    /// Makes the record of a timing fit another plan than that of its policy.
+    pub(super) fn refit_record(&mut self, before: &Plan, after: &Plan, pool: &mut Pool) {
         if let Intervals::Timing(_, record) = &mut self.intervals {
-            pool.records.release(record);
+            pool.records.refit(record, before, after);
         }
     }
 

@@ -429,10 +429,10 @@ impl Shards {
             series.set_total(count);
         }
         // A reload may have changed the percentiles of one of the two.
-        if let Some((policy, record)) = total.timing
-            && TimingTotals::is_for(&policies.at(policy).plan, &policies.at(series.policy()).plan)
-        {
-            series.take_record(&record, pool);
+        if let Some((policy, record)) = total.timing {
+            let before = &policies.at(policy).plan;
+            let after = &policies.at(series.policy()).plan;
+            series.take_record(&record.refitted(before, after), pool);
         }
     }
 

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use super::memory::Pool;
 use super::raw::sent_name;
-use super::records::TimingTotals;
 use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{NameHash, SeriesPlace};
@@ -20,7 +19,7 @@ use super::stored_name::StoredName;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
 use crate::policy::{LimitedTag, PolicySets, ResolvedName, Rules};
-use crate::protocol::{MetricKind, cleaned, is_clean, tags_of};
+use crate::protocol::{cleaned, is_clean, tags_of};
 
 /// The rules of a table.
 #[derive(Debug)]
@@ -257,11 +256,9 @@ impl TableRules {
         let Ok(ResolvedName { policy, name: made }) = resolved else { return false };
         let is_its_own = made.as_deref().unwrap_or(name) == sent_name(&own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
-        if series.kind() == MetricKind::Timing
-            && !TimingTotals::is_for(&policies.at(series.policy()).plan, &policies.at(policy).plan)
-        {
-            series.forget_record(pool);
-        }
+        let before = &policies.at(series.policy()).plan;
+        let after = &policies.at(policy).plan;
+        series.refit_record(before, after, pool);
         self.change_policy(series, stored, tags, policy);
         true
     }

@@ -343,6 +343,25 @@ mod tests {
     }
 
     #[test]
+    fn a_watch_makes_room_for_the_next_client() {
+        let mut rig = Rig::new(None);
+        for (request, answer) in [
+            ("watch zzz\n", "watching; an empty line ends it\n"),
+            ("GET /api/watch?name=zzz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "\r\n\r\n"),
+        ] {
+            let mut first = rig.connect();
+            first.write_all(request.as_bytes()).unwrap();
+            rig.until_received(&mut first, answer);
+            let mut second = rig.connect();
+            rig.assert_served(&mut second);
+            assert_eq!(rig.until_closed(&mut first), "");
+            second.write_all(b"quit\n").unwrap();
+            rig.until_closed(&mut second);
+        }
+        assert_eq!(rig.counts(), (0, 2));
+    }
+
+    #[test]
     fn a_client_that_sends_nothing_is_closed_after_idle_timeout() {
         let mut rig = Rig::new(Some(Duration::from_millis(30)));
         let mut client = rig.connect();

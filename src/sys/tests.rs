@@ -175,3 +175,16 @@ fn what_is_no_socket_is_an_error() {
     assert!(force_receive_buffer(file.as_fd(), 1).is_err());
     assert!(RecvBatch::new().fill(file.as_fd(), ControlRoom::NONE).is_err());
 }
+
+#[test]
+fn descriptors_are_counted_without_listing_them() {
+    if known_open_files().is_none() {
+        eprintln!("SKIPPED: this kernel does not count the open descriptors");
+        return;
+    }
+    let files: Vec<_> = (0..300).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+    let known = known_open_files().unwrap();
+    let listed = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    // Other tests open some at the same time.
+    assert!(known >= files.len() && known.abs_diff(listed) < 100, "{known}, {listed} are listed");
+}

@@ -120,7 +120,7 @@ fn figures_are_remembered_for_rates_and_once_a_flush_for_charts() {
         }
     }
     let points = shown(&parts).unwrap();
-    let row = |secs, rate: f32| (UnixTime::from_secs(secs), [rate].into());
+    let row = |secs, rate: f32| (UnixTime::from_secs(secs), [rate].into_iter().collect());
     assert_eq!((points.columns, points.rows), (&["rate"][..], vec![row(10, 2.0), row(20, 0.2)]));
     let mut rate = None;
     read(&parts.borrowed(), Some(FigureSection::Input), &mut |figure| {

@@ -249,22 +249,49 @@ fn the_totals_of_timings_are_held_only_if_they_are_shown() {
     assert_eq!(core.engine.table().record_bytes(), 0);
 }
 
+/// Shows that a reload which changes percentiles or bins takes nothing from the totals. Only bins
+/// that are not the same any more begin at 0.
 #[test]
-fn other_bins_begin_at_0() {
-    let text = |bins: &str| format!("[rule.h]\nmatch = h\nhistogram = {bins}");
-    let mut core = core(&text("10, inf"));
-    core.packet("h:5|ms\nother:5|ms");
+fn totals_go_on_over_a_reload_with_other_percentiles_and_bins() {
+    let mut core =
+        core("[statsd]\npercentiles = 50, 90, 99\n[rule.h]\nmatch = h\nhistogram = 10, 20, inf");
+    core.packet("h:5|ms\nother:5|ms|@0.5");
     core.flush(10);
-    for (bins, count) in [("10, inf", 2.0), ("20, inf", 1.0)] {
-        let mut settings = configured(&text(bins));
+    let mut flushes = 1.0;
+    for (percentiles, bins, counts) in [
+        ("90", "10, 20, inf", &[2.0, 0.0, 0.0][..]),
+        ("50, 90, 99", "10, 20, inf", &[3.0, 0.0, 0.0]),
+        ("", "10, 20, inf", &[4.0, 0.0, 0.0]),
+        ("50", "30, inf", &[1.0, 0.0]),
+        ("50, 99", "30, inf", &[2.0, 0.0]),
+    ] {
+        let mut settings = configured(&format!(
+            "[statsd]\npercentiles = {percentiles}\n[rule.h]\nmatch = h\nhistogram = {bins}"
+        ));
         settings.bounds.keeps_totals = true;
         settings.rules.base.expire = None;
         core.engine.reconfigure(&settings);
-        core.packet("h:5|ms\nother:5|ms");
+        core.packet("h:5|ms\nother:5|ms|@0.5");
         core.flush(20);
-        assert_eq!(timing(&mut core, "h").count, count);
+        flushes += 1.0;
+        let record = timing(&mut core, "h");
+        assert_eq!((record.count, record.samples, record.sum), (flushes, flushes, 5.0 * flushes));
+        let visited = core.engine.table_mut().look_up(MetricKind::Timing, b"h").unwrap();
+        assert_eq!(visited.series.timing().unwrap().bins(&visited.policy.plan), counts);
+        let record = timing(&mut core, "other");
+        assert_eq!((record.count, record.sum), (2.0 * flushes, 5.0 * flushes), "{percentiles}");
     }
-    assert_eq!(timing(&mut core, "other").count, 3.0);
+}
+
+#[test]
+fn a_total_stays_finite() {
+    let mut core = core("");
+    for flush in 1..=3 {
+        core.packet("a:1e308|c\nt:1e308|ms");
+        core.flush(flush * 10);
+    }
+    assert_eq!(totals(&mut core)["a"], 1e308);
+    assert_eq!(timing(&mut core, "t").sum, 1e308);
 }
 
 #[test]

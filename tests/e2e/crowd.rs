@@ -1,10 +1,12 @@
 //! Crowds at the admin port: clients that never read, that send a byte at a time, and that send
 //! rubbish, many at once. Memory stays bounded, and other clients get their answers.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use serde_json::Value;
 use statsd_bench::Random;
 
 use crate::support::{Conf, DEADLINE, Daemon, connect, until_true};
@@ -123,4 +125,43 @@ fn a_crowd_that_does_not_behave_is_bounded() {
     });
     assert_eq!(daemon.admin().ask("health"), "health: up\n");
     daemon.stop();
+}
+
+/// Shows that one step of a list writes a bounded number of bytes, though names are long. Each step
+/// is a chunk.
+#[test]
+fn long_names_are_written_in_small_steps() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let name = |number: usize| format!("{}.{number}", "x".repeat(7900));
+    let mut stream = daemon.tcp_client();
+    for number in 0..60 {
+        stream.write_all(format!("{}:1|c\n", name(number)).as_bytes()).unwrap();
+    }
+    stream.write_all(b"last:1|g\n").unwrap();
+    daemon.until_shown("gauges", "last", 1.0);
+    let mut web = daemon.web();
+    web.send("GET /api/series?q=xx HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    let answer = String::from_utf8(web.rest()).unwrap();
+    let mut rest = answer.split_once("\r\n\r\n").unwrap().1;
+    let mut body = String::new();
+    loop {
+        let (length, after) = rest.split_once("\r\n").unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            break;
+        }
+        assert!(length < 16_384 + 8_300, "a step of {length} bytes");
+        body.push_str(&after[..length]);
+        rest = &after[length + 2..];
+    }
+    let list: Value = serde_json::from_str(&body).unwrap();
+    let names: BTreeSet<_> = list["series"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| &found["name"])
+        .map(Value::as_str)
+        .collect();
+    assert_eq!(names.len(), 60);
+    assert!(names.contains(&Some(&*name(7))));
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use nix::unistd::gethostname;
+use serde_json::Value;
 
 use crate::support::{Conf, Daemon, FakeCarbon, Page, until_true};
 
@@ -32,6 +33,9 @@ fn health_paths_answer_any_host() {
             assert_eq!(answer_to(&daemon, &without).status, 200, "{without}");
         }
     }
+    assert_eq!(status_for(&daemon, "/-/nope", "evil.example"), 404);
+    assert_eq!(status_for(&daemon, "/-/", "evil.example"), 404);
+    assert_eq!(status_for(&daemon, "/nope", "evil.example"), 403);
     assert_eq!(answer_to(&daemon, "GET /api/info HTTP/1.1\r\n\r\n").status, 400);
     let mut web = daemon.web();
     assert_eq!(web.get("/health").body, "up\n");
@@ -375,7 +379,7 @@ fn series_are_searched() {
     daemon.until_counter("last;env=x", 1.0);
     let mut web = daemon.web();
     let mut search = |query: &str| web.get(&format!("/api/series?{query}")).json();
-    let names = |found: &serde_json::Value| -> Vec<String> {
+    let names = |found: &Value| -> Vec<String> {
         let all = found["series"].as_array().unwrap().iter();
         all.map(|series| series["name"].as_str().unwrap().to_owned()).collect()
     };
@@ -520,7 +524,7 @@ fn a_series_has_its_rules_and_its_names_as_sent() {
     daemon.stop();
 }
 
-fn texts(list: &serde_json::Value) -> Vec<&str> {
+fn texts(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 

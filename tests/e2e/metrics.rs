@@ -62,6 +62,11 @@ fn open_metrics(web: &mut Web) -> BTreeMap<String, Family> {
     parsed("openmetrics", &page.body)
 }
 
+/// Values that OpenMetrics forbids: a part of an event, quantiles and totals below zero, and totals
+/// that are too large for a double.
+const ODD_VALUES: &str = "odd.rate:5|ms|@0.3\nodd.below:-5|h\nodd.below:-7|c\nodd.both:-5:5|ms\n\
+    odd.large:1e308|c\nodd.large:1e308|ms\nodd.binned:-5:5|h|@0.3";
+
 /// Sends series of each kind whose names and tags are as bad as clients can make them.
 fn send_hostile_names(daemon: &Daemon) {
     let names: [&[u8]; 23] = [
@@ -91,7 +96,7 @@ fn send_hostile_names(daemon: &Daemon) {
     ];
     let kinds = [&b"c"[..], b"g", b"ms", b"s"].into_iter();
     let lines = kinds.flat_map(|kind| names.map(|name| [name, b":1|", kind].concat()));
-    daemon.send_together(lines.chain([b"last:1|g".to_vec()]));
+    daemon.send_together(lines.chain([ODD_VALUES.into(), b"last:1|g".to_vec()]));
     daemon.until_shown("gauges", "last", 1.0);
 }
 
@@ -100,7 +105,11 @@ fn send_hostile_names(daemon: &Daemon) {
 fn prometheus_client_accepts_both_formats() {
     let conf = Conf::flushing_every("1s").set("statsd", "sanitize_keys", "no");
     let conf = conf.set("statsd", "percentiles", "50, 90, 99.9, -10");
-    let conf = conf.set("rule.bins", "match", "a.b*").set("rule.bins", "histogram", "0.5, 10, inf");
+    let conf = conf.set("rule.bins", "match", "a.b*, odd.binned").set(
+        "rule.bins",
+        "histogram",
+        "0.5, 10, inf",
+    );
     let daemon = Daemon::start(&conf);
     send_hostile_names(&daemon);
     let mut web = daemon.web();
@@ -127,12 +136,32 @@ fn prometheus_client_accepts_both_formats() {
         let all = families.values().flat_map(|family| family.samples.keys().cloned());
         all.collect()
     };
-    // A flush between the two may add samples about the server.
+    // A flush between the two may add samples about the server. The text format alone has values
+    // below zero.
     let text = until(DEADLINE, "the same samples in both", || {
         let text = web.get_with("/metrics", TEXT);
-        let families = open_metrics(&mut web);
-        (names(&families) == names(&parsed("text", &text.body))).then_some(text)
+        let open = names(&open_metrics(&mut web));
+        let mut plain = parsed("text", &text.body);
+        for family in plain.values_mut() {
+            let is_odd = |name: &str| name.starts_with("odd_");
+            family.samples.retain(|known, _| !is_odd(&known.0) || open.contains(known));
+        }
+        (open == names(&plain)).then_some(text)
     });
+    let shown = |line: &str| text.body.lines().any(|known| known == line);
+    assert!(shown("odd_rate_timer_count 3.3333333333333335"), "{}", text.body);
+    assert_eq!(
+        sample(&open_metrics(&mut web), "odd_rate_timer", "odd_rate_timer_count"),
+        Some(3.0)
+    );
+    // Two more intervals with the largest values: a sum would be infinite.
+    for round in [1.0, 2.0] {
+        daemon.send_together([ODD_VALUES, "again:1|c"]);
+        until_true("a flush", || {
+            sample(&open_metrics(&mut web), "again", "again_total") == Some(round)
+        });
+    }
+    assert_eq!(sample(&open_metrics(&mut web), "odd_large", "odd_large_total"), Some(1e308));
     assert_eq!(text.field("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert!(!text.body.contains("# EOF") && !text.body.contains("# UNIT"));
 }

@@ -3,8 +3,15 @@
 
 use crate::encode::exposition::Exposition;
 
-/// How well a field of `Accept` fits a format: its weight, and how exactly it names the format.
-type Fit = (u16, u8);
+/// How a range of media types fits a format: how exactly it names the format, and its weight.
+///
+/// The most exact range decides the weight of a format, as RFC 9110 wants. So `*/*` does not allow
+/// a format that another range has excluded with `q=0`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    exactness: u8,
+    weight: u16,
+}
 
 /// Returns the format that a client prefers by its field `Accept`.
 ///
@@ -27,23 +34,29 @@ pub(super) fn exposition(accept: Option<&str>) -> Exposition {
                 _ => {}
             }
         }
+        let fit = |exactness| Fit { exactness, weight };
         match (name.as_str(), version) {
-            ("application/openmetrics-text", None | Some("1.0.0" | "0.0.1")) => {
-                open = open.max((weight, 3));
-            }
-            ("text/plain", None | Some("0.0.4")) | ("text/html", _) => {
-                text = text.max((weight, 3));
-            }
-            ("application/*", _) => open = open.max((weight, 2)),
-            ("text/*", _) => text = text.max((weight, 2)),
+            ("application/openmetrics-text", Some("1.0.0" | "0.0.1")) => open = open.max(fit(5)),
+            ("application/openmetrics-text", None) => open = open.max(fit(4)),
+            ("text/plain", Some("0.0.4")) => text = text.max(fit(5)),
+            ("text/plain", None) => text = text.max(fit(4)),
+            ("text/html", _) => text = text.max(fit(3)),
+            ("application/*", _) => open = open.max(fit(2)),
+            ("text/*", _) => text = text.max(fit(2)),
             ("*/*", _) => {
-                open = open.max((weight, 1));
-                text = text.max((weight, 1));
+                open = open.max(fit(1));
+                text = text.max(fit(1));
             }
             _ => {}
         }
     }
-    if text > open { Exposition::Text } else { Exposition::OpenMetrics }
+    // The text format needs a higher weight, or the same one by a range that names it alone.
+    let is_named = text.exactness > 2 && open.exactness <= 2;
+    if text.weight > open.weight || (text.weight == open.weight && text.weight > 0 && is_named) {
+        Exposition::Text
+    } else {
+        Exposition::OpenMetrics
+    }
 }
 
 /// Whether a client takes answers in gzip by its field `Accept-Encoding`. Without the field it may
@@ -122,6 +135,14 @@ mod tests {
             (Some("text/plain;version=9, */*"), OpenMetrics),
             (Some("application/openmetrics-text;q=0, text/plain;q=0.1"), Text),
             (Some("text/*"), Text),
+            (Some("text/plain, */*"), Text),
+            // The more exact range decides, in any order.
+            (Some("application/openmetrics-text;q=0, */*"), Text),
+            (Some("*/*, application/openmetrics-text;q=0"), Text),
+            (Some("application/*;q=0, */*"), Text),
+            (Some("text/plain;q=0, */*"), OpenMetrics),
+            (Some("text/plain;version=0.0.4;q=0.1, text/plain, application/*;q=0.5"), OpenMetrics),
+            (Some("application/openmetrics-text;q=0, text/plain;q=0"), OpenMetrics),
             (Some("image/png"), OpenMetrics),
             (Some(browser), Text),
         ] {

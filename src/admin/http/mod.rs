@@ -18,6 +18,7 @@ mod metrics;
 mod reply;
 mod request;
 mod routes;
+mod search_pattern;
 mod sender_list;
 mod series_list;
 mod server_info;

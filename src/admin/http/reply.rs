@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
+use super::history::HistoryPage;
 use super::metrics::MetricsPage;
+use super::sender_list::SenderPage;
 use super::series_list::SeriesList;
 use super::status::HttpStatus;
 use crate::admin::page::{PageFile, SECURITY_POLICY};
@@ -158,11 +160,14 @@ impl std::fmt::Display for HttpDate {
     }
 }
 
-/// A body that is made in steps, because it walks over all series, or shows lines as they arrive.
+/// A body that is made in steps, because making it takes long, or because it shows lines as they
+/// arrive.
 #[derive(Debug)]
 pub(super) enum AnswerStream {
     Series(Box<SeriesList>),
     Metrics(Box<MetricsPage>),
+    History(Box<HistoryPage>),
+    Senders(Box<SenderPage>),
     /// It has no end: it is sent until the client leaves.
     Watch(Box<WatchJob>),
 }
@@ -173,15 +178,17 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.is_begun(),
             Self::Metrics(page) => page.is_begun(),
-            Self::Watch(_) => false,
+            Self::History(_) | Self::Senders(_) | Self::Watch(_) => false,
         }
     }
 
-    /// The bytes that the answer holds, where they depend on the number of series.
+    /// The bytes that the answer holds.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Metrics(page) => page.bytes(),
-            Self::Series(_) | Self::Watch(_) => 0,
+            Self::Series(list) => list.bytes(),
+            Self::History(page) => page.bytes(),
+            Self::Senders(_) | Self::Watch(_) => 0,
         }
     }
 
@@ -190,7 +197,7 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.pause(),
             Self::Metrics(page) => page.pause(),
-            Self::Watch(_) => {}
+            Self::History(_) | Self::Senders(_) | Self::Watch(_) => {}
         }
     }
 
@@ -200,7 +207,7 @@ impl AnswerStream {
             || match self {
                 Self::Series(list) => !list.is_about_to_begin(),
                 Self::Metrics(page) => !page.is_about_to_begin(),
-                Self::Watch(_) => true,
+                Self::History(_) | Self::Senders(_) | Self::Watch(_) => true,
             }
     }
 
@@ -214,6 +221,8 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.step(view, out),
             Self::Metrics(page) => page.step(view, out),
+            Self::History(page) => page.step(out),
+            Self::Senders(page) => page.step(view, out),
             Self::Watch(watching) => {
                 watching.step(view.server.now.tick, out);
                 false

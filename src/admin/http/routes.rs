@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::accept::exposition;
-use super::history;
+use super::history::HistoryPage;
 use super::host::{Authority, machine};
 use super::metrics::MetricsPage;
 use super::reply::{AnswerStream, JSON, Reply, TEXT};
 use super::request::{Method, WebRequest};
-use super::sender_list;
+use super::sender_list::SenderPage;
 use super::series_list::{SeriesList, put_dropped_by, put_one, read_kind};
 use super::server_info;
 use super::status::HttpStatus;
@@ -21,22 +21,19 @@ use crate::config::MetricsShown;
 /// A path and what answers it.
 struct Route {
     path: &'static str,
-    /// Whether the path is answered whatever the host of the request. Probes of load balancers
-    /// send any host, or none.
-    takes_any_host: bool,
     answer: fn(&WebRequest<'_>, &mut View<'_>) -> Reply,
 }
 
 const ROUTES: &[Route] = &[
-    Route { path: "/health", takes_any_host: true, answer: health },
-    Route { path: "/-/healthy", takes_any_host: true, answer: healthy },
-    Route { path: "/-/ready", takes_any_host: true, answer: ready },
-    Route { path: "/metrics", takes_any_host: false, answer: metrics },
-    Route { path: "/api/info", takes_any_host: false, answer: info },
-    Route { path: "/api/senders", takes_any_host: false, answer: senders },
-    Route { path: "/api/history", takes_any_host: false, answer: points },
-    Route { path: "/api/series", takes_any_host: false, answer: series },
-    Route { path: "/api/watch", takes_any_host: false, answer: watch },
+    Route { path: "/health", answer: health },
+    Route { path: "/-/healthy", answer: healthy },
+    Route { path: "/-/ready", answer: ready },
+    Route { path: "/metrics", answer: metrics },
+    Route { path: "/api/info", answer: info },
+    Route { path: "/api/senders", answer: senders },
+    Route { path: "/api/history", answer: points },
+    Route { path: "/api/series", answer: series },
+    Route { path: "/api/watch", answer: watch },
 ];
 
 /// Returns the answer to a request. Nothing that a request holds changes the server.
@@ -45,7 +42,7 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
         return Reply::text(HttpStatus::MethodNotAllowed, "only GET and HEAD are allowed\n");
     }
     let route = ROUTES.iter().find(|route| route.path == request.path);
-    if !route.is_some_and(|route| route.takes_any_host)
+    if !takes_any_host(request.path)
         && let Some(refusal) = refusal_of_host(request, view)
     {
         return refusal;
@@ -57,6 +54,12 @@ pub(super) fn answer(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
             None => not_found(request.path),
         },
     }
+}
+
+/// Whether a path is answered whatever the host of the request. Probes of load balancers send any
+/// host, or none. A path that does not exist must not look as if the host were the reason.
+fn takes_any_host(path: &str) -> bool {
+    path == "/health" || path.starts_with("/-/")
 }
 
 /// Returns the answer to a request that is for another host, or names none.
@@ -110,18 +113,16 @@ fn info(_: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
 
 /// The remembered points of a series or a figure.
 fn points(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
-    let mut text = Vec::new();
-    match history::put(request, view, &mut text) {
-        Ok(()) => Reply::json(HttpStatus::Ok, text),
+    match HistoryPage::new(request, view) {
+        Ok(page) => Reply::stream(JSON, AnswerStream::History(Box::new(page))),
         Err((status, error)) => json_error(status, &error),
     }
 }
 
 /// What each sender has sent.
 fn senders(request: &WebRequest<'_>, view: &mut View<'_>) -> Reply {
-    let mut text = Vec::new();
-    match sender_list::put(request, view, &mut text) {
-        Ok(()) => Reply::json(HttpStatus::Ok, text),
+    match SenderPage::new(request, view) {
+        Ok(page) => Reply::stream(JSON, AnswerStream::Senders(Box::new(page))),
         Err(error) => json_error(HttpStatus::BadRequest, error),
     }
 }

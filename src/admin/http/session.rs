@@ -93,6 +93,11 @@ impl HttpSession {
         }
     }
 
+    /// Whether it shows lines as they arrive.
+    pub(in crate::admin) fn is_watching(&self) -> bool {
+        self.watch().is_some()
+    }
+
     fn watch(&self) -> Option<&AnswerStream> {
         self.stream().filter(|stream| matches!(stream, AnswerStream::Watch(_)))
     }

@@ -2,6 +2,7 @@
 //! lines before they are taken in.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -17,7 +18,7 @@ use crate::sender::Sender;
 /// The lines that a client wants.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::admin) struct WatchFilter {
-    /// For the clean name without tags, as in rules.
+    /// For a name without tags.
     glob: Option<Glob>,
     from: Option<WatchedSender>,
     only_bad: bool,
@@ -45,7 +46,7 @@ impl WatchFilter {
                     filter.from = Some(WatchedSender::parse(&address)?);
                 }
                 pattern if filter.glob.is_none() => {
-                    let glob = Glob::new(pattern);
+                    let glob = Glob::for_any_name(pattern);
                     filter.glob = Some(glob.ok_or("expected a pattern for names, such as web.*")?);
                 }
                 _ => return Err("expected [GLOB] [from ADDRESS] [bad]".into()),
@@ -67,19 +68,15 @@ impl WatchFilter {
         self.glob.is_some() || self.only_bad
     }
 
-    /// Whether the client may want a line of a sender that it wants. The line may turn out not to
-    /// be bad: a value that is too large for its series is not known before it is taken in.
-    pub(super) fn may_want(&self, line: &PreviewedLine<'_>) -> bool {
-        self.wants_name(line.name) && (!self.only_bad || line.may_be_bad())
+    pub(super) fn is_only_bad(&self) -> bool {
+        self.only_bad
     }
 
-    /// Whether the client wants a line that it may want, now that it was taken in.
-    pub(super) fn wants_taken(&self, is_bad: bool) -> bool {
-        is_bad || !self.only_bad
-    }
-
-    fn wants_name(&self, name: &[u8]) -> bool {
-        self.glob.as_ref().is_none_or(|glob| is_about(glob, name))
+    /// Whether the client wants a line of a sender that it wants, as far as is known before the
+    /// line is taken in. `made` returns the name that rules make of a name.
+    pub(super) fn may_want(&self, line: &PreviewedLine<'_>, made: MadeName<'_>) -> bool {
+        (!self.only_bad || line.may_be_bad())
+            && self.glob.as_ref().is_none_or(|glob| line.is_about(glob, made))
     }
 }
 
@@ -129,8 +126,13 @@ pub(super) struct PreviewedLine<'a> {
     pub(super) name: &'a [u8],
     /// The canonical name with its tags. `None` if the line has no valid name.
     pub(super) series: Option<&'a [u8]>,
+    /// The name that rules make of it, once it is needed.
+    made: OnceCell<Option<Vec<u8>>>,
     values: PreviewedValues<'a>,
 }
+
+/// Returns the name that rules make of a name, or `None` if they make none.
+pub(super) type MadeName<'a> = &'a dyn Fn(&[u8]) -> Option<Vec<u8>>;
 
 #[derive(Debug)]
 enum PreviewedValues<'a> {
@@ -151,8 +153,12 @@ impl LinePreview {
     }
 
     pub(super) fn read<'a>(&'a mut self, piece: &'a [u8]) -> PreviewedLine<'a> {
-        let previewed =
-            |name, values| PreviewedLine { name: bare_name(name), series: Some(name), values };
+        let previewed = |name, values| PreviewedLine {
+            name: bare_name(name),
+            series: Some(name),
+            made: OnceCell::new(),
+            values,
+        };
         if is_binary(piece) {
             return match self.0.read_binary(piece) {
                 Ok(message) => previewed(message.name, PreviewedValues::Binary(message.sample)),
@@ -175,7 +181,7 @@ type PreviewedValueOut<'a> = dyn FnMut(Option<&[u8]>, f64, Result<Sample<'_>, Re
 
 impl<'a> PreviewedLine<'a> {
     fn nameless(line: &'a [u8], values: PreviewedValues<'a>) -> Self {
-        Self { name: start_of(line), series: None, values }
+        Self { name: start_of(line), series: None, made: OnceCell::new(), values }
     }
 
     /// Calls `out` with each value: its text, which is `None` in a binary message, its rate, and
@@ -207,18 +213,47 @@ impl<'a> PreviewedLine<'a> {
         kinds
     }
 
+    /// Whether a pattern matches one of the names without tags that the line is known by: the name
+    /// that the client has sent, the same name cleaned as in rules, or the name that rules make of
+    /// it. The page and most answers show the last one.
+    pub(super) fn is_about(&self, glob: &Glob, made: MadeName<'_>) -> bool {
+        matches_raw_or_cleaned(glob, self.name)
+            || self.made.get_or_init(|| self.series.and_then(made)).as_ref().is_some_and(|made| {
+                let name = bare_name(made);
+                matches_raw_or_cleaned(glob, name)
+            })
+    }
+
+    /// Whether a value may be refused as bad. Some are known to be only when they are added: those
+    /// that take a sum out of the range of a double, and those of a binary message.
     fn may_be_bad(&self) -> bool {
         match &self.values {
-            PreviewedValues::Text(samples) => samples.clone().any(|sample| sample.is_err()),
+            PreviewedValues::Text(samples) => {
+                samples.clone().any(|sample| sample.map_or(true, |sample| is_extreme(&sample)))
+            }
             PreviewedValues::Binary(_) | PreviewedValues::Bad(_) => true,
             PreviewedValues::None => false,
         }
     }
 }
 
-/// Whether a pattern matches a canonical name without tags.
-pub(super) fn is_about(glob: &Glob, name: &[u8]) -> bool {
-    if is_clean(name) { glob.matches(name) } else { glob.matches(&cleaned(name)) }
+/// Whether adding a value may take a sum out of the range of a double. A smaller value is less than
+/// half of the last digit of the largest double.
+fn is_extreme(sample: &Sample<'_>) -> bool {
+    const LEAST: f64 = 1e290;
+    match *sample {
+        Sample::Count(value)
+        | Sample::Level(value)
+        | Sample::Change(value)
+        | Sample::Kv(value)
+        | Sample::Cumulative { value, .. } => value.abs() >= LEAST,
+        Sample::Time { value, weight } => value.abs() >= LEAST || weight >= LEAST,
+        Sample::Member(_) => false,
+    }
+}
+
+fn matches_raw_or_cleaned(glob: &Glob, name: &[u8]) -> bool {
+    glob.matches(name) || (!is_clean(name) && glob.matches(&cleaned(name)))
 }
 
 /// Returns what is probably the name of a bad line.
@@ -240,7 +275,7 @@ mod tests {
         let all = parse("web.* from 10.0.0.1 bad").unwrap();
         assert_eq!(parse("bad from 10.0.0.1 web.*").unwrap(), all);
         assert_eq!(parse("").unwrap(), WatchFilter::default());
-        for wrong in ["from", "from nowhere", "a b", "caf\u{e9}"] {
+        for wrong in ["from", "from nowhere", "a b", "a;env=prod"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -282,9 +317,37 @@ mod tests {
             ("web.* bad", "api.a:x|c", false),
             ("web.* bad", "web.a:x|c", true),
             ("bad", "_sc|a|0", false),
+            // The sum may be too large.
+            ("bad", "web.a:+1e308|g", true),
+            ("bad", "web.a:1:-1e308|ms", true),
+            ("bad", "web.a:1e280|c|@0.00000000000001", true),
+            ("bad", "web.a:1e280|c", false),
+            // The name that the rule makes.
+            ("latency.*", "in.a.time:1|c|#k:v", true),
+            ("in.*.time", "in.a.time:1|c", true),
+            ("latency.b", "in.a.time:1|c", false),
+            ("latency.a bad", "in.a.time:x|c", true),
+            ("k.*", "in.a.time:1|c|#k:v", false),
         ] {
-            let found = parse(filter).unwrap().may_want(&preview.read(line.as_bytes()));
+            let made =
+                |name: &[u8]| name.starts_with(b"in.a.time").then(|| b"latency.a;k=v".into());
+            let found = parse(filter).unwrap().may_want(&preview.read(line.as_bytes()), &made);
             assert_eq!(found, expected, "{filter}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_raw_name_is_found_by_itself_and_by_its_clean_form() {
+        let mut preview = LinePreview::of(Grammar { sanitize: false, ..Grammar::default() });
+        for (pattern, expected) in [
+            ("caf\u{e9} au/lait", true),
+            ("caf\u{e9}*", true),
+            ("*au-lait", true),
+            ("cafe*", false),
+        ] {
+            let filter = WatchFilter::parse(&[pattern.as_bytes().into()]).unwrap();
+            let line = preview.read("caf\u{e9} au/lait:1|c".as_bytes());
+            assert_eq!(filter.may_want(&line, &|_| None), expected, "{pattern}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::filter::{PreviewedLine, is_about};
+use super::filter::{MadeName, PreviewedLine};
 use crate::admin::text::{number, put_address, shown_millis, write};
 use crate::few::sort_few;
 use crate::policy::Glob;
@@ -91,16 +91,17 @@ impl SenderCounts {
         Self { glob, records: Vec::new(), lines: 0, others: 0, drops: Vec::new() }
     }
 
-    /// Counts a line, if it is one of the name. `dropping_rule` returns the rule that drops a
-    /// series.
+    /// Counts a line, if it is one of the name. `made` returns the name that rules make of a name,
+    /// and `dropping_rule` the rule that drops a series.
     pub(super) fn add<'a>(
         &mut self,
         sender: Sender,
         line: &PreviewedLine<'_>,
+        made: MadeName<'_>,
         dropping_rule: impl Fn(&[u8]) -> Option<&'a str>,
         now: UnixTime,
     ) {
-        if !is_about(&self.glob, line.name) {
+        if !line.is_about(&self.glob, made) {
             return;
         }
         self.lines += 1;
@@ -157,22 +158,26 @@ impl SenderCounts {
         Some(at)
     }
 
-    /// Writes a line for each record, first those that differ from the others.
-    fn put(&self, out: &mut Vec<u8>) {
+    /// Ends the count. Returns the records, those first that differ from the others.
+    fn take_records(&mut self) -> Vec<(Difference, SentValues)> {
+        let records = std::mem::take(&mut self.records);
+        // The names of a pattern have values of their own.
         let is_pattern = self.glob.as_str().contains(['*', '?']);
-        let mut all: Vec<(&SentValues, Difference)> = self
-            .records
-            .iter()
-            // The names of a pattern have values of their own.
-            .map(|record| {
-                (record, if is_pattern { Difference::default() } else { self.difference(record) })
-            })
-            .collect();
-        sort_few(&mut all, |(a, a_differs), (b, b_differs)| {
+        let differences = if is_pattern {
+            vec![Difference::default(); records.len()]
+        } else {
+            differences(&records)
+        };
+        let mut all: Vec<_> = differences.into_iter().zip(records).collect();
+        sort_few(&mut all, |(a_differs, a), (b_differs, b)| {
             let is_usual = |differs: &Difference| *differs == Difference::default();
             is_usual(a_differs).cmp(&is_usual(b_differs)).then(b.lines.cmp(&a.lines))
         });
-        all.iter().for_each(|(record, difference)| record.put(*difference, out));
+        all
+    }
+
+    /// Writes what follows the records.
+    fn put_end(&self, out: &mut Vec<u8>) {
         if self.others > 0 {
             write(out, format_args!("others values={}\n", self.others));
         }
@@ -183,36 +188,51 @@ impl SenderCounts {
             write(out, format_args!("no line of this name came\n"));
         }
     }
+}
 
-    /// Compares a record with those of the same type.
-    fn difference(&self, record: &SentValues) -> Difference {
-        let of = |sent: SentType| self.records.iter().filter(move |other| other.sent == sent);
-        let senders = of(record.sent).count();
-        let most = self.records.iter().map(|other| of(other.sent).count()).max().unwrap_or(0);
-        let mut difference = Difference {
-            sent: most >= COMPARED_MIN && senders * COMPARED_MIN <= most,
-            ..Difference::default()
-        };
-        if senders < COMPARED_MIN || record.sent == SentType::Bad {
-            return difference;
+/// Compares each record with those of the same type. `records` are in any order.
+fn differences(records: &[SentValues]) -> Vec<Difference> {
+    let mut differences = vec![Difference::default(); records.len()];
+    let places_of = |sent: SentType| -> Vec<usize> {
+        (0..records.len()).filter(|at| records[*at].sent == sent).collect()
+    };
+    let places = SentType::ALL.map(places_of);
+    let most = places.iter().map(Vec::len).max().unwrap_or(0);
+    for (sent, places) in SentType::ALL.into_iter().zip(&places) {
+        let is_odd_type = most >= COMPARED_MIN && places.len() * COMPARED_MIN <= most;
+        places.iter().for_each(|at| differences[*at].sent = is_odd_type);
+        if places.len() < COMPARED_MIN || sent == SentType::Bad {
+            continue;
         }
-        let rate = record.rate();
-        let same = of(record.sent).filter(|other| other.rate() == rate).count();
-        difference.rate = record.sent.has_rate() && same * COMPARED_MIN <= senders;
-        difference.lines = self.is_odd(record, |record| record.lines as f64);
-        difference.value = record.sent.has_number() && self.is_odd(record, SentValues::mean);
-        difference
+        let of_type = || places.iter().map(|at| &records[*at]);
+        if sent.has_rate() {
+            let rates: Vec<f64> = of_type().map(SentValues::rate).collect();
+            for (at, rate) in places.iter().zip(&rates) {
+                let same = rates.iter().filter(|other| *other == rate).count();
+                differences[*at].rate = same * COMPARED_MIN <= places.len();
+            }
+        }
+        for (at, is_odd) in places.iter().zip(odd_ones(of_type().map(|record| record.lines as f64)))
+        {
+            differences[*at].lines = is_odd;
+        }
+        if sent.has_number() {
+            for (at, is_odd) in places.iter().zip(odd_ones(of_type().map(SentValues::mean))) {
+                differences[*at].value = is_odd;
+            }
+        }
     }
+    differences
+}
 
-    /// Whether a figure of a record is far from the median of its type, and that of at most a third
-    /// of the senders is. If more differ, the values vary or there are two groups of senders, and
-    /// none of them is odd.
-    fn is_odd(&self, record: &SentValues, figure: impl Fn(&SentValues) -> f64) -> bool {
-        let of_type = || self.records.iter().filter(|other| other.sent == record.sent);
-        let usual = median(of_type().map(&figure));
-        let far = of_type().filter(|other| is_far(figure(other), usual)).count();
-        is_far(figure(record), usual) && far * COMPARED_MIN <= of_type().count()
-    }
+/// Returns which numbers are far from their median, if at most a third of them is. If more are, the
+/// values vary or there are two groups of senders, and none of them is odd.
+fn odd_ones(numbers: impl Iterator<Item = f64>) -> Vec<bool> {
+    let numbers: Vec<f64> = numbers.collect();
+    let usual = median(numbers.clone());
+    let far: Vec<bool> = numbers.iter().map(|number| is_far(*number, usual)).collect();
+    let count = far.iter().filter(|is_far| **is_far).count();
+    if count * COMPARED_MIN <= numbers.len() { far } else { vec![false; numbers.len()] }
 }
 
 /// Whether a number differs from a median by more than [`FACTOR`].
@@ -223,8 +243,8 @@ fn is_far(number: f64, median: f64) -> bool {
     has_other_sign || number > FACTOR * median || number * FACTOR < median
 }
 
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
+/// Returns the median of at least one number.
+fn median(mut numbers: Vec<f64>) -> f64 {
     sort_few(&mut numbers, f64::total_cmp);
     numbers[numbers.len() / 2]
 }
@@ -240,6 +260,17 @@ fn canonical(sender: Sender) -> Sender {
 }
 
 impl SentType {
+    const ALL: [Self; 8] = [
+        Self::Counter,
+        Self::Total,
+        Self::Gauge,
+        Self::SignedGauge,
+        Self::Timer,
+        Self::Set,
+        Self::Kv,
+        Self::Bad,
+    ];
+
     fn of(sample: Result<Sample<'_>, Reject>) -> Self {
         match sample {
             Ok(Sample::Count(_)) => Self::Counter,
@@ -428,26 +459,45 @@ fn short(value: f64) -> String {
     number(if value.abs() < 1e9 && rounded != 0.0 { rounded } else { value })
 }
 
-/// The wait of one client for the end of its count. The count ends when this is dropped.
+/// The wait of one client for the end of its count, and then the answer. The count ends when this
+/// is dropped.
 #[derive(Debug)]
 pub(in crate::admin) struct SenderCountJob {
     counts: Rc<RefCell<SenderCounts>>,
     end: Tick,
+    /// The records that are still to be written, the last one first. `None` until the end.
+    left: Option<Vec<(Difference, SentValues)>>,
 }
+
+/// The records that one step writes. The name of a process is read from `/proc`, which takes 30 us.
+const STEP_RECORDS: usize = 8;
 
 impl SenderCountJob {
     pub(super) fn new(counts: Rc<RefCell<SenderCounts>>, end: Tick) -> Self {
-        Self { counts, end }
+        Self { counts, end, left: None }
     }
 
-    /// When the answer is due.
-    pub(in crate::admin) fn end(&self) -> Tick {
-        self.end
+    /// When the answer is due. `None` if it is being written.
+    pub(in crate::admin) fn due(&self) -> Option<Tick> {
+        self.left.is_none().then_some(self.end)
     }
 
-    /// Writes the answer.
-    pub(in crate::admin) fn put(&self, out: &mut Vec<u8>) {
-        self.counts.borrow().put(out);
+    /// Writes a part of the answer. Returns `true` once it is complete.
+    pub(in crate::admin) fn step(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(left) = &mut self.left else {
+            let mut records = self.counts.borrow_mut().take_records();
+            records.reverse();
+            self.left = Some(records);
+            return false;
+        };
+        for _ in 0..STEP_RECORDS {
+            let Some((difference, record)) = left.pop() else {
+                self.counts.borrow().put_end(out);
+                return true;
+            };
+            record.put(difference, out);
+        }
+        false
     }
 }
 
@@ -457,6 +507,18 @@ mod tests {
     use super::*;
     use crate::protocol::Grammar;
 
+    /// Returns the answer, and the number of its steps.
+    fn written(counts: SenderCounts) -> (String, usize) {
+        let mut job = SenderCountJob::new(Rc::new(RefCell::new(counts)), Tick::default());
+        let mut out = Vec::new();
+        let mut steps = 1;
+        while !job.step(&mut out) {
+            assert_eq!(job.due(), None);
+            steps += 1;
+        }
+        (String::from_utf8(out).unwrap(), steps)
+    }
+
     fn counts(name: &str, lines: &[(u16, &str)]) -> Vec<String> {
         let mut counts = SenderCounts::new(Glob::new(name).unwrap());
         let mut preview = LinePreview::of(Grammar::default());
@@ -465,13 +527,12 @@ mod tests {
             counts.add(
                 sender,
                 &preview.read(line.as_bytes()),
+                &|name| name.starts_with(b"in.").then(|| [b"made.", name].concat()),
                 |name| name.ends_with(b"=drop").then_some("junk"),
                 UnixTime::from_millis(1_795_862_607_000),
             );
         }
-        let mut out = Vec::new();
-        counts.put(&mut out);
-        let text = String::from_utf8(out).unwrap();
+        let text = written(counts).0;
         text.lines().map(|line| line.replace(" last_seen=2026-11-28T10:43:27.000Z", "")).collect()
     }
 
@@ -505,6 +566,10 @@ mod tests {
         );
         let dropped = counts("a", &[(1, "a:1:x:2|c|#t:drop"), (1, "a:x|c|#t:drop"), (1, "a:1|c")]);
         assert_eq!(dropped.last().unwrap(), "dropped by [rule.junk] values=2", "{dropped:?}");
+        for name in ["in.a", "made.in.a", "made.*.a"] {
+            let made = counts(name, &[(1, "in.a:1|c"), (1, "b:1|c")]);
+            assert!(made.len() == 1 && made[0].contains(" lines=1 "), "{made:?}");
+        }
         assert_eq!(counts("no.such", &[(1, "web.hits:1|c")]), ["no line of this name came"]);
         let two = counts("web.*", &[(1, "web.hits:1|c"), (1, "web.a:1|c")]);
         assert!(two.len() == 1 && two[0].contains(" lines=2 "), "{two:?}");
@@ -540,6 +605,18 @@ mod tests {
         }
     }
 
+    /// Shows that the figures of a type are read once, not once for each of its senders.
+    #[test]
+    fn the_senders_are_compared_in_one_pass() {
+        let mut read = 0;
+        let numbers = (0..256).map(|number| f64::from(if number == 7 { 900 } else { 10 }));
+        let odd = odd_ones(numbers.inspect(|_| read += 1));
+        assert_eq!(read, 256);
+        assert!(odd[7] && odd.iter().filter(|is_odd| **is_odd).count() == 1);
+        assert_eq!(odd_ones([1.0, 1.0, 90.0].into_iter()), [false, false, true]);
+        assert_eq!(odd_ones([1.0, 1.0, 90.0, 90.0].into_iter()), [false; 4]);
+    }
+
     #[test]
     fn hosts_with_many_sockets_have_one_line_and_memory_is_bounded() {
         let lines: Vec<_> = (1..1000).map(|port| (port, "web.hits:2|c")).collect();
@@ -554,9 +631,12 @@ mod tests {
         for host in 0..1000 {
             let address = format!("10.0.{}.{}:7", host / 250, host % 250);
             let sender = Sender::Internet(address.parse().unwrap());
-            counts.add(sender, &preview.read(b"a:1|c"), |_| None, UnixTime::default());
+            counts.add(sender, &preview.read(b"a:1|c"), &|_| None, |_| None, UnixTime::default());
         }
         assert_eq!(counts.records.len(), RECORDS_MAX);
         assert_eq!(counts.others, 1000 - RECORDS_MAX as u64);
+        let (text, steps) = written(counts);
+        assert_eq!(text.lines().count(), RECORDS_MAX + 1);
+        assert!(steps >= RECORDS_MAX / STEP_RECORDS, "{steps}");
     }
 }

@@ -169,20 +169,90 @@ fn a_line_that_is_not_shown_makes_its_series() {
     assert!(text.contains("verdict=\"accepted, the series exists; refused: "), "{text}");
 }
 
+/// Shows that a watch of bad lines shows those that only their sum makes bad, and that good lines
+/// and messages do not use up what may be shown.
+#[test]
+fn a_watch_of_bad_lines_shows_all_kinds_of_them() {
+    let mut engine = engine();
+    let mut watch = Watch::default();
+    let mut bad = watch.add(filter("bad"));
+    begin_turn(&mut watch, 1);
+    for _ in 0..3 * PER_SECOND {
+        watch.binary(&mut engine, b"\xaa\x02\x02\0\0\0\0\0\0\0\xf0\x3fb\0");
+        watch.lines(&mut engine, b"c:1e292|c|@0.1\nlevel:1e308|g\n", usize::MAX);
+    }
+    let lines = b"level:+1e308|g\nnew:1e308:1e308|c\ngood:1|g\nx\n";
+    watch.lines(&mut engine, lines, usize::MAX);
+    explain_all(&mut watch, &engine);
+    let mut out = Vec::new();
+    bad.step(Tick::from_millis(5000), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let shown: Vec<_> = text.lines().map(|line| line.split('"').nth(1).unwrap_or(line)).collect();
+    assert_eq!(shown, ["level:+1e308|g", "new:1e308:1e308|c", "x"], "{text}");
+    assert!(text.lines().next().unwrap().contains("refused: the value takes its series out"));
+    assert_eq!(engine.own().total(OwnCounter::BadLinesSeen), 3);
+    for _ in 0..3 * PER_SECOND {
+        watch.lines(&mut engine, b"level:1e308|g\nlevel:+1e308|g\n", usize::MAX);
+    }
+    explain_all(&mut watch, &engine);
+    let mut out = Vec::new();
+    bad.step(Tick::from_millis(9000), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let missed = text.lines().find_map(|line| line.strip_prefix("missed=")?.split(' ').next());
+    let missed: usize = missed.unwrap().parse().unwrap();
+    assert_eq!(
+        text.matches("level:+1e308|g").count() + missed,
+        3 * PER_SECOND as usize,
+        "{missed}"
+    );
+}
+
+/// Shows that a name which a rule makes is found by both names.
+#[test]
+fn lines_are_found_by_the_name_that_a_rule_makes() {
+    let mut config = Config::default();
+    config.rules.rules = vec![crate::policy::Rule {
+        name: "latency".into(),
+        matches: vec![Glob::new("in.*.time").unwrap()],
+        rename: Some(crate::policy::Template::new("latency.$1").unwrap()),
+        ..Default::default()
+    }];
+    let mut engine = crate::admin::tests::engine(config.rules);
+    let mut watch = Watch::default();
+    let mut watching: Vec<_> =
+        ["latency.web", "in.web.time", "latency.db"].map(|name| watch.add(filter(name))).into();
+    let end = Tick::from_millis(5000);
+    let mut counting = watch.count(Glob::new("latency.web").unwrap(), end).unwrap();
+    begin_turn(&mut watch, 1);
+    watch.lines(&mut engine, b"in.web.time:1|ms\nother:1|c\n", usize::MAX);
+    explain_all(&mut watch, &engine);
+    let shown = watching.iter_mut().map(|watching| {
+        let mut out = Vec::new();
+        watching.step(Tick::default(), &mut out);
+        String::from_utf8(out).unwrap()
+    });
+    let shown: Vec<_> = shown.collect();
+    assert!(shown[0].contains(" series=\"latency.web\" "), "{shown:?}");
+    assert_eq!((&shown[0], &shown[2]), (&shown[1], &String::new()));
+    let mut out = Vec::new();
+    while !counting.step(&mut out) {}
+    assert!(String::from_utf8(out).unwrap().contains(" lines=1 values=1 "));
+}
+
 /// Shows that a count by senders misses no line, and costs nothing after its end.
 #[test]
 fn lines_are_counted_by_sender() {
     let mut engine = engine();
     let mut watch = Watch::default();
     let end = Tick::from_millis(5000);
-    let counting = watch.count(Glob::new("a").unwrap(), end).unwrap();
+    let mut counting = watch.count(Glob::new("a").unwrap(), end).unwrap();
     let others: Vec<_> =
         (1..COUNTS_MAX).map(|_| watch.count(Glob::new("b").unwrap(), end).unwrap()).collect();
     assert!(watch.count(Glob::new("a").unwrap(), end).is_none());
     begin_turn(&mut watch, 1);
     watch.lines(&mut engine, "a:1|c\nb:1|c\na:2|c\n".repeat(2000).as_bytes(), usize::MAX);
     let mut out = Vec::new();
-    counting.put(&mut out);
+    while !counting.step(&mut out) {}
     let text = String::from_utf8(out).unwrap();
     assert!(
         text.contains(" lines=4000 values=4000 rates=\"1 x4000\" adds=6000 mean=1.5 "),

@@ -13,6 +13,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     let rules = &lint.config.rules.rules;
     let mut comparisons = 0;
     let mut drops_all = false;
+    let covers_all = |glob: &Glob| Glob::new("?**").is_some_and(|any| glob.covers(&any));
     for (at, rule) in rules.iter().enumerate() {
         let header = format!("rule.{}", rule.name);
         // The captures of a `*` show that its author knows what it matches.
@@ -28,7 +29,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         // An earlier rule with drop = no makes a list of what is let through.
         if !drops_all
             && rule.drop == Some(true)
-            && rule.matches.iter().any(|glob| glob.covers(&Glob::for_search("?*")))
+            && rule.matches.iter().any(covers_all)
             && rules[..at].iter().all(|earlier| earlier.drop != Some(false))
         {
             drops_all = true;

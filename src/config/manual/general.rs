@@ -360,7 +360,7 @@ pub(super) const ADMIN: Chapter = chapter! {
     idle_timeout;
 
     /// Clients at the same time. 1 to 1024. When all are in use, a new client replaces the one that
-    /// was idle longest.
+    /// was idle longest, or else one that watches, or else one that does not read.
     max_connections;
 
     /// How long points are kept for charts: one for each flush, of the server's own figures and of
@@ -368,8 +368,9 @@ pub(super) const ADMIN: Chapter = chapter! {
     history;
 
     /// Memory for the points of series. A counter takes about 1.5 KiB for an hour of flushes every
-    /// 10 seconds, a timer five times as much. 0 keeps no points, also none of own figures. Empty
-    /// means at most 4m, derived from [limits] max_memory.
+    /// 10 seconds, a timer five times as much. The own figures take as much again at most: if that
+    /// is too little for history, their charts are shorter. 0 keeps no points, also none of own
+    /// figures. Empty means at most 4m, derived from [limits] max_memory.
     history_memory;
 };
 

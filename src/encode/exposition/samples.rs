@@ -5,7 +5,8 @@
 //!  # HELP web_hits StatsD counter, as a running total
 //!  web_hits_total{env="prod"} 12
 //! ```
-//! OpenMetrics forbids totals and sums below zero. Such a sample is left out there.
+//! OpenMetrics forbids totals, sums and quantiles below zero. Such a sample is left out there. It
+//! also wants whole numbers of events, so a running `_count` with a fraction is rounded there.
 
 use super::legal::FamilyKind;
 use crate::encode::number::Number;
@@ -78,13 +79,15 @@ impl SampleWriter {
             }
             SeriesSamples::Level(level) => line("", None, *level),
             SeriesSamples::Summary { quantiles, sum, count } => {
-                for (quantile, value) in *quantiles {
+                // NaN is allowed: it is the quantile of an interval without samples.
+                let may_show = |value: f64| self.may_show(value) || value.is_nan();
+                for (quantile, value) in quantiles.iter().filter(|(_, value)| may_show(*value)) {
                     line("", Some(("quantile", *quantile)), *value);
                 }
                 if self.may_show(*sum) {
                     line("_sum", None, *sum);
                 }
-                line("_count", None, *count);
+                line("_count", None, self.whole(*count));
             }
             SeriesSamples::Histogram { bins, sum, count } => {
                 let mut below = 0.0;
@@ -111,6 +114,18 @@ impl SampleWriter {
     /// Whether the format has totals of this value.
     fn may_show(&self, total: f64) -> bool {
         self.exposition == Exposition::Text || total >= 0.0
+    }
+
+    /// Returns a number of events as the format has it. Sample rates such as 0.3 make fractions.
+    ///
+    /// The running total is rounded, not its rises. So a rise is at most one event from what
+    /// Graphite was sent, however long the series lives. Without the sample, Prometheus would lose
+    /// the count of each timer that is sampled so.
+    fn whole(&self, count: f64) -> f64 {
+        match self.exposition {
+            Exposition::OpenMetrics => count.round(),
+            Exposition::Text => count,
+        }
     }
 
     fn put_head(&self, family: &[u8], kind: FamilyKind, out: &mut Vec<u8>) {
@@ -276,6 +291,21 @@ mod tests {
         assert!(open.contains("b_timer_count 1\n") && !open.contains("c_distribution_count"));
         let plain = text(Exposition::Text, &all);
         assert!(plain.contains("a_total -1\n") && plain.contains("c_distribution_sum -5\n"));
+    }
+
+    #[test]
+    fn openmetrics_has_no_quantile_below_zero_and_no_part_of_an_event() {
+        let quantiles = [(0.0, -5.0), (0.5, f64::NAN), (0.9, 0.0), (1.0, 7.0)];
+        let summary = SeriesSamples::Summary { quantiles: &quantiles, sum: 2.0, count: 10.0 / 3.0 };
+        let all = [("n_timer", FamilyKind::Summary, "", summary)];
+        let open = text(Exposition::OpenMetrics, &all);
+        assert!(!open.contains("-5") && open.contains("n_timer_count 3\n"), "{open}");
+        for line in ["0.5\"} NaN\n", "0.9\"} 0\n", "1.0\"} 7\n"] {
+            assert!(open.contains(line), "{line} in {open}");
+        }
+        let plain = text(Exposition::Text, &all);
+        assert!(plain.contains("quantile=\"0.0\"} -5\n"), "{plain}");
+        assert!(plain.contains("n_timer_count 3.3333333333333335\n"), "{plain}");
     }
 
     #[test]
