@@ -22,7 +22,7 @@ use crate::protocol::PACKET_BYTES_MAX;
 const IDLE_BYTES: u64 = 4 << 20;
 
 /// What the encoder of a `[ganglia]` destination remembers of the metrics, beside its queue.
-const GANGLIA_BYTES: u64 = 4 << 20;
+const GANGLIA_BYTES: u64 = 2 << 20;
 
 /// What an admin client has at most: an answer and a command, and what the kernel holds of the
 /// answer.

@@ -14,7 +14,6 @@
 //! name and `_FIGURE` after it. They are in seconds, in a group of their own.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::chunk::{Chunks, HEAD_BYTES, append, framed};
@@ -42,9 +41,6 @@ const DESCRIPTION: u32 = 128;
 const VALUE: u32 = 133;
 /// Flushes from one description of a metric to the next.
 const DESCRIBED_EVERY: u64 = 6;
-/// The most metrics that are remembered as described, at about 20 bytes each. All others are
-/// described with each value: clients choose the names, so the number must be bounded.
-const DESCRIBED_MAX: usize = 200_000;
 /// Names that gmond does not treat as metrics, in upper or lower case.
 const NOT_METRICS: [&[u8]; 2] = [b"heartbeat", b"location"];
 /// Seconds between two values. If more have passed, the page shows how old a value is.
@@ -62,9 +58,7 @@ pub(super) struct Ganglia {
     own: String,
     /// In the order of [`FigureId`]. `None` for a figure that a timing does not have.
     timing: Rc<[Option<Shape>]>,
-    /// The hash of each metric that was described, and the last flush that had a value of it. Both
-    /// are cut to 32 bits.
-    described: HashMap<u32, u32>,
+    described: Described,
     hasher: ahash::RandomState,
     flush: u64,
     number: Number,
@@ -85,13 +79,47 @@ struct Shape {
     scale: f64,
 }
 
+/// The metrics that were described, and when they last had a value.
+///
+/// Clients choose the names, so the memory is fixed. A metric has one of the four places of its
+/// group. If more than four metrics of a group have values, some are described with each value.
+#[derive(Debug)]
+struct Described {
+    /// Each place has 24 bits of a hash, and the low byte of the time of the last value.
+    places: Vec<[u32; 4]>,
+}
+
+/// The number of groups. It is a power of two. All groups together take 2 MiB.
+const GROUPS: usize = 1 << 17;
+
+impl Described {
+    fn new() -> Self {
+        Self { places: vec![[0; 4]; GROUPS] }
+    }
+
+    /// Notes that the metric with this hash has a value. Returns whether it must be described,
+    /// because it was not, or had no value for so long that it may be forgotten.
+    #[allow(clippy::cast_possible_truncation)] // some of the bits are enough
+    fn note(&mut self, hash: u64, flush: u64) -> bool {
+        let time = (flush / DESCRIBED_EVERY) as u8;
+        let key = (hash >> 32) as u32 & !0xff;
+        let group = &mut self.places[hash as usize % GROUPS];
+        let is_recent = |place: u32| time.wrapping_sub(place as u8) <= 1;
+        let known = group.iter().position(|&place| place & !0xff == key && is_recent(place));
+        let free = || group.iter().position(|&place| place == 0 || !is_recent(place));
+        let at = known.or_else(free).unwrap_or(hash as usize / GROUPS % 4);
+        group[at] = key | u32::from(time);
+        known.is_none()
+    }
+}
+
 impl Ganglia {
     pub(super) fn new(labels: &Labels, namespace: &Namespace, figures: &FigureNames) -> Self {
         Self {
             labels: labels.clone(),
             own: namespace.prefix_stats.clone(),
             timing: figures.node().map(|figure| figure.map(Shape::of_timing)).collect(),
-            described: HashMap::new(),
+            described: Described::new(),
             hasher: ahash::RandomState::with_seeds(1, 2, 3, 4),
             flush: 0,
             number: Number::new(),
@@ -134,18 +162,7 @@ impl Ganglia {
         // The hash spreads the descriptions over the flushes. It is stored in place of the name. If
         // two names have the same hash, the second one is described up to five flushes late.
         let hash = self.hasher.hash_one(&*metric);
-        let is_new = match self.described.get_mut(&low(hash)) {
-            Some(last) => {
-                *last = low(self.flush);
-                false
-            }
-            None => {
-                if self.described.len() < DESCRIBED_MAX {
-                    self.described.insert(low(hash), low(self.flush));
-                }
-                true
-            }
-        };
+        let is_new = self.described.note(hash, self.flush);
         if is_new || hash % DESCRIBED_EVERY == self.flush % DESCRIBED_EVERY {
             packet.clear();
             put(DESCRIPTION, packet);
@@ -170,13 +187,6 @@ impl Ganglia {
 impl Encoder for Ganglia {
     fn begin(&mut self, flush: u64, _: u64) {
         self.flush = flush;
-        // Metrics without a recent value are forgotten, or the map would grow for ever.
-        if flush.is_multiple_of(DESCRIBED_EVERY) {
-            let is_recent = |last| u64::from(low(flush).wrapping_sub(last)) <= DESCRIBED_EVERY;
-            self.described.retain(|_, last| is_recent(*last));
-            // Names that come and go would keep the room of the most that there were.
-            self.described.shrink_to(2 * self.described.len());
-        }
         self.chunks.begin(flush);
     }
 
@@ -227,12 +237,6 @@ impl Encoder for Ganglia {
     fn take_refused(&mut self) -> Vec<RefusedPoints> {
         std::mem::take(&mut self.refused)
     }
-}
-
-/// Returns the low half of a number.
-#[allow(clippy::cast_possible_truncation)] // this is what it is for
-fn low(number: u64) -> u32 {
-    number as u32
 }
 
 static RATE: Shape = Shape::plain("per second");

@@ -222,28 +222,20 @@ fn values_are_shown_as_text() {
     assert_eq!(text, "p.g -0.5\np.longer.name -0.5\n");
 }
 
+/// Shows that metrics are described once while they have values, that there may be any number of
+/// them, and that a metric is described again after a pause.
 #[test]
-fn the_metrics_that_are_remembered_are_bounded() {
-    let mut ganglia = ganglia("", 100);
-    let name = |number: usize| format!("g.{number}");
-    ganglia.begin(1, 10);
-    for number in 0..=DESCRIBED_MAX {
-        let figures = [Figure { id: FigureId::VALUE, value: 1.0 }];
-        let name = name(number);
-        ganglia.encode(&Summary::new(Subject::Gauge, name.as_bytes(), &figures));
-        ganglia.chunks().take();
-    }
-    ganglia.end();
-    ganglia.chunks().take();
-    assert_eq!(ganglia.described.len(), DESCRIBED_MAX);
-    // The one without room is described with each value.
-    let last = name(DESCRIBED_MAX);
-    for number in 2..6 {
-        let packets =
-            flush(&mut ganglia, number, &[(Subject::Gauge, &last, &[(FigureId::VALUE, 2.0)])]);
-        assert_eq!(packets.len(), 2, "{packets:?}");
-    }
-    // Names without values give their room back.
-    flush(&mut ganglia, 12, &[]);
-    assert!(ganglia.described.capacity() < 100, "{}", ganglia.described.capacity());
+fn the_memory_of_described_metrics_is_fixed() {
+    let mut described = Described::new();
+    let hash = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let new = |described: &mut Described, most: u64, flush: u64| {
+        (1..=most).filter(|&number| described.note(hash(number), flush)).count()
+    };
+    assert_eq!(new(&mut described, 50_000, 12), 50_000);
+    assert_eq!(new(&mut described, 50_000, 13), 0);
+    assert_eq!(new(&mut described, 50_000, 18), 0);
+    assert_eq!(new(&mut described, 50_000, 30), 50_000, "no value for two periods");
+    assert_eq!(new(&mut described, 1_000_000, 31), 950_000);
+    assert!(new(&mut described, 1_000_000, 32) > 400_000, "those without a place");
+    assert_eq!(described.places.len(), GROUPS);
 }
