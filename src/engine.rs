@@ -14,11 +14,14 @@
 
 pub mod explain;
 mod intake;
+mod restored;
 
 use std::time::Duration;
 
 pub use intake::NamedCrowd;
 use intake::{Intake, Problem};
+pub use restored::Restored;
+use restored::RestoredRecord;
 
 use crate::flush::{Subject, Summarizer, Summary};
 use crate::history::History;
@@ -87,39 +90,6 @@ pub struct Closing {
     pub timestamp_lag: Option<f64>,
     /// The names, without `prefix_stats`, and the values. They are sent unchanged.
     pub figures: Vec<(String, f64)>,
-}
-
-/// What became of a saved record.
-enum RestoredRecord {
-    /// It made a series.
-    NewSeries,
-    /// It was no series, or belongs to one that exists.
-    Other,
-    /// A rule drops it.
-    Dropped,
-    /// A limit has no room for it and for these events of the open interval.
-    Refused { events: u64 },
-    /// Rules make one series of it and another one, and the values of both are estimates. These
-    /// events of the open interval are lost.
-    BothEstimates { events: u64 },
-}
-
-/// The result of [`Engine::restore`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// The number of series that were created.
-    pub series: u64,
-    /// The number of series and values that were not restored because of a lower limit.
-    pub refused: u64,
-    /// The number of series that a rule drops.
-    pub dropped: u64,
-    /// The number of timings and sets that could not be added to others of the same name, since
-    /// both are estimates.
-    pub not_added: u64,
-    /// The events of the open interval that were lost with them.
-    pub lost_events: u64,
-    /// Whether the state ended in the middle of a record, or a record was damaged.
-    pub damaged: bool,
 }
 
 /// The number of series that [`Engine::save`] writes between two calls of `spill`.
@@ -452,19 +422,7 @@ impl Engine {
                 restored.damaged = true;
                 break;
             };
-            match result {
-                RestoredRecord::NewSeries => restored.series += 1,
-                RestoredRecord::Other => {}
-                RestoredRecord::Dropped => restored.dropped += 1,
-                RestoredRecord::Refused { events } => {
-                    restored.refused += 1;
-                    restored.lost_events = restored.lost_events.saturating_add(events);
-                }
-                RestoredRecord::BothEstimates { events } => {
-                    restored.not_added += 1;
-                    restored.lost_events = restored.lost_events.saturating_add(events);
-                }
-            }
+            restored.count(result);
         }
         self.intake.ledger.skip_restored();
         self.intake.ledger.set_not_restored(restored.lost_events);

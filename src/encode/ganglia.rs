@@ -98,7 +98,7 @@ impl Described {
     }
 
     /// Notes that the metric with this hash has a value. Returns whether it must be described,
-    /// because it was not, or had no value for so long that it may be forgotten.
+    /// because it was not, or may have been forgotten since its last value.
     #[allow(clippy::cast_possible_truncation)] // some of the bits are enough
     fn note(&mut self, hash: u64, flush: u64) -> bool {
         let time = (flush / DESCRIBED_EVERY) as u8;

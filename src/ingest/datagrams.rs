@@ -144,9 +144,10 @@ impl DatagramSocket {
     }
 
     /// Returns how many datagrams were received from a unix socket since the last call, and how
-    /// many its queue holds. Returns `None` for UDP.
+    /// many its queue holds. Returns `None` if there were none, and for UDP.
     pub(crate) fn take_queue_fill(&mut self) -> Option<(u32, u32)> {
-        self.queue.as_mut().map(|queue| (std::mem::take(&mut queue.received), queue.limit))
+        let queue = self.queue.as_mut().filter(|queue| queue.received > 0)?;
+        Some((std::mem::take(&mut queue.received), queue.limit))
     }
 
     /// Returns the number of datagrams that the kernel dropped on this socket since the last call,
@@ -232,7 +233,7 @@ mod tests {
             socket
                 .receive(&mut batch, true, SHARE_BYTES, |datagram, _| datagram.bytes.len())
                 .unwrap();
-            assert_eq!(socket.take_queue_fill(), Some((sent, limit)));
+            assert_eq!(socket.take_queue_fill(), (sent > 0).then_some((sent, limit)));
         }
         assert_eq!(socket.receive_queue(), None, "the kernel does not count its bytes");
     }

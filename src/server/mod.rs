@@ -30,6 +30,7 @@ mod notify;
 mod outputs;
 mod pipeline;
 mod reactor;
+mod read_totals;
 mod reception;
 mod signals;
 #[cfg(test)]

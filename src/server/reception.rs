@@ -18,6 +18,7 @@ use super::listeners::{
     BoundSocket, Endpoint, ListenerChange, Listeners, bind_all, set_receive_buffer,
 };
 use super::reactor::{Reactor, Timer};
+use super::read_totals::ReadTotals;
 use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,8 +28,8 @@ use crate::ingest::connections::{Connections, READ_BYTES};
 use crate::ingest::datagrams::{DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
 use crate::ingest::listener::{ClientTable as _, Listener};
-use crate::ingest::{InputHandler, ListenerCounts, ReadOutcome};
-use crate::ledger::{Ledger, OwnCounter};
+use crate::ingest::{InputHandler, ReadOutcome};
+use crate::ledger::OwnCounter;
 use crate::sys::batch::{Datagram, RecvBatch};
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Slot};
@@ -140,9 +141,7 @@ impl Reception {
         if reactor.gather().is_on() {
             let sockets = self.listeners.datagrams.iter_mut();
             let fills = sockets.filter_map(|(_, socket)| socket.take_queue_fill());
-            fills
-                .filter(|(received, _)| *received > 0)
-                .for_each(|(received, limit)| reactor.gather().note_fill(received, limit));
+            fills.for_each(|(received, limit)| reactor.gather().note_fill(received, limit));
         }
     }
 
@@ -580,36 +579,6 @@ impl<H: InputHandler> DatagramFilter<'_, H> {
     }
 }
 
-/// The totals before a read. What the read has brought is the difference, so nothing is counted for
-/// each line.
-struct ReadTotals {
-    packets: u64,
-    lines: u64,
-    samples: u64,
-}
-
-impl ReadTotals {
-    fn of(ledger: &Ledger) -> Self {
-        Self {
-            packets: ledger.own().total(OwnCounter::PacketsReceived),
-            lines: ledger.own().total(OwnCounter::MetricsReceived),
-            samples: ledger.samples(),
-        }
-    }
-
-    /// Returns what a read of `bytes` has brought.
-    fn until(&self, ledger: &Ledger, bytes: u64) -> ListenerCounts {
-        let now = Self::of(ledger);
-        ListenerCounts {
-            connections: 0,
-            packets: now.packets - self.packets,
-            lines: now.lines - self.lines,
-            samples: now.samples.saturating_sub(self.samples),
-            bytes,
-        }
-    }
-}
-
 /// Returns the bytes that one source may bring at a time.
 fn share_of(share: usize, config: &Config) -> usize {
     if config.dump_messages { LOGGED_SHARE_BYTES } else { share }
@@ -647,6 +616,7 @@ mod tests {
     use crate::config::Bind;
     use crate::ingest::datagrams::DatagramSocket;
     use crate::ingest::lines::Piece;
+    use crate::ledger::Ledger;
 
     const MOST: ClientLimit = ClientLimit { clients: 100, limited_by: LimitedBy::MaxConnections };
     const SECOND: Duration = Duration::from_secs(1);
