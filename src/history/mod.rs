@@ -97,9 +97,15 @@ impl History {
     }
 
     /// Sets other limits. If they differ, all points are forgotten.
+    ///
+    /// The last values of totals stay. Otherwise the next rise of each would be its count since the
+    /// start.
     pub fn limit(&mut self, memory: usize, rows: usize) {
-        let new = Self::new(memory, rows);
+        let mut new = Self::new(memory, rows);
         if (new.memory, new.rows) != (self.memory, self.rows) {
+            new.own = std::mem::take(&mut self.own);
+            new.own.retain(|_, own| own.total.is_some());
+            new.own.values_mut().for_each(|own| own.track = Track::new(1));
             *self = new;
         }
     }
@@ -407,6 +413,27 @@ mod tests {
         assert_eq!(history.own("line", ""), None);
         history.note_own("lines", "", 7.0);
         assert_eq!(history.own("lines", "").unwrap().rows[0].1[0], 7.0);
+    }
+
+    /// Changes the limits between two points of a total, as a reload does. One of the changes
+    /// switches the history off and on.
+    #[test]
+    fn other_limits_empty_the_tracks_of_totals_and_keep_their_last_values() {
+        for changes in [&[20][..], &[0, 10]] {
+            let mut history = History::new(1 << 20, 10);
+            history.end_flush(UnixTime::from_secs(10));
+            history.note_own_total("lines", "udp", 50_000.0, 10.0);
+            history.note_own("series", "", 7.0);
+            for rows in changes {
+                history.limit(if *rows == 0 { 0 } else { 1 << 20 }, *rows);
+            }
+            assert_eq!(history.own("series", ""), None, "{changes:?}");
+            history.end_flush(UnixTime::from_secs(20));
+            history.note_own_total("lines", "udp", 50_020.0, 10.0);
+            let rows = history.own("lines", "udp").unwrap().rows;
+            let values: Vec<_> = rows.iter().map(|(time, row)| (time.as_secs(), row[0])).collect();
+            assert_eq!(values, [(20, 2.0)], "{changes:?}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Track {
     }
 
     /// Adds the row of a flush, and an unknown row for each flush without one. Each track has at
-    /// most `rows` rows. A second row of a flush replaces the first.
+    /// most `rows` rows. Of two rows of a flush, the first stays.
     pub(super) fn push(&mut self, flush: u32, values: &[f32], rows: usize) {
         debug_assert_eq!(values.len(), self.width);
         self.shorten(rows);
@@ -30,7 +30,7 @@ impl Track {
         }
         let missed = flush.wrapping_sub(self.end) as usize;
         if missed == u32::MAX as usize {
-            return; // of this flush there is a row
+            return; // the flush has a row
         }
         for _ in 0..missed.min(rows) {
             self.push_row(|_| f32::NAN, rows);
