@@ -42,8 +42,9 @@ impl<'a> SavedSeries<'a> {
         let is_known = kind & IS_NEW == 0;
         let kind = *MetricKind::ALL.get(usize::from(kind & !(HAS_SOURCE | IS_NEW)))?;
         let idle = input.u32()?;
-        let name = input.name().filter(|name| !name.is_empty())?;
-        let original = if has_source { Some(input.name()?) } else { None };
+        let mut next_name = || input.name().filter(|name| !name.is_empty());
+        let name = next_name()?;
+        let original = if has_source { Some(next_name()?) } else { None };
         Some(Self { kind, idle, name, original, is_known, values: input })
     }
 
@@ -83,6 +84,31 @@ impl<'a> SavedSeries<'a> {
         out.put_name(name);
         if let Some(original) = original {
             out.put_name(original);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_with_an_empty_name_is_damaged() {
+        let empty: &[u8] = b"";
+        for (name, original, is_whole) in [
+            (&b"a"[..], None, true),
+            (b"a", Some(&b"b"[..]), true),
+            (empty, None, false),
+            (empty, Some(b"b"), false),
+            (b"a", Some(empty), false),
+        ] {
+            let mut record = Vec::new();
+            SavedSeries::put_head(MetricKind::Gauge, 0, (name, original), true, &mut record);
+            let read = SavedSeries::read(In::new(&record));
+            assert_eq!(read.is_some(), is_whole, "{name:?} {original:?}");
+            if let Some(read) = read {
+                assert_eq!((read.name, read.original), (name, original));
+            }
         }
     }
 }

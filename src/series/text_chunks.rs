@@ -27,6 +27,8 @@ impl TextChunks {
     /// Returns the place of a new text of `length` bytes, and the chunk that it must be appended
     /// to.
     pub(super) fn begin(&mut self, length: usize) -> (u32, &mut Vec<u8>) {
+        // The place after a full chunk is in the next chunk, which may not exist.
+        let length = length.max(1);
         let Self { chunks, filling } = self;
         let has_room = |chunk: &Vec<u8>| chunk.capacity().min(CHUNK) - chunk.len() >= length;
         let at = match filling.checked_sub(1) {
@@ -42,8 +44,9 @@ impl TextChunks {
             }
         };
         let chunk = &mut chunks[at];
+        // A text of more than `LONG` bytes uses up the places of a chunk, or of several.
         let place = u32::try_from(at * CHUNK + chunk.len());
-        (place.expect("a shard has less than 4 GiB of texts"), chunk)
+        (place.expect("a shard has less than 4 GiB of places"), chunk)
     }
 
     /// The bytes of the chunk from a place on.
@@ -57,5 +60,25 @@ impl TextChunks {
     pub(super) fn get(&self, place: u32, length: usize) -> &[u8] {
         let at = place as usize % CHUNK;
         &self.chunks[(place >> CHUNK_BITS) as usize][at..at + length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_after_a_full_chunk_has_a_place() {
+        let mut texts = TextChunks::default();
+        let (_, chunk) = texts.begin(1);
+        chunk.resize(FIRST_CHUNK, b'a');
+        for size in 1..=5 {
+            let (place, chunk) = texts.begin(0);
+            chunk.resize(FIRST_CHUNK << size, b'a');
+            assert_eq!(texts.get(place, 0), b"", "chunk {size}");
+        }
+        assert_eq!(texts.chunks.last().map(Vec::len), Some(CHUNK), "the last chunk is full");
+        let (place, _) = texts.begin(0);
+        assert_eq!(texts.get(place, 0), b"");
     }
 }
