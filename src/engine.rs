@@ -277,6 +277,11 @@ impl Engine {
         self.flush.number
     }
 
+    /// The number of intervals that were ended.
+    pub fn flushes(&self) -> u64 {
+        self.flush.number
+    }
+
     pub fn is_sweeping(&self) -> bool {
         self.flush.cursor.is_some()
     }

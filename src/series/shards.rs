@@ -25,6 +25,13 @@ pub struct Cursor {
     pub(super) at: usize,
 }
 
+impl Cursor {
+    /// Goes back to the beginning of the shard, whose series may have moved.
+    pub fn restart_shard(&mut self) {
+        self.at = 0;
+    }
+}
+
 /// The running totals of a series, whichever its kind has.
 #[derive(Debug, Default)]
 pub(super) struct RunningTotal {

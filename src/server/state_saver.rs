@@ -38,6 +38,8 @@ pub(super) struct StateSaver {
 struct GaugeSave {
     writing: StateWriter,
     cursor: Cursor,
+    /// The number of flushes at the last slice.
+    flushes: u64,
     buffer: Vec<u8>,
 }
 
@@ -105,8 +107,8 @@ impl StateSaver {
         }
         match self.start_writing(&self.head(false, open)) {
             Ok(writing) => {
-                let saving = GaugeSave { writing, cursor: Cursor::default(), buffer: Vec::new() };
-                self.saving = Some(saving);
+                let cursor = Cursor::default();
+                self.saving = Some(GaugeSave { writing, cursor, flushes: 0, buffer: Vec::new() });
             }
             Err(error) => self.fail(&error),
         }
@@ -120,6 +122,12 @@ impl StateSaver {
     /// Does a slice of a save of the gauges, unless a sweep is under way, which goes first.
     pub(super) fn step<C: Clock>(&mut self, engine: &Engine, reactor: &mut Reactor<C>) {
         let Some(saving) = self.saving.as_mut().filter(|_| !engine.is_sweeping()) else { return };
+        // A sweep may have moved series of this shard to positions before the cursor. A gauge that
+        // is saved twice is restored twice, which does no harm.
+        if saving.flushes != engine.flushes() {
+            saving.flushes = engine.flushes();
+            saving.cursor.restart_shard();
+        }
         let end = reactor.clock().tick() + SLICE;
         let mut done = false;
         while !done && reactor.clock().tick() < end {
