@@ -204,9 +204,9 @@ impl Listeners {
             socket: passed.socket,
             file: None,
         });
-        listeners.add(passed.collect(), config, registry)?;
+        listeners.add(passed.collect(), config, registry).map_err(ServerError::Watch)?;
         let bound = bind_all(&listeners.change(config).missing)?;
-        listeners.add(bound, config, registry)?;
+        listeners.add(bound, config, registry).map_err(ServerError::Watch)?;
         Ok(listeners)
     }
 

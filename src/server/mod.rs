@@ -117,8 +117,8 @@ impl Server {
     /// Opens and binds everything. After this the server can run.
     pub fn start(config: Config, origin: Origin) -> Result<Self, ServerError> {
         let descriptors = Descriptors::count();
-        let reactor = Reactor::new(SystemClock::start())?;
-        let signals = Signals::of_process(reactor.registry())?;
+        let reactor = Reactor::new(SystemClock::start()).map_err(ServerError::Poll)?;
+        let signals = Signals::of_process(reactor.registry()).map_err(ServerError::Poll)?;
         let identity = privileges::look_up(&config.user, &config.group)?;
         let passed = bind::take_passed().map_err(ServerError::Passed)?;
         let listeners = Listeners::open(&config, passed, reactor.registry())?;

@@ -41,7 +41,7 @@ pub(super) struct Reception {
     listeners: Listeners,
     /// Listeners that a reload has removed and that are still read.
     retired: Vec<EventSource>,
-    /// They are closed then at the latest, even if they hold data.
+    /// When the retired listeners are closed, even if they hold data.
     retired_until: Tick,
     connections: Connections,
     /// Which limit bounds the number of connections.
@@ -393,7 +393,7 @@ impl Reception {
         config: &Config,
         reactor: &mut Reactor<C>,
     ) -> Result<(), ServerError> {
-        self.listeners.add(bound, config, reactor.registry())?;
+        self.listeners.add(bound, config, reactor.registry()).map_err(ServerError::Watch)?;
         self.retire(self.listeners.change(config).leaving, reactor);
         self.listeners.set_modes(config.unix.mode);
         Ok(())
@@ -857,7 +857,8 @@ mod tests {
             socket: file.into(),
             file: None,
         });
-        assert!(reception.adopt(bound, &after, &mut reactor).is_err());
+        let error = reception.adopt(bound, &after, &mut reactor).unwrap_err().to_string();
+        assert!(error.starts_with("cannot watch a new socket: "), "{error}");
         assert!(reception.retired.is_empty(), "the old listener stays");
         assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
         let bound = bind_all(&Endpoint::all(&after)).expect("the new one is closed");

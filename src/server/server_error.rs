@@ -29,6 +29,8 @@ pub enum ServerError {
     Print(io::Error),
     /// The event loop cannot be set up.
     Poll(io::Error),
+    /// The event loop cannot watch a socket that is bound.
+    Watch(io::Error),
 }
 
 impl fmt::Display for ServerError {
@@ -66,6 +68,10 @@ impl fmt::Display for ServerError {
                 out,
                 "cannot set up the event loop: {error}; is the limit of open files too low?"
             ),
+            Self::Watch(error) => write!(
+                out,
+                "cannot watch a new socket: {error}; is fs.epoll.max_user_watches too low?"
+            ),
         }
     }
 }
@@ -79,11 +85,5 @@ impl From<BindError> for ServerError {
 impl From<PrivilegeError> for ServerError {
     fn from(error: PrivilegeError) -> Self {
         Self::Privileges(error)
-    }
-}
-
-impl From<io::Error> for ServerError {
-    fn from(error: io::Error) -> Self {
-        Self::Poll(error)
     }
 }

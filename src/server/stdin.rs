@@ -53,7 +53,7 @@ pub fn flush_stdin(
     stdin: &mut (impl Read + AsFd),
 ) -> Result<StdinOutcome, ServerError> {
     let config = standalone(config, origin);
-    let reactor = Reactor::new(SystemClock::start())?;
+    let reactor = Reactor::new(SystemClock::start()).map_err(ServerError::Poll)?;
     let resources = SinkResources::open(&config)?;
     let schedule = Schedule::new(config.flush_interval, false, reactor.now().unix);
     let mut pipeline = Pipeline::open(&config, schedule, random::seeds(), resources)?;
