@@ -9,7 +9,7 @@ use super::reactor::{Reactor, Timer};
 use crate::admin::{AdminClients, View};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::figures::{self, InUse};
+use crate::figures::InUse;
 use crate::ingest::ReadOutcome;
 use crate::ingest::listener::{ClientTable as _, Listener};
 use crate::ledger::Ledger;
@@ -74,7 +74,6 @@ impl AdminPort {
     pub(super) fn serve<C: Clock>(&mut self, mut view: View<'_>, reactor: &mut Reactor<C>) {
         let began = reactor.clock().tick();
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
-        figures::remember(&mut view.server);
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {

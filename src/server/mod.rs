@@ -68,7 +68,7 @@ use crate::admin::View;
 use crate::args::VERSION;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};
-use crate::figures::{RecentFigures, ServerParts};
+use crate::figures::{self, RecentFigures, ServerParts};
 use crate::flush::Schedule;
 use crate::ingest::bind::{self, Purpose};
 use crate::logging;
@@ -241,7 +241,8 @@ impl<C: Clock> Server<C> {
         }
     }
 
-    /// Serves the clients of the admin port, with a view of what they show and change.
+    /// Remembers the figures, and then serves the clients of the admin port, with a view of what
+    /// they show and change.
     fn serve_admin_clients(&mut self) {
         let Self { reactor, reception, pipeline, admin, life, figures, .. } = self;
         let is_stopping = !life.is_running();
@@ -249,7 +250,7 @@ impl<C: Clock> Server<C> {
         let flush = pipeline.flush_figures();
         let (Stages { engine, encoders, sinks }, watch) = pipeline.for_admin();
         let (config, origin, health) = life.for_admin();
-        let server = ServerParts {
+        let mut server = ServerParts {
             engine,
             sinks,
             flush,
@@ -263,6 +264,7 @@ impl<C: Clock> Server<C> {
             last_input: reception.last_input(),
             now: reactor.now(),
         };
+        figures::remember(&mut server);
         let view = View { server, encoders, watch, health, is_stopping, interval_began, origin };
         admin.serve(view, reactor);
     }
@@ -458,8 +460,9 @@ impl<C: Clock> Server<C> {
         self.life.feed_watchdog(&mut self.reactor);
         self.pipeline.pump(&mut self.reactor);
         self.reactor.set(Timer::ShowPage, Some(self.reactor.now().tick + SHOW_PAGE_AFTER));
-        // Notes the totals at the start, from which the rates of the first minute are computed. The
-        // first turn may come with the first packet, which must not be among them.
+        // There is no client yet, but this also remembers the totals at the start. From these the
+        // rates of the first minute are computed. The first turn may come with the first packet,
+        // which must not be among them.
         self.serve_admin();
         self.reactor.begin();
     }
