@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::signals::ReceivedSignals;
+use super::received_signals::ReceivedSignals;
 use crate::sink::{Sink, Sinks};
 use crate::time::Tick;
 

@@ -11,8 +11,8 @@ use super::drain_limit::DrainLimit;
 use super::flushing::OpenInterval;
 use super::notify;
 use super::reactor::{Reactor, Timer};
+use super::received_signals::ReceivedSignals;
 use super::server_error::ServerError;
-use super::signals::ReceivedSignals;
 use super::state_saver::{self, StateSaver};
 use crate::admin::Health;
 use crate::clock::Clock;
@@ -26,7 +26,8 @@ use crate::time::{Now, Tick, UnixTime};
 /// The configuration in force, and the phase of the server.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// The configuration in force, of which there is no copy. All parts borrow it.
+    /// The configuration in force. Other parts borrow it. The engine and the sinks copy the
+    /// settings that they keep.
     config: Config,
     origin: Origin,
     /// The configuration that a reload has read, and its origin. It applies once the sweep is over.
