@@ -27,7 +27,8 @@ pub struct Restored {
     /// The number of timings and sets that could not be added to others of the same name, since
     /// both are estimates.
     pub not_added: u64,
-    /// The events of the open interval that were lost with them.
+    /// The events of the open interval that were lost with the refused series and with those that
+    /// were not added.
     pub lost_events: u64,
     /// Whether the state ended in the middle of a record, or a record was damaged.
     pub damaged: bool,

@@ -13,8 +13,8 @@
 //!
 //! If the table is full by the bytes of its series, a series counts by its size: its name, and
 //! those of its tags that no other series had before it. So a few series with long names can be the
-//! largest group. All is counted in fixed memory. Prefixes share a
-//! counter if 14 bits of their hashes are equal.
+//! largest group. All is counted in fixed memory. Prefixes share a counter if 14 bits of their
+//! hashes are equal.
 
 use std::collections::VecDeque;
 

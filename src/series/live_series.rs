@@ -18,7 +18,7 @@ use super::counts::{bytes_beside_name, original_bytes};
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::memory::Pool;
-use super::new_names::{NewNames, StoredNames, original_need};
+use super::new_names::{NewNames, StoredNames, bytes_for_original};
 use super::owner::Owner;
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
@@ -342,8 +342,8 @@ impl LiveSeries {
     ) {
         let TakenSeries { series, name, original } = &mut taken;
         let Shards { tags, raw, .. } = &mut self.shards;
-        let name = StoredName::removed(name);
-        let original = || original.as_deref().map(StoredName::removed);
+        let name = StoredName::of_bytes(name);
+        let original = || original.as_deref().map(StoredName::of_bytes);
         if self.rules.update(series, name, original, tags, &mut self.pool) {
             let text = name.text(tags);
             let audience = Audience::of(raw.as_ref(), series.kind(), text, self.tick);
@@ -360,7 +360,7 @@ impl LiveSeries {
         self.rules.forget(&taken.series, taken.name(), tags);
         taken.name().release(tags);
         if let Some(original) = &taken.original {
-            StoredName::removed(original).release(tags);
+            StoredName::of_bytes(original).release(tags);
         }
         taken.series.release(&mut self.pool);
     }
@@ -436,7 +436,8 @@ impl LiveSeries {
         }
         let before = self.shards.all[place.shard()].original(place.slot().at);
         let known = original_bytes(before.map(|name| name.bytes().len()));
-        let needed = |tags: &TagStore| original_need(made.original, tags).saturating_sub(known);
+        let needed =
+            |tags: &TagStore| bytes_for_original(made.original, tags).saturating_sub(known);
         if let Some(original) = made.original
             && !self.room().has(0, needed(&self.shards.tags))
         {

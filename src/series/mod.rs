@@ -1,9 +1,9 @@
 //! The table of series, and the values that each kind of series keeps. Pure.
 //!
 //! ```text
-//!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { name, current, previous }
-//!                      256 of them                        │ first sample after a tick: the
-//!                                                         │ current interval becomes previous
+//!  (name, sample) ──▶ Table ──▶ Shard: hash → slot ──▶ Series { NamePlace, intervals }
+//!                      256 of them, each with a           │ first sample after a tick: the
+//!                      NameStore: NamePlace → name        │ current interval becomes previous
 //!                                                         ▼ sweep: each interval is closed once
 //!                                                       Closed { name, values }
 //! ```
@@ -11,8 +11,10 @@
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 //!
 //! Read `table.rs`, `live_series.rs`, `series.rs` and `intervals.rs` first, in this order. Then
-//! read where series stand (`shards.rs`, `shard.rs`), how lines find them without being read
-//! (`aliases.rs`), and what happens when memory is used up (`room.rs`, `budget.rs`, `eviction.rs`).
+//! read where series stand (`shards.rs`, `shard.rs`) and where their names are (`new_names.rs`,
+//! `stored_name.rs`, `text_chunks.rs`, `tag_store.rs`). Then read how lines find series without
+//! being read (`aliases.rs`), and what series keep for readers (`records.rs`). Read last what
+//! happens when memory is used up (`room.rs`, `owner.rs`, `budget.rs`, `eviction.rs`).
 //!
 //! # Which function adds a sample
 //!
@@ -36,7 +38,7 @@
 //! | `LiveSeries` | what it does |
 //! | --- | --- |
 //! | `add_by_name` | finds the name or creates its series, then calls `add_at` |
-//! | `add_at` | adds the sample to the series at a place, and evicts others if memory is used up |
+//! | `add_at` | adds the sample to the series at a place; condenses the series that hold most samples if their memory is used up |
 //! | `add_plain` | the same for a line without options, in fewer instructions |
 
 mod aliases;
@@ -60,10 +62,10 @@ mod raw;
 mod records;
 mod room;
 mod saved;
-mod shard;
-mod shards;
 #[allow(clippy::module_inception)] // the file is named after its type
 mod series;
+mod shard;
+mod shards;
 mod sketch;
 mod stored_name;
 mod table;

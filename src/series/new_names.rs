@@ -24,8 +24,8 @@ pub(super) struct StoredNames {
 }
 
 impl NewNames<'_> {
-    /// A bound of [`bytes`](Self::bytes) for which no tag is looked up. A tag has at least two
-    /// bytes, and takes less than 16 times as many.
+    /// An upper bound of [`bytes`](Self::bytes) for which no tag is looked up. A tag has at least
+    /// two bytes, and takes less than 16 times as many.
     pub(super) fn most_bytes(self) -> usize {
         let original = self.original.map_or(0, |original| original.len() + 2);
         16 * (self.name.len() + original)
@@ -33,7 +33,7 @@ impl NewNames<'_> {
 
     /// The bytes that the names need, with those of their tags that are not stored.
     pub(super) fn bytes(self, tags: &TagStore) -> usize {
-        StoredName::bytes_for(self.name, tags) + original_need(self.original, tags)
+        StoredName::bytes_for(self.name, tags) + bytes_for_original(self.original, tags)
     }
 
     /// Stores the names in the shard with this number. `top` counts each new tag of the name of the
@@ -56,6 +56,6 @@ impl NewNames<'_> {
 
 /// The bytes that a name needs from which rules make that of a series, with those of its tags that
 /// are not stored. Tags that both names have count twice if they are new.
-pub(super) fn original_need(name: Option<&[u8]>, tags: &TagStore) -> usize {
+pub(super) fn bytes_for_original(name: Option<&[u8]>, tags: &TagStore) -> usize {
     original_bytes(name.map(|name| StoredName::bytes_for(name, tags)))
 }

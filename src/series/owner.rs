@@ -65,8 +65,8 @@ impl Owner {
         Self { groups: [two, one, sender], weight: 0 }
     }
 
-    /// Sets the bytes that the series takes: those that would be free without it, so without the
-    /// tags that other series have, too.
+    /// Sets the size of the series: the bytes that its removal would free when it is created. A tag
+    /// that another series has does not count.
     pub(super) fn set_bytes(&mut self, bytes: usize) {
         self.weight = u16::try_from(bytes / WEIGHT_BYTES).unwrap_or(u16::MAX);
     }

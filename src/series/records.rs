@@ -4,7 +4,7 @@
 //! ```text
 //!  counter   running total, in the series itself
 //!  timing    TimingTotals: running totals, and figures of the last closed interval
-//!  set       the members of the last closed interval, in the series itself
+//!  set       the number of members of the last closed interval, in the series itself
 //!  gauge     nothing: its level is in the series
 //! ```
 //! Timing records exist only while `Bounds::keeps_totals` is on. All totals begin at 0 with each
@@ -42,7 +42,7 @@ pub(super) enum TotalsRecord {
     Kept(Box<TimingTotals>),
 }
 
-/// The place of the last value of a cumulative counter. 0 if there is none.
+/// One more than the place in `last_values`. 0 if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastValue(u32);
 

@@ -22,7 +22,8 @@ use crate::wire::Put;
 #[derive(Debug)]
 pub struct Series {
     name: NamePlace,
-    /// The part of the hash of the name that the index stores.
+    /// The lower half of the hash of name and kind. The index stores 12 bits of it and reads the
+    /// rest here.
     pub(super) hash: u32,
     /// The number of the flush that began the current interval.
     interval: u32,

@@ -142,7 +142,7 @@ pub(super) struct TakenSeries {
 
 impl TakenSeries {
     pub(super) fn name(&self) -> StoredName<'_> {
-        StoredName::removed(&self.name)
+        StoredName::of_bytes(&self.name)
     }
 }
 

@@ -302,7 +302,7 @@ impl Shards {
         self.counts.bytes += original_bytes(original.map(NamePlace::length));
         if let Some(before) = self.all[place.shard()].set_original(place.slot().at, original) {
             self.counts.bytes -= original_bytes(Some(before.len()));
-            StoredName::removed(&before).release(&mut self.tags);
+            StoredName::of_bytes(&before).release(&mut self.tags);
         }
     }
 

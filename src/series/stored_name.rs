@@ -110,6 +110,7 @@ impl NameStore {
     }
 
     /// Removes a name. Returns whether [`compact`](Self::compact) should be called.
+    #[must_use]
     pub(super) fn remove(&mut self, name: NamePlace) -> bool {
         self.removed += name.length as usize;
         self.removed > self.written / 4 + FEW_BYTES
@@ -170,7 +171,7 @@ impl NamePlace {
 
 impl<'a> StoredName<'a> {
     /// A name that is not in its store any more. `bytes` are its [`bytes`](Self::bytes).
-    pub(super) fn removed(bytes: &'a [u8]) -> Self {
+    pub(super) fn of_bytes(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 

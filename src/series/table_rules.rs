@@ -181,8 +181,9 @@ impl TableRules {
         self.limits.take_replaced()
     }
 
-    /// Whether the lines of a name that leads to a series of this policy must be noted, since those
-    /// of its own name, or of its original one, may go elsewhere since a reload.
+    /// Whether a sample that reaches a series of this policy under a rule-made name must
+    /// [`claim`](Self::claim) it: a reload has changed the rules, so the names stored with the
+    /// series may lead elsewhere.
     pub(super) fn is_claimed(&self, policy: u16) -> bool {
         !self.policies.is_newest(policy) || self.policies.is_abandoned(policy)
     }
