@@ -258,7 +258,7 @@ fn culprit(
             break; // the number stands for all senders that are not known
         }
         let weight = if is_part(culprit, other) { 2 } else { 1 };
-        if count(culprit) * weight < count(other) {
+        if u64::from(count(culprit)) * weight < count(other).into() {
             culprit = other;
         }
     }
@@ -276,7 +276,8 @@ fn newest_to_evict(
     };
     let own = Group { kind: culprit.kind, id: newcomer.groups[culprit.kind] };
     // Each one makes the culprit smaller, and its own group larger.
-    (count(culprit) + 1).saturating_sub(2 * count(own)) as usize / 3
+    let larger = count(culprit).saturating_sub(count(own)).saturating_sub(count(own));
+    larger.saturating_add(1) as usize / 3
 }
 
 /// A few series that are created and evicted, without a change of the budget: what an explanation

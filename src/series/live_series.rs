@@ -56,8 +56,8 @@ pub(super) struct LiveSeries {
 
 /// The most series that are evicted for a new one. One is enough if the table is full by its number
 /// of series. If it is full by their bytes, the new one may have a longer name than an evicted one:
-/// with many tags it may take 8 KiB, and a series with a short name takes 134 bytes.
-const EVICTIONS_MAX: usize = 64;
+/// it may take 8 KiB, and a series with a short name takes about 100 bytes.
+const EVICTIONS_MAX: usize = 96;
 
 impl LiveSeries {
     /// See [`Table::new`](super::Table::new).
