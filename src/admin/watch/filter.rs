@@ -46,8 +46,7 @@ impl WatchFilter {
                     filter.from = Some(WatchedSender::parse(&address)?);
                 }
                 pattern if filter.glob.is_none() => {
-                    let glob = Glob::for_any_name(pattern);
-                    filter.glob = Some(glob.ok_or("expected a pattern for names, such as web.*")?);
+                    filter.glob = Some(Glob::for_any_name(pattern)?);
                 }
                 _ => return Err("expected [GLOB] [from ADDRESS] [bad]".into()),
             }
@@ -277,6 +276,15 @@ mod tests {
         assert_eq!(parse("").unwrap(), WatchFilter::default());
         for wrong in ["from", "from nowhere", "a b", "a;env=prod"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        let long = "x".repeat(127);
+        for (pattern, is_allowed) in [
+            (format!("{long}*"), true),
+            (format!("{long}x*"), false),
+            (format!("?{long}x"), false),
+            (long.repeat(9), true), // a name is compared in one pass
+        ] {
+            assert_eq!(parse(&pattern).is_ok(), is_allowed, "{pattern}");
         }
     }
 
