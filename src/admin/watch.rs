@@ -52,7 +52,7 @@ pub(super) use sender_counts::SenderCountJob;
 #[derive(Debug, Default)]
 pub struct Watch {
     watchers: Vec<Rc<RefCell<Watcher>>>,
-    /// The counts of `senders GLOB`, each until its client has the answer.
+    /// The counts of `senders GLOB`, each until its answer begins.
     counts: Vec<Rc<RefCell<SenderCounts>>>,
     preview: Option<LinePreview>,
     names: Option<NameEncoders>,

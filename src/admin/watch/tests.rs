@@ -252,6 +252,10 @@ fn lines_are_counted_by_sender() {
     begin_turn(&mut watch, 1);
     watch.lines(&mut engine, "a:1|c\nb:1|c\na:2|c\n".repeat(2000).as_bytes(), usize::MAX);
     let mut out = Vec::new();
+    assert!(!counting.step(&mut out));
+    begin_turn(&mut watch, 2);
+    assert_eq!(watch.counts.len(), COUNTS_MAX - 1, "the answer is not written yet");
+    watch.lines(&mut engine, b"a:1|c", usize::MAX);
     while !counting.step(&mut out) {}
     let text = String::from_utf8(out).unwrap();
     assert!(
@@ -259,7 +263,7 @@ fn lines_are_counted_by_sender() {
         "{text}"
     );
     drop((counting, others));
-    begin_turn(&mut watch, 2);
+    begin_turn(&mut watch, 3);
     assert!(!watch.is_on());
 }
 
