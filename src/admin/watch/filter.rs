@@ -237,15 +237,15 @@ impl<'a> PreviewedLine<'a> {
 }
 
 /// Whether adding a value may take a sum out of the range of a double. A smaller value is less than
-/// half of the last digit of the largest double.
+/// half of the last digit of the largest double. What a cumulative counter adds depends on its last
+/// value, which is not known here.
 fn is_extreme(sample: &Sample<'_>) -> bool {
     const LEAST: f64 = 1e290;
     match *sample {
-        Sample::Count(value)
-        | Sample::Level(value)
-        | Sample::Change(value)
-        | Sample::Kv(value)
-        | Sample::Cumulative { value, .. } => value.abs() >= LEAST,
+        Sample::Count(value) | Sample::Level(value) | Sample::Change(value) | Sample::Kv(value) => {
+            value.abs() >= LEAST
+        }
+        Sample::Cumulative { .. } => true,
         Sample::Time { value, weight } => value.abs() >= LEAST || weight >= LEAST,
         Sample::Member(_) => false,
     }
