@@ -239,6 +239,14 @@ fn lines_are_found_by_the_name_that_a_rule_makes() {
     let mut out = Vec::new();
     while !counting.step(&mut out) {}
     assert!(String::from_utf8(out).unwrap().contains(" lines=1 values=1 "));
+    // The rules of a reload make other names.
+    engine = crate::admin::tests::engine(Config::default().rules);
+    watch.reconfigure();
+    watch.lines(&mut engine, b"in.web.time:1|ms\n", usize::MAX);
+    explain_all(&mut watch, &engine);
+    let mut out = Vec::new();
+    watching[0].step(Tick::default(), &mut out);
+    assert_eq!(String::from_utf8(out).unwrap(), "");
 }
 
 /// Shows that a count by senders misses no line, and costs nothing after its end.
