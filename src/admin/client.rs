@@ -137,16 +137,16 @@ impl Client {
     /// when nothing has moved on its connection. Returns `None` if it is not closed for another
     /// one.
     ///
-    /// An idle client is first. Then comes one that watches, since a watch may last for ever, and
-    /// then one that does not read its answer. Otherwise 64 of these would lock an operator out.
+    /// An idle client is first. Then comes one that does not read its answer, and then one that
+    /// watches, since a watch may last for ever. Otherwise 64 of these would lock an operator out.
     pub(super) fn eviction_rank(&self) -> Option<(u8, Tick)> {
         let is_watching = matches!(self.job, Some(Job::Watch(_)))
             || self.http.as_ref().is_some_and(|http| http.is_watching());
         let rank = if self.idle_since().is_some() {
             0
-        } else if is_watching {
-            1
         } else if self.unsent() > 0 && !self.awake {
+            1
+        } else if is_watching {
             2
         } else {
             return None;

@@ -174,8 +174,8 @@ fn begin_after(first: u16, awake: &mut [Slot]) {
 
 impl ClientTable for AdminClients {
     /// Closes the client that has been idle longest, so that an operator can always get in. If none
-    /// is idle, closes the watch that has shown nothing for longest, or a client that does not
-    /// read.
+    /// is idle, closes a client that does not read, or else the watch that has shown nothing for
+    /// longest.
     fn make_room(&mut self) -> Option<(Slot, Sender)> {
         if self.clients.len() < self.most {
             return None;

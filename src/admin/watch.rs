@@ -20,12 +20,11 @@ mod sampler;
 mod sender_counts;
 mod shown_line;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use filter::{LinePreview, PreviewedLine};
+use filter::{LinePreview, MadeNames, PreviewedLine};
 use queue::Watcher;
 use sampler::Sampler;
 use sender_counts::SenderCounts;
@@ -52,9 +51,10 @@ pub(super) use sender_counts::SenderCountJob;
 #[derive(Debug, Default)]
 pub struct Watch {
     watchers: Vec<Rc<RefCell<Watcher>>>,
-    /// The counts of `senders GLOB`, each until its client has the answer.
+    /// The counts of `senders GLOB`, each until its answer begins.
     counts: Vec<Rc<RefCell<SenderCounts>>>,
     preview: Option<LinePreview>,
+    made: MadeNames,
     names: Option<NameEncoders>,
     sampler: Sampler,
     /// Lines that were taken in, the first one first, with the clients that want them.
@@ -97,6 +97,7 @@ impl Watch {
     /// Forgets what depends on the configuration.
     pub fn reconfigure(&mut self) {
         self.preview = None;
+        self.made = MadeNames::default();
         self.names = None;
     }
 
@@ -179,10 +180,8 @@ impl Watch {
         }
         let mut preview = self.preview.take().unwrap_or_else(|| LinePreview::new(engine));
         let line = preview.read(piece);
-        let made = |name: &[u8]| match engine.table().series_name(name) {
-            Cow::Owned(made) => Some(made),
-            Cow::Borrowed(_) => None,
-        };
+        let made_names = std::mem::take(&mut self.made);
+        let made = |name: &[u8]| made_names.of(engine.table(), name);
         for counts in &self.counts {
             let dropping_rule = |name: &[u8]| engine.table().rules_of(name).dropped_by;
             counts.borrow_mut().add(sender, &line, &made, dropping_rule, self.now.unix);
@@ -200,6 +199,7 @@ impl Watch {
         };
         let if_bad = self.watchers.iter().filter(wants_bad).map(Rc::clone).collect();
         self.preview = Some(preview);
+        self.made = made_names;
         Wanted { watchers, if_bad }
     }
 

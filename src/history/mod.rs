@@ -32,6 +32,8 @@ pub struct History {
     rows: usize,
     /// The bytes that the tracks of series take once they are full.
     reserved: usize,
+    /// The bytes that all tracks take now, about.
+    held: usize,
     /// The number of the flush whose rows are noted now.
     flush: u32,
     /// When the last flushes ended, the newest last.
@@ -123,7 +125,9 @@ impl History {
     /// for the series.
     pub fn note(&mut self, kind: MetricKind, name: &[u8], values: &[f32]) -> bool {
         if let Some(track) = self.series[kind as usize].get_mut(name) {
+            self.held -= track.bytes();
             track.push(self.flush, values, self.rows);
+            self.held += track.bytes();
             return true;
         }
         let bytes = self.bytes_of(kind, name);
@@ -134,6 +138,7 @@ impl History {
         self.reserved += bytes;
         let mut track = Track::new(COLUMNS[kind as usize].len());
         track.push(self.flush, values, self.rows);
+        self.held += held_by(name, &track);
         self.series[kind as usize].insert(name.into(), track);
         true
     }
@@ -158,7 +163,10 @@ impl History {
         }
         let total = seconds.map(|_| 0.0);
         let own_rows = self.own_rows();
-        let own = self.own.entry(key).or_insert_with(|| OwnTrack { track: Track::new(1), total });
+        let own = self.own.entry(key).or_insert_with(|| {
+            self.held += OVERHEAD + name.len() + label.len();
+            OwnTrack { track: Track::new(1), total }
+        });
         let value = match (own.total, seconds) {
             (Some(before), Some(seconds)) => {
                 own.total = Some(value);
@@ -166,8 +174,10 @@ impl History {
             }
             _ => value,
         };
+        self.held -= own.track.bytes();
         #[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
         own.track.push(self.flush.wrapping_sub(1), &[value as f32], own_rows);
+        self.held += own.track.bytes();
     }
 
     /// The rows of each own figure, so that all of them take no more than the series do.
@@ -193,7 +203,10 @@ impl History {
             let mut freed = 0;
             self.series[kind as usize].retain(|name, track| {
                 let is_dead = dead(track);
-                freed += usize::from(is_dead) * bytes_of(kind, name, self.rows);
+                if is_dead {
+                    freed += bytes_of(kind, name, self.rows);
+                    self.held -= held_by(name, track);
+                }
                 !is_dead
             });
             self.reserved -= freed;
@@ -232,7 +245,9 @@ impl History {
         }
         wanted.truncate(forgotten.len());
         for (kind, name) in &forgotten {
-            self.series[*kind as usize].remove(name);
+            if let Some(track) = self.series[*kind as usize].remove(name) {
+                self.held -= held_by(name, &track);
+            }
             self.reserved -= self.bytes_of(*kind, name);
         }
         let wanted = wanted.into_iter().map(|(_, (kind, name))| (kind, name.into()));
@@ -281,12 +296,7 @@ impl History {
 
     /// The bytes that all tracks take now, about.
     pub fn bytes(&self) -> usize {
-        let series = self.series.iter().flatten().map(|(name, track)| name.len() + track.bytes());
-        let own = self
-            .own
-            .iter()
-            .map(|((name, label), own)| name.len() + label.len() + own.track.bytes());
-        series.chain(own).map(|bytes| bytes + OVERHEAD).sum()
+        self.held
     }
 
     /// The bytes that the series which are kept take once they have all their points. This is what
@@ -330,6 +340,11 @@ fn first<'s, 'a>(
     &mut series[..count]
 }
 
+/// The bytes that a track takes now.
+fn held_by(name: &[u8], track: &Track) -> usize {
+    OVERHEAD + name.len() + track.bytes()
+}
+
 /// The bytes that a full track takes.
 fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
     OVERHEAD + name.len() + rows * COLUMNS[kind as usize].len() * size_of::<f32>()
@@ -354,6 +369,18 @@ mod tests {
 
     const COUNTER: MetricKind = MetricKind::Counter;
 
+    /// Returns the bytes of the history, which must be those of all its tracks.
+    fn bytes(history: &History) -> usize {
+        let series = history.series.iter().flatten();
+        let series: usize = series.map(|(name, track)| held_by(name, track)).sum();
+        let own = history
+            .own
+            .iter()
+            .map(|((name, label), own)| OVERHEAD + name.len() + label.len() + own.track.bytes());
+        assert_eq!(history.bytes(), series + own.sum::<usize>());
+        history.bytes()
+    }
+
     fn rates(history: &History, name: &str) -> Vec<(u64, f32)> {
         let points = history.points(COUNTER, name.as_bytes()).unwrap();
         points.rows.iter().map(|(time, row)| (time.as_secs(), row[0])).collect()
@@ -377,6 +404,7 @@ mod tests {
         assert!(rates(&history, "a")[3].1.is_nan(), "it was not closed");
         (10..15).for_each(|n| history.end_flush(UnixTime::from_secs(n * 10)));
         assert!(history.is_empty() && history.reserved == 0, "nothing is left of it");
+        assert!(bytes(&history) < 200, "an own figure is left");
     }
 
     #[test]
@@ -446,12 +474,12 @@ mod tests {
         };
         let kept = noted(&mut history);
         assert!((60..66).contains(&kept), "{kept}");
-        assert!(history.bytes() < memory / 5, "{}", history.bytes());
+        assert!(bytes(&history) < memory / 5, "{}", history.bytes());
         for flush in 0..400 {
             history.end_flush(UnixTime::from_secs(flush));
             assert_eq!(noted(&mut history), kept);
         }
-        assert!(history.bytes() <= memory, "{}", history.bytes());
+        assert!(bytes(&history) <= memory, "{}", history.bytes());
     }
 
     /// Shows that the own figures of a long history take no more than its limit, and that all of
@@ -467,6 +495,7 @@ mod tests {
                 history.note_own("figure", &format!("{figure}"), f64::from(flush));
             }
             let own: usize = history.own.values().map(|own| own.track.bytes()).sum();
+            assert!(bytes(&history) > own);
             // A track becomes shorter with its next row.
             assert!(own <= MEMORY || flush == 500, "{own} bytes in flush {flush}");
             if flush == 499 {
@@ -493,6 +522,7 @@ mod tests {
         };
         let (forgotten, offered) = history.exchange(active(), samples_of);
         assert_eq!((forgotten.len(), offered.len()), (kept / 2, kept / 2));
+        bytes(&history);
         assert_eq!(*offered[0].1, *b"n99");
         for (_, name) in &offered {
             assert!(history.note(COUNTER, name, &[1.0]));

@@ -16,6 +16,9 @@ pub struct Glob(String);
 /// The most texts that a pattern captures.
 pub const CAPTURES_MAX: usize = 32;
 
+/// The most bytes of a pattern with wildcards that an admin client sends.
+const CLIENT_WILDCARD_MAX: usize = 128;
+
 /// The ranges of a name that the wildcards of a pattern stand for, from the left.
 pub(super) type Captures = ArrayVec<(usize, usize), CAPTURES_MAX>;
 
@@ -96,10 +99,19 @@ impl Glob {
         (!pattern.is_empty() && pattern.bytes().all(plain)).then(|| Self(pattern.into()))
     }
 
-    /// A pattern for names that may be raw: `sanitize_keys = no` leaves any byte in them. Returns
-    /// `None` if it is empty, or has a `;`, after which tags begin.
-    pub fn for_any_name(pattern: &str) -> Option<Self> {
-        (!pattern.is_empty() && !pattern.contains(';')).then(|| Self(pattern.into()))
+    /// A pattern for names that may be raw: `sanitize_keys = no` leaves any byte in them. Fails if
+    /// it is empty, or has a `;`, after which tags begin.
+    ///
+    /// Also fails if it has wildcards and is long. A client compares every line with its pattern,
+    /// which takes as many steps as the product of both lengths.
+    pub fn for_any_name(pattern: &str) -> Result<Self, &'static str> {
+        if pattern.is_empty() || pattern.contains(';') {
+            return Err("expected a name without tags, or a pattern such as web.*");
+        }
+        if pattern.len() > CLIENT_WILDCARD_MAX && pattern.contains(['*', '?']) {
+            return Err("a pattern with wildcards may have 128 bytes; end it earlier, with **");
+        }
+        Ok(Self(pattern.into()))
     }
 
     /// Whether the pattern matches the whole name.

@@ -392,6 +392,31 @@ fn the_kernel_holds_little_for_a_client_that_does_not_read() {
     silent.write_all("counters\n".repeat(400).as_bytes()).unwrap(); // 48 MB of answers
     let client = silent.local_addr().unwrap();
     let mut other = daemon.admin();
+    until_unread(server, client, &mut other);
+    let queued = unacknowledged(server, client);
+    assert!(queued <= 256 << 10, "{queued} bytes are queued");
+}
+
+/// Shows that a new client takes the place of one that does not read its answer, and not of a watch
+/// that has nothing to show.
+#[test]
+fn a_quiet_watch_outlives_a_client_that_does_not_read() {
+    let daemon = Daemon::start(&Conf::never_flushing().set("admin", "max_connections", "2"));
+    let server = daemon.admin_bound()[0];
+    let mut watching = daemon.admin();
+    let mut silent = connect(server);
+    silent.write_all("config\n".repeat(3000).as_bytes()).unwrap();
+    until_unread(server, silent.local_addr().unwrap(), &mut watching);
+    watching.send("watch web.*\n");
+    watching.read_through("ends it\n");
+    daemon.admin().ask("version");
+    daemon.send(["web.a:1|c"]);
+    assert!(watching.read_through("\n").contains(" line=\"web.a:1|c\" "));
+}
+
+/// Waits until the kernel takes no more bytes for a client that does not read. `other` is another
+/// client of the server.
+fn until_unread(server: SocketAddr, client: SocketAddr, other: &mut Admin) {
     // The server serves all clients that can go on in each turn. So if turns for another client
     // change nothing, the kernel takes no more for this one.
     until_true("the kernel takes no more", || {
@@ -399,8 +424,6 @@ fn the_kernel_holds_little_for_a_client_that_does_not_read() {
         (0..20).for_each(|_| _ = other.ask("version"));
         before > 0 && unacknowledged(server, client) == before
     });
-    let queued = unacknowledged(server, client);
-    assert!(queued <= 256 << 10, "{queued} bytes are queued");
 }
 
 /// Returns the bytes that a server has passed to the kernel on a connection over IPv4, and that the

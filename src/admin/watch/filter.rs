@@ -2,9 +2,10 @@
 //! lines before they are taken in.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 
+use ahash::AHashMap;
 use ipnet::IpNet;
 
 use crate::engine::Engine;
@@ -14,6 +15,7 @@ use crate::protocol::{
     is_binary, is_clean, trimmed,
 };
 use crate::sender::Sender;
+use crate::series::Table;
 
 /// The lines that a client wants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,8 +48,7 @@ impl WatchFilter {
                     filter.from = Some(WatchedSender::parse(&address)?);
                 }
                 pattern if filter.glob.is_none() => {
-                    let glob = Glob::for_any_name(pattern);
-                    filter.glob = Some(glob.ok_or("expected a pattern for names, such as web.*")?);
+                    filter.glob = Some(Glob::for_any_name(pattern)?);
                 }
                 _ => return Err("expected [GLOB] [from ADDRESS] [bad]".into()),
             }
@@ -133,6 +134,53 @@ pub(super) struct PreviewedLine<'a> {
 
 /// Returns the name that rules make of a name, or `None` if they make none.
 pub(super) type MadeName<'a> = &'a dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
+/// The names that rules have made of the names of the last lines.
+///
+/// Rules with regular expressions take 20 us for a name, and most lines have a name that came
+/// before. A tag limit may change the tags of such a name later. Patterns ignore tags.
+#[derive(Debug, Default)]
+pub(super) struct MadeNames(RefCell<MadeByName>);
+
+type MadeByName = AHashMap<Box<[u8]>, Option<Vec<u8>>>;
+
+/// The names that are remembered. With one more, all are forgotten.
+const MADE_NAMES_MAX: usize = 4096;
+/// The longest name that is remembered.
+const MADE_NAME_BYTES_MAX: usize = 256;
+
+impl MadeNames {
+    /// Returns the name that rules make of a name, or `None` if they make none.
+    pub(super) fn of(&self, table: &Table, name: &[u8]) -> Option<Vec<u8>> {
+        if !table.changes_names() {
+            return None;
+        }
+        self.remembered(name, |name| match table.series_name(name) {
+            Cow::Owned(made) => Some(made),
+            Cow::Borrowed(_) => None,
+        })
+    }
+
+    /// Returns the remembered name, or what `make` returns.
+    fn remembered(
+        &self,
+        name: &[u8],
+        make: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        let mut known = self.0.borrow_mut();
+        if let Some(made) = known.get(name) {
+            return made.clone();
+        }
+        let made = make(name);
+        if name.len().max(made.as_ref().map_or(0, Vec::len)) <= MADE_NAME_BYTES_MAX {
+            if known.len() >= MADE_NAMES_MAX {
+                known.clear();
+            }
+            known.insert(name.into(), made.clone());
+        }
+        made
+    }
+}
 
 #[derive(Debug)]
 enum PreviewedValues<'a> {
@@ -238,15 +286,15 @@ impl<'a> PreviewedLine<'a> {
 }
 
 /// Whether adding a value may take a sum out of the range of a double. A smaller value is less than
-/// half of the last digit of the largest double.
+/// half of the last digit of the largest double. What a cumulative counter adds depends on its last
+/// value, which is not known here.
 fn is_extreme(sample: &Sample<'_>) -> bool {
     const LEAST: f64 = 1e290;
     match *sample {
-        Sample::Count(value)
-        | Sample::Level(value)
-        | Sample::Change(value)
-        | Sample::Kv(value)
-        | Sample::Cumulative { value, .. } => value.abs() >= LEAST,
+        Sample::Count(value) | Sample::Level(value) | Sample::Change(value) | Sample::Kv(value) => {
+            value.abs() >= LEAST
+        }
+        Sample::Cumulative { .. } => true,
         Sample::Time { value, weight } => value.abs() >= LEAST || weight >= LEAST,
         Sample::Member(_) => false,
     }
@@ -277,6 +325,15 @@ mod tests {
         assert_eq!(parse("").unwrap(), WatchFilter::default());
         for wrong in ["from", "from nowhere", "a b", "a;env=prod"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        let long = "x".repeat(127);
+        for (pattern, is_allowed) in [
+            (format!("{long}*"), true),
+            (format!("{long}x*"), false),
+            (format!("?{long}x"), false),
+            (long.repeat(9), true), // a name is compared in one pass
+        ] {
+            assert_eq!(parse(&pattern).is_ok(), is_allowed, "{pattern}");
         }
     }
 
@@ -334,6 +391,30 @@ mod tests {
             let found = parse(filter).unwrap().may_want(&preview.read(line.as_bytes()), &made);
             assert_eq!(found, expected, "{filter}: {line}");
         }
+    }
+
+    #[test]
+    fn rules_run_once_for_each_of_the_last_names() {
+        let made_names = MadeNames::default();
+        let mut runs = 0;
+        let mut made = |name: &str| {
+            made_names.remembered(name.as_bytes(), |name| {
+                runs += 1;
+                name.starts_with(b"in.").then(|| name[3..].into())
+            })
+        };
+        for _ in 0..3 {
+            assert_eq!(made("in.a"), Some(b"a".into()));
+            assert_eq!(made("b"), None);
+        }
+        let long = "x".repeat(MADE_NAME_BYTES_MAX + 1);
+        (0..3).for_each(|_| _ = made(&long));
+        assert_eq!(runs, 2 + 3, "a long name is not remembered");
+        for number in 0..3 * MADE_NAMES_MAX {
+            made_names.remembered(format!("{number}").as_bytes(), |_| None);
+            assert!(made_names.0.borrow().len() <= MADE_NAMES_MAX);
+        }
+        assert!(made_names.0.borrow().len() > 1);
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl SenderCounts {
         Some(at)
     }
 
-    /// Ends the count. Returns the records, those first that differ from the others.
+    /// Returns the records, those first that differ from the others.
     fn take_records(&mut self) -> Vec<(Difference, SentValues)> {
         let records = std::mem::take(&mut self.records);
         // The names of a pattern have values of their own.
@@ -459,8 +459,8 @@ fn short(value: f64) -> String {
     number(if value.abs() < 1e9 && rounded != 0.0 { rounded } else { value })
 }
 
-/// The wait of one client for the end of its count, and then the answer. The count ends when this
-/// is dropped.
+/// The wait of one client for the end of its count, and then the answer. The count ends when the
+/// answer begins, or when this is dropped.
 #[derive(Debug)]
 pub(in crate::admin) struct SenderCountJob {
     counts: Rc<RefCell<SenderCounts>>,
@@ -485,8 +485,12 @@ impl SenderCountJob {
     /// Writes a part of the answer. Returns `true` once it is complete.
     pub(in crate::admin) fn step(&mut self, out: &mut Vec<u8>) -> bool {
         let Some(left) = &mut self.left else {
-            let mut records = self.counts.borrow_mut().take_records();
+            // The count ends here: `Watch` frees counts that it shares with no job.
+            let glob = self.counts.borrow().glob.clone();
+            let mut counts = self.counts.replace(SenderCounts::new(glob));
+            let mut records = counts.take_records();
             records.reverse();
+            self.counts = Rc::new(RefCell::new(counts));
             self.left = Some(records);
             return false;
         };

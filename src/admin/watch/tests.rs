@@ -181,16 +181,18 @@ fn a_watch_of_bad_lines_shows_all_kinds_of_them() {
         watch.binary(&mut engine, b"\xaa\x02\x02\0\0\0\0\0\0\0\xf0\x3fb\0");
         watch.lines(&mut engine, b"c:1e292|c|@0.1\nlevel:1e308|g\n", usize::MAX);
     }
-    let lines = b"level:+1e308|g\nnew:1e308:1e308|c\ngood:1|g\nx\n";
+    let lines = b"level:+1e308|g\nnew:1e308:1e308|c\ngood:1|g\nx\n\
+        total:1|C\ntotal:1e200|C|@1e-150\n";
     watch.lines(&mut engine, lines, usize::MAX);
     explain_all(&mut watch, &engine);
     let mut out = Vec::new();
     bad.step(Tick::from_millis(5000), &mut out);
     let text = String::from_utf8(out).unwrap();
     let shown: Vec<_> = text.lines().map(|line| line.split('"').nth(1).unwrap_or(line)).collect();
-    assert_eq!(shown, ["level:+1e308|g", "new:1e308:1e308|c", "x"], "{text}");
+    let bad_lines = ["level:+1e308|g", "new:1e308:1e308|c", "x", "total:1e200|C|@1e-150"];
+    assert_eq!(shown, bad_lines, "{text}");
     assert!(text.lines().next().unwrap().contains("refused: the value takes its series out"));
-    assert_eq!(engine.own().total(OwnCounter::BadLinesSeen), 3);
+    assert_eq!(engine.own().total(OwnCounter::BadLinesSeen), 4);
     for _ in 0..3 * PER_SECOND {
         watch.lines(&mut engine, b"level:1e308|g\nlevel:+1e308|g\n", usize::MAX);
     }
@@ -237,6 +239,14 @@ fn lines_are_found_by_the_name_that_a_rule_makes() {
     let mut out = Vec::new();
     while !counting.step(&mut out) {}
     assert!(String::from_utf8(out).unwrap().contains(" lines=1 values=1 "));
+    // The rules of a reload make other names.
+    engine = crate::admin::tests::engine(Config::default().rules);
+    watch.reconfigure();
+    watch.lines(&mut engine, b"in.web.time:1|ms\n", usize::MAX);
+    explain_all(&mut watch, &engine);
+    let mut out = Vec::new();
+    watching[0].step(Tick::default(), &mut out);
+    assert_eq!(String::from_utf8(out).unwrap(), "");
 }
 
 /// Shows that a count by senders misses no line, and costs nothing after its end.
@@ -252,6 +262,10 @@ fn lines_are_counted_by_sender() {
     begin_turn(&mut watch, 1);
     watch.lines(&mut engine, "a:1|c\nb:1|c\na:2|c\n".repeat(2000).as_bytes(), usize::MAX);
     let mut out = Vec::new();
+    assert!(!counting.step(&mut out));
+    begin_turn(&mut watch, 2);
+    assert_eq!(watch.counts.len(), COUNTS_MAX - 1, "the answer is not written yet");
+    watch.lines(&mut engine, b"a:1|c", usize::MAX);
     while !counting.step(&mut out) {}
     let text = String::from_utf8(out).unwrap();
     assert!(
@@ -259,7 +273,7 @@ fn lines_are_counted_by_sender() {
         "{text}"
     );
     drop((counting, others));
-    begin_turn(&mut watch, 2);
+    begin_turn(&mut watch, 3);
     assert!(!watch.is_on());
 }
 

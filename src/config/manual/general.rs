@@ -360,7 +360,7 @@ pub(super) const ADMIN: Chapter = chapter! {
     idle_timeout;
 
     /// Clients at the same time. 1 to 1024. When all are in use, a new client replaces the one that
-    /// was idle longest, or else one that watches, or else one that does not read.
+    /// was idle longest, or else one that does not read, or else one that watches.
     max_connections;
 
     /// How long points are kept for charts: one for each flush, of the server's own figures and of
