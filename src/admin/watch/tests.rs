@@ -219,7 +219,7 @@ fn lines_are_found_by_the_name_that_a_rule_makes() {
         rename: Some(crate::policy::Template::new("latency.$1").unwrap()),
         ..Default::default()
     }];
-    let mut engine = crate::admin::tests::engine(config.rules);
+    let mut engine = crate::admin::tests::engine(config.rules.clone());
     let mut watch = Watch::default();
     let mut watching: Vec<_> =
         ["latency.web", "in.web.time", "latency.db"].map(|name| watch.add(filter(name))).into();
@@ -240,7 +240,8 @@ fn lines_are_found_by_the_name_that_a_rule_makes() {
     while !counting.step(&mut out) {}
     assert!(String::from_utf8(out).unwrap().contains(" lines=1 values=1 "));
     // The rules of a reload make other names.
-    engine = crate::admin::tests::engine(Config::default().rules);
+    config.rules.rules[0].rename = Some(crate::policy::Template::new("delay.$1").unwrap());
+    engine = crate::admin::tests::engine(config.rules);
     watch.reconfigure();
     watch.lines(&mut engine, b"in.web.time:1|ms\n", usize::MAX);
     explain_all(&mut watch, &engine);
