@@ -424,6 +424,6 @@ mod tests {
         assert_eq!(shard.end(), 100);
         let capacities = [shard.series.capacity(), shard.owners.capacity()];
         assert!(capacities.iter().all(|capacity| *capacity < 150), "{capacities:?}");
-        assert!(shard.index.capacity() < 250);
+        assert!(shard.index.capacity() < 250 && shard.names.originals.capacity() < 150);
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct NameStore {
     removed: usize,
     /// For each series whose name rules have made, at its position in the shard, a name from which
     /// they have made it. Shorter than the shard if none of the last series has such a name.
-    originals: Vec<Option<NamePlace>>,
+    pub(super) originals: Vec<Option<NamePlace>>,
 }
 
 /// The place of a name in its [`NameStore`].
