@@ -24,7 +24,7 @@ impl Track {
     /// most `rows` rows. Of two rows of a flush, the first stays.
     pub(super) fn push(&mut self, flush: u32, values: &[f32], rows: usize) {
         debug_assert_eq!(values.len(), self.width);
-        self.shorten(rows);
+        self.set_limit(rows);
         if self.values.is_empty() {
             self.end = flush;
         }
@@ -39,12 +39,24 @@ impl Track {
         self.end = flush.wrapping_add(1);
     }
 
-    /// Forgets the oldest rows if there are more than `rows`.
-    fn shorten(&mut self, rows: usize) {
+    /// Makes the track one of at most `rows` rows. The oldest rows in excess are forgotten.
+    fn set_limit(&mut self, rows: usize) {
         let len = self.values.len() / self.width;
+        if len == 0 {
+            return;
+        }
+        // In a full track, `next` is the index of the oldest row. Before it is full, `next` is 0 or
+        // the number of rows, and the oldest row is the first.
+        let oldest = self.next % len;
+        if rows == len {
+            self.next = oldest; // it is full now, if it was not before
+            return;
+        }
+        if oldest > 0 {
+            self.values.rotate_left(oldest * self.width);
+            self.next = 0;
+        }
         if len > rows {
-            // The oldest row is the one that would be replaced next, or the first one.
-            self.values.rotate_left(self.next % len * self.width);
             self.values.drain(..(len - rows) * self.width);
             self.values.shrink_to_fit();
             self.next = 0;
@@ -91,5 +103,37 @@ impl Track {
 
     pub(super) fn bytes(&self) -> usize {
         self.values.capacity() * size_of::<f32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use statsd_bench::Random;
+
+    use super::*;
+
+    /// The limit of a track changes as figures come and go. Whatever it was before, the newest rows
+    /// are there, in order, and no more than the limit.
+    #[test]
+    fn a_track_keeps_the_newest_rows_while_its_limit_changes() {
+        for seed in 0..200 {
+            let mut random = Random::new(seed);
+            let mut track = Track::new(1);
+            let mut model: VecDeque<f32> = VecDeque::new();
+            for flush in 0..200_u16 {
+                let rows = *random.pick(&[2, 3, 3, 3, 4, 5, 8, 64]);
+                let value = f32::from(flush);
+                track.push(flush.into(), &[value], rows);
+                model.push_back(value);
+                let excess = model.len().saturating_sub(rows);
+                model.drain(..excess);
+                let first = u32::from(flush) + 1 - u32::try_from(model.len()).unwrap();
+                let found = (first..=flush.into()).map(|at| track.row(at).map(|row| row[0]));
+                assert!(found.eq(model.iter().copied().map(Some)), "seed {seed}, flush {flush}");
+                assert_eq!(first.checked_sub(1).and_then(|at| track.row(at)), None);
+            }
+        }
     }
 }
