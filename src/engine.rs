@@ -232,7 +232,8 @@ impl Engine {
                 let before: usize = batch[..at].iter().map(|sample| sample.line.len() + 1).sum();
                 return &start[before..];
             }
-            if !batch.is_full() || rest.len() <= enough {
+            // A tagged line of the batch may have begun the first merged series.
+            if !batch.is_full() || rest.len() <= enough || intake.table.has_merged() {
                 return rest;
             }
         }
@@ -319,6 +320,9 @@ impl Engine {
         let flush = &mut self.flush;
         assert!(flush.cursor.take().is_some(), "only a flush that was begun can end");
         self.intake.table.end_sweep();
+        for (rule, samples) in self.intake.table.take_dropped_samples() {
+            self.intake.ledger.drop_by_rule(rule, samples);
+        }
         self.intake.ledger.count(OwnCounter::FiguresNotFinite, flush.summarizer.take_not_finite());
         for (name, count) in self.intake.ledger.own().closing() {
             out(&flush.summarizer.own_counter(name, count as f64));

@@ -188,12 +188,12 @@ impl Ledger {
         self.warnings.add(WarningKind::BadLine(reject), line);
     }
 
-    /// Counts a valid value that the rule with this number dropped.
-    pub fn drop_by_rule(&mut self, rule: u8) {
-        self.own.add(OwnCounter::SamplesDropped, 1);
-        self.dropped_by_rule += 1;
+    /// Counts valid values that the rule with this number dropped.
+    pub fn drop_by_rule(&mut self, rule: u8, values: u64) {
+        self.own.add(OwnCounter::SamplesDropped, values);
+        self.dropped_by_rule += values;
         if let Some((_, drops)) = self.drops.get_mut(usize::from(rule)) {
-            *drops += 1;
+            *drops += values;
         }
     }
 

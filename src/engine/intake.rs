@@ -308,7 +308,7 @@ impl Intake {
                 self.ledger.count(OwnCounter::SeriesRejected, 1);
                 self.ledger.warn(WarningKind::TooManySeries, line);
             }
-            Problem::NotAdded(AddError::ByRule(rule)) => self.ledger.drop_by_rule(rule),
+            Problem::NotAdded(AddError::ByRule(rule)) => self.ledger.drop_by_rule(rule, 1),
             Problem::NotAdded(AddError::NoMemory) => {
                 self.ledger.count(OwnCounter::SamplesDropped, 1);
                 self.ledger.warn(WarningKind::NoTimerMemory, line);

@@ -302,7 +302,10 @@ impl LiveSeries {
         let Self { shards, rules, pool, tick, .. } = self;
         let Some(place) = shards.find(kind, name) else { return };
         let Some(placed) = shards.all[place.shard()].at_mut(place.at()) else { return };
-        let Placed { series, name, .. } = placed;
+        let Placed { series, name, original, .. } = placed;
+        if !rules.update(series, name, || original.name(), &shards.tags, pool) {
+            return; // the sweep removes it
+        }
         let text = name.text(&mut shards.tags);
         let audience = Audience::of(shards.raw.as_ref(), series.kind(), text, *tick);
         let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
@@ -410,9 +413,9 @@ impl LiveSeries {
 
     /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
     /// before the tick, it is kept for that.
-    fn evict(&mut self, taken: TakenSeries) {
+    fn evict(&mut self, mut taken: TakenSeries) {
         if taken.series.seen() == self.tick {
-            self.evicted.samples += u64::from(taken.series.samples());
+            self.evicted.samples += u64::from(taken.series.take_samples());
         }
         if taken.series.is_closed(self.tick) {
             self.release(taken);
@@ -447,7 +450,8 @@ impl LiveSeries {
                 return Err(AddError::TooManySeries); // it was evicted itself
             }
         }
-        self.rules.claim(&mut self.shards, place, made);
+        self.note_room();
+        self.rules.claim(&mut self.shards, place, made, &mut self.pool);
         Ok(())
     }
 

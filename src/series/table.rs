@@ -262,7 +262,7 @@ impl Table {
         let Some((record, total)) = open else { return Ok(()) };
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
-        let sent = saved.original.unwrap_or(clean);
+        let sent = saved.original.take().unwrap_or(clean);
         let policy = self.live.rules.resolve(sent, self.hash(sent)).map(|resolved| resolved.policy);
         match self.live.create_saved(saved, policy) {
             Ok(()) => {}
@@ -394,6 +394,7 @@ impl Table {
     /// Ends the sweep, and frees the memory that only the sweep needed.
     pub fn end_sweep(&mut self) {
         self.live.end_sweep();
+        self.note_directness();
     }
 
     /// Whether [`reconfigure`](Self::reconfigure) may be called with these rules. New rules must
@@ -408,8 +409,12 @@ impl Table {
         if self.live.rules.replace(rules, interval) {
             self.forget_aliases();
         }
-        self.is_direct = self.live.shards.raw.is_none() && !self.live.rules.change_names();
+        self.note_directness();
         self.live.limit(bounds, interval);
+    }
+
+    fn note_directness(&mut self) {
+        self.is_direct = self.live.shards.raw.is_none() && !self.live.rules.change_names();
     }
 
     /// Removes a series. An interval of it that is not closed yet is closed first; the value of the
@@ -476,6 +481,13 @@ impl Table {
         saved.idle = age(saved.idle);
         let is_raw = self.live.shards.raw.is_some();
         let has_all_samples = !is_raw && is_merged(saved.name);
+        if is_raw && is_merged(saved.name) {
+            let clean = sent_name(saved.name);
+            if *self.series_name(clean) != *clean {
+                return Ok(()); // its samples come with the raw series, which get another name
+            }
+            saved.original = None;
+        }
         let names = self.live.rules.restored_names(&saved, !is_raw).ok_or(RestoreError::Damaged)?;
         let has_own_name = *saved.name == *names.name;
         saved.name = &names.name;
@@ -503,6 +515,12 @@ impl Table {
     /// Takes the number of samples of the open interval that evicted series had. They are lost.
     pub fn take_evicted_samples(&mut self) -> u64 {
         std::mem::take(&mut self.live.evicted.samples)
+    }
+
+    /// Takes the samples that were lost because a reload lets a rule drop their series, each with
+    /// the number of the rule.
+    pub fn take_dropped_samples(&mut self) -> Vec<(u8, u64)> {
+        self.live.rules.take_dropped()
     }
 
     /// The sender or prefix with the most series, if the table is full and refuses its names.

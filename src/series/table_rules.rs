@@ -29,8 +29,14 @@ pub struct TableRules {
     names: ahash::RandomState,
     /// Whether some rule changes names or tags.
     changes_names: bool,
+    /// The number of sweeps until no series has a name that only earlier rules have made, unless a
+    /// line has led to it since. Until then, samples must [`claim`](Self::claim) their series.
+    sweeps_with_claims: u8,
     /// Whether some series may still have a policy from before the last reload.
     has_old_policies: bool,
+    /// For each rule, the samples of open intervals that were lost because a reload lets the rule
+    /// drop their series.
+    dropped: Vec<(u8, u64)>,
 }
 
 /// What rules have made of a name, for a series that is found or created under another one.
@@ -60,7 +66,9 @@ impl TableRules {
             policies,
             limits: TagLimits::new(names.clone()),
             names: names.clone(),
+            sweeps_with_claims: 0,
             has_old_policies: false,
+            dropped: Vec::new(),
         }
     }
 
@@ -71,13 +79,22 @@ impl TableRules {
             limits: TagLimits::new(self.names.clone()),
             names: self.names.clone(),
             changes_names: self.changes_names,
+            sweeps_with_claims: 0,
             has_old_policies: false,
+            dropped: Vec::new(),
         }
     }
 
-    /// Whether some rule changes names or tags.
+    /// Whether the name of a line may not be that of its series: some rule changes names or tags,
+    /// or some series may still have a name that earlier rules have made.
     pub(super) fn change_names(&self) -> bool {
-        self.changes_names
+        self.changes_names || self.sweeps_with_claims > 0
+    }
+
+    /// Takes the samples that were lost because a reload lets a rule drop their series, each with
+    /// the number of the rule.
+    pub(super) fn take_dropped(&mut self) -> Vec<(u8, u64)> {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Returns what the rules make of a name. Fails with the number of the rule that drops it.
@@ -189,27 +206,38 @@ impl TableRules {
     }
 
     /// Gives a series of such a policy the name that leads to it as its original name.
-    pub(super) fn claim(&mut self, shards: &mut Shards, place: SeriesPlace, made: RuleOutcome<'_>) {
+    pub(super) fn claim(
+        &mut self,
+        shards: &mut Shards,
+        place: SeriesPlace,
+        made: RuleOutcome<'_>,
+        pool: &mut Pool,
+    ) {
         let Shards { all, tags, .. } = shards;
         let Some(placed) = all[place.shard()].at_mut(place.at()) else { return };
         // One of an older policy gets the newest when it is closed.
         if self.policies.is_newest(placed.series.policy()) {
-            self.change_policy(placed.series, placed.name, tags, made.policy);
+            self.change_policy(placed.series, placed.name, tags, made.policy, pool);
         }
         let stored = |name| all[place.shard()].add_name(name, tags, |_| {});
         let original = made.original.map(stored);
         shards.set_original(place, original);
     }
 
-    /// Sets another policy, and counts the values of the limited tags for it.
+    /// Sets another policy, makes the record of the series fit it, and counts the values of the
+    /// limited tags for it.
     fn change_policy(
         &mut self,
         series: &mut Series,
         name: StoredName<'_>,
         tags: &TagStore,
         policy: u16,
+        pool: &mut Pool,
     ) {
         self.forget(series, name, tags);
+        let before = &self.policies.at(series.policy()).plan;
+        let after = &self.policies.at(policy).plan;
+        series.refit_record(before, after, pool);
         series.set_policy(policy);
         if self.policies.limits_tags(policy) {
             let mut text = Vec::new();
@@ -254,19 +282,30 @@ impl TableRules {
         };
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
-        let Ok(ResolvedName { policy, name: made }) = resolved else { return false };
+        let ResolvedName { policy, name: made } = match resolved {
+            Ok(resolved) => resolved,
+            Err(rule) => {
+                self.note_dropped(rule, series.samples());
+                return false;
+            }
+        };
         let is_its_own = made.as_deref().unwrap_or(name) == sent_name(&own);
         let policy = if is_its_own { policy } else { policies.abandoned(policy) };
-        let before = &policies.at(series.policy()).plan;
-        let after = &policies.at(policy).plan;
-        series.refit_record(before, after, pool);
-        self.change_policy(series, stored, tags, policy);
+        self.change_policy(series, stored, tags, policy, pool);
         true
+    }
+
+    fn note_dropped(&mut self, rule: u8, samples: u32) {
+        match self.dropped.iter_mut().find(|(known, _)| *known == rule) {
+            Some((_, dropped)) => *dropped += u64::from(samples),
+            None => self.dropped.push((rule, samples.into())),
+        }
     }
 
     /// Notes that all series were closed, and have their new policies.
     pub(super) fn end_sweep(&mut self) {
         self.has_old_policies = false;
+        self.sweeps_with_claims = self.sweeps_with_claims.saturating_sub(1);
         self.limits.forget_passing();
         self.limits.end_reload();
     }
@@ -285,6 +324,11 @@ impl TableRules {
         }
         let names_change = self.policies.may_make_other_names(rules);
         self.has_old_policies = true;
+        if self.change_names() {
+            // The first sweep finds the series that no line leads to under the new rules. The second
+            // one removes those that got no sample in between.
+            self.sweeps_with_claims = 2;
+        }
         self.policies.replace(rules, interval);
         self.limits.begin_reload(self.policies.kept_limits());
         self.changes_names = self.policies.change_names();

@@ -26,6 +26,7 @@ mod mapping;
 mod micro;
 mod protocol;
 mod raw;
+mod reloads;
 mod rules;
 mod sections;
 mod state;

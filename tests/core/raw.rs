@@ -41,6 +41,12 @@ impl Server {
         }
     }
 
+    /// Reloads as the server does: the encoders have the figures of the new rules.
+    fn reconfigure(&mut self, text: &str) {
+        self.engine.reconfigure(&configured(text));
+        self.encoders = Self::new(text).encoders;
+    }
+
     fn packet(&mut self, packet: &[u8]) {
         receive(&mut self.engine, packet);
     }
@@ -406,4 +412,58 @@ fn a_merged_timer_that_begins_after_a_reload_has_its_own_percentiles() {
     let visited = server.engine.table_mut().look_up(MetricKind::Timing, b"\0a_b").unwrap();
     let plan = &visited.policy.plan;
     assert_eq!(visited.series.timing().unwrap().boundaries(plan), [5.0, 7.0, 7.0]);
+}
+
+/// Shows that samples of a clean name count from the line on that begins the merged series, also if
+/// that line stands in the middle of a packet.
+#[test]
+fn a_merged_series_that_begins_within_a_packet_gets_all_lines_after_it() {
+    let mut server = Server::new(RAW);
+    server.packet(b"a_b:1|c|#t:v");
+    let lines = ["a_b:1|c|#t:v"; 100].join("\n");
+    server.packet(format!("{lines}\na b:1|c|#t:v\n{lines}").as_bytes());
+    let (text, _) = server.flush(10).counts("stats_counts.");
+    assert_eq!(text, ["a_b;t=v 202"]);
+}
+
+/// Shows that values are not added a second time at a start whose rules give one of the raw names
+/// another name, or that made the clean name.
+#[test]
+fn a_restart_adds_the_values_of_raw_names_once_if_rules_change_names() {
+    let rule = |keys: &str| format!("{RAW}[rule.a]\n{keys}\n");
+    let mut server = Server::new(RAW);
+    server.packet(b"a b:3|c\na_b:5|c");
+    let mut other = Server::new(&rule("match = a_b\nname = x"));
+    other.restore(&server.save());
+    let (text, _) = other.flush(10).counts("stats_counts.");
+    assert_eq!(text, ["x 8"]);
+
+    let made = rule("match = x\nname = a_b");
+    let mut server = Server::new(&made);
+    server.packet(b"x:1|c\na b:2|c");
+    let mut other = Server::new(&made);
+    other.restore(&server.save());
+    other.packet(b"x:1|c");
+    let (text, json) = other.flush(10).counts("stats_counts.");
+    assert_eq!(text, ["a_b 4"]);
+    assert_eq!(json.len(), 2, "{json:?}");
+}
+
+/// Shows that a timer which is deleted after a reload, before the sweep has reached it, is sent with
+/// the figures of the new configuration.
+#[test]
+fn a_merged_timer_that_is_deleted_after_a_reload_has_the_new_figures() {
+    let text = |percentiles: &str| format!("{RAW}percentiles = {percentiles}\n");
+    let mut server = Server::new(&text("50, 75, 90, 99"));
+    server.packet(b"a_b:5|ms\na b:7|ms");
+    server.flush(10);
+    server.packet(b"a_b:5|ms\na b:7|ms");
+    server.reconfigure(&text("99"));
+    server.tick(20);
+    assert!(server.remove(MetricKind::Timing, "a b"));
+    while !server.sweep(1) {}
+    let sent = server.finish();
+    let (text, _) = sent.counts("stats.timers.a_b.");
+    assert!(text.contains(&"upper_99 7".to_owned()), "{text:?}");
+    assert!(!text.iter().any(|line| line.contains("_50")), "{text:?}");
 }
