@@ -54,8 +54,11 @@ impl Default for SinkResources {
 impl SinkResources {
     /// Opens standard output as well, if flushes are written to the console.
     pub(super) fn open(config: &Config) -> Result<Self, ServerError> {
-        let stdout = config.has_console().then(open_stdout).transpose()?;
-        Ok(Self { stdout, ..Self::default() })
+        let mut resources = Self::default();
+        if config.has_console() {
+            resources.stdout = Some(resources.platform.stdout().map_err(ServerError::Stdout)?);
+        }
+        Ok(resources)
     }
 }
 
@@ -93,7 +96,10 @@ pub(super) fn open<'a>(
             _ => None,
         };
         let stdout = match destination.kind {
-            DestinationKind::Console(_) => Some(stdout.take().map_or_else(open_stdout, Ok)?),
+            DestinationKind::Console(_) => {
+                let opened = stdout.take().map_or_else(|| platform.stdout(), Ok);
+                Some(opened.map_err(ServerError::Stdout)?)
+            }
             _ => None,
         };
         new.push(NewSink { destination, spool, stdout });
@@ -138,10 +144,6 @@ pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
             Feed::Flushes(found.expect("there is one for each destination of flushes"))
         }
     }
-}
-
-fn open_stdout() -> Result<StandardStream, ServerError> {
-    StandardStream::output().map_err(ServerError::Stdout)
 }
 
 fn open_spool(

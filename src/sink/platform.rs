@@ -1,4 +1,5 @@
-//! [`Platform`]: the network and the disks that sinks use. The simulation has another one.
+//! [`Platform`]: the network, the disks and the standard output that sinks use. The simulation has
+//! another one.
 //!
 //! A link uses the network through a [`Dialer`], which opens a [`Socket`]. Here both are real TCP.
 
@@ -15,15 +16,21 @@ use socket2::SockRef;
 use super::error::SinkError;
 use super::look_up::{self, LookUpCommand};
 use super::spool::{Disk, Folder};
+use crate::stdio::StandardStream;
 use crate::sys::{self, Signs};
 
-/// Where sinks connect to, and where their spools are kept.
+/// Where sinks connect to, where their spools are kept, and where the console writes.
 pub(crate) trait Platform: Debug {
     /// Returns what opens the connections of a destination.
     fn dialer(&self, destination: &str) -> Box<dyn Dialer>;
 
     /// Opens the folder of a spool, or creates it.
     fn disk(&self, folder: &Path) -> io::Result<Box<dyn Disk>>;
+
+    /// Opens standard output, for the console.
+    fn stdout(&self) -> io::Result<StandardStream> {
+        StandardStream::output()
+    }
 
     /// Returns what makes the commands that look host names up.
     fn look_up(&self) -> LookUpCommand {

@@ -8,11 +8,12 @@ use std::net::{SocketAddr, UdpSocket};
 
 use ahash::HashMap;
 
+use super::console::ConsolePipe;
 use super::coverage::{Bound, Reached};
 use super::network::{Lost, Peer};
 use super::process::{Lines, OnLine, Speech};
 use super::reference::read_flushed;
-use crate::config::Config;
+use crate::config::{CONSOLE, Config};
 use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::{self, Account};
 use crate::sink::{LostLines, Sink, Sinks};
@@ -44,6 +45,8 @@ pub(super) struct Faulty {
     pub(super) name: &'static str,
     reference: usize,
     pub(super) peer: Option<Peer>,
+    /// Where it writes if it is the console.
+    pub(super) console: Option<ConsolePipe>,
     /// The disk of its spool.
     pub(super) disk: Option<MemoryDisk>,
     /// It gets packets as they come, not flushes.
@@ -100,6 +103,7 @@ impl Destinations {
             name,
             reference,
             peer: speech.and_then(peer),
+            console: None,
             disk: has_spool.then(MemoryDisk::default),
             gets_packets: reference == 2,
             was_configured: false,
@@ -120,6 +124,8 @@ impl Destinations {
             ],
             removed: LostLines::default(),
         };
+        all.faulty
+            .push(Faulty { console: Some(ConsolePipe::new()), ..faulty(CONSOLE, 0, None, false) });
         if has_ganglia {
             all.references.push(reference("ganglia.reference", None));
             all.faulty.push(faulty("ganglia", 3, None, false));
@@ -136,6 +142,11 @@ impl Destinations {
 
     pub(super) fn named(&self, name: &str) -> &Faulty {
         self.faulty.iter().find(|to| to.name == name).expect("a destination of the trial")
+    }
+
+    /// The standard output of the server.
+    pub(super) fn console(&self) -> &ConsolePipe {
+        self.named(CONSOLE).console.as_ref().expect("it has a pipe")
     }
 
     /// The peer of the reference of carbon, which shows what was flushed.
@@ -221,6 +232,7 @@ impl Destinations {
                 to.name
             );
             to.totals.counted += account.dropped + account.in_doubt;
+            to.console.iter().for_each(ConsolePipe::end_writer);
             if to.disk.is_none() || sink.figures().spool_bytes.is_none() || before > 0 {
                 to.forget();
             }
@@ -236,6 +248,7 @@ impl Destinations {
                 to.totals.counted += account.dropped + account.in_doubt;
                 to.totals.killed += account.queued + account.spooled_in_memory;
             }
+            to.console.iter().for_each(ConsolePipe::end_writer);
             to.forget();
             if let Some(disk) = &mut to.disk {
                 *disk = disk.snapshot();
@@ -261,8 +274,7 @@ impl Destinations {
         flushed
             .filter_map(|to| {
                 let sent = self.references[to.reference].peer.as_ref()?;
-                let peer = to.peer.as_ref()?;
-                Some(sent.with_read(|sent| peer.with_read(|read| to.missing(sent, read, peer))))
+                sent.with_read(|sent| to.with_read(|read| to.missing(sent, read)))
             })
             .collect()
     }
@@ -355,6 +367,7 @@ impl Faulty {
         let last_lost = last.account.dropped + last.account.in_doubt;
         assert!(lost >= last_lost, "{}: a removed sink takes its counts with it", self.name);
         self.totals.removals += 1;
+        self.console.iter().for_each(ConsolePipe::end_writer);
         self.totals.counted += lost;
         self.forget();
     }
@@ -364,12 +377,21 @@ impl Faulty {
         self.totals.forgotten.extend(self.peer.as_ref().map(Peer::flush));
     }
 
-    fn missing(&self, sent: &Lines, read: &Lines, peer: &Peer) -> Missing<'_> {
+    /// Passes on the lines that were read at its other end, unless that is a socket without a reader.
+    fn with_read<T>(&self, act: impl FnOnce(&Lines) -> T) -> Option<T> {
+        match (&self.peer, &self.console) {
+            (Some(peer), _) => Some(peer.with_read(act)),
+            (None, Some(console)) => Some(console.with_read(act)),
+            (None, None) => None,
+        }
+    }
+
+    fn missing(&self, sent: &Lines, read: &Lines) -> Missing<'_> {
         let invented: Vec<_> = read.keys().filter(|line| !sent.contains_key(*line)).collect();
         assert!(invented.is_empty(), "{}: lines that were never flushed: {invented:?}", self.name);
         let missing = sent.keys().filter(|line| !read.contains_key(*line));
         let mut lines: HashMap<_, _> = missing.map(|line| (line.clone(), Vec::new())).collect();
-        for lost in peer.lost() {
+        for lost in self.peer.iter().flat_map(Peer::lost) {
             if let Some(losses) = lines.get_mut(&lost.line) {
                 losses.push(lost);
             }

@@ -56,6 +56,7 @@ pub(super) struct Configured {
     pub(super) influxdb: bool,
     pub(super) repeater: bool,
     pub(super) ganglia: bool,
+    pub(super) console: bool,
 }
 
 /// The sockets that are bound.
@@ -88,8 +89,14 @@ impl Fixed {
 }
 
 impl Configured {
-    pub(super) const ALL: Self =
-        Self { carbon: true, extra: true, influxdb: true, repeater: true, ganglia: true };
+    pub(super) const ALL: Self = Self {
+        carbon: true,
+        extra: true,
+        influxdb: true,
+        repeater: true,
+        ganglia: true,
+        console: true,
+    };
 }
 
 const STATES: [Option<&str>; 4] = [None, Some("state/a"), Some("state/a"), Some("state/b")];
@@ -145,6 +152,7 @@ impl Choices {
                 influxdb: random.one_in(2),
                 repeater: random.one_in(3),
                 ganglia: random.one_in(3),
+                console: random.one_in(3),
             },
             repeats_by_udp: false,
             resend: *random.pick(&RESENDS),
@@ -165,7 +173,7 @@ impl Choices {
     /// Changes one to three keys.
     pub(super) fn change(&mut self, random: &mut Random) {
         for _ in 0..=random.below::<u64>(3) {
-            match random.below::<u64>(24) {
+            match random.below::<u64>(25) {
                 0 => self.flush_ms = *random.pick(&[1000, 2000, 3000]),
                 1 => self.aligned ^= true,
                 2 => self.state = *random.pick(&STATES),
@@ -181,6 +189,7 @@ impl Choices {
                     self.repeats_by_udp ^= !self.has.repeater;
                 }
                 11 => self.has.ganglia ^= true,
+                24 => self.has.console ^= true,
                 12 => {
                     self.resend = *random.pick(&RESENDS);
                     self.queue = *random.pick(&QUEUES);
@@ -261,7 +270,7 @@ impl Choices {
 
     fn add_destinations(&self, fixed: &Fixed, text: &mut String) {
         let mut add = |line: std::fmt::Arguments<'_>| text.write_fmt(line).unwrap();
-        let Configured { carbon, extra, influxdb, repeater, ganglia } = self.has;
+        let Configured { carbon, extra, influxdb, repeater, ganglia, console } = self.has;
         if !carbon {
             add(format_args!("[carbon]\naddress =\n"));
         }
@@ -292,6 +301,9 @@ impl Choices {
             if ganglia {
                 add(format_args!("[ganglia]\naddress = {address}\n"));
             }
+        }
+        if console {
+            add(format_args!("[console]\nenabled = yes\n"));
         }
         if self.flushes_keys {
             add(format_args!(

@@ -1,21 +1,25 @@
-//! What the sinks of a simulated server meet: the network and the disks of the simulation.
+//! What the sinks of a simulated server meet: the network, the disks and the standard output of the
+//! simulation.
 
 use std::io;
 use std::path::Path;
 
+use super::console::ConsolePipe;
 use super::network::Peer;
 use crate::sink::Platform;
 use crate::sink::platform::Dialer;
 use crate::sink::spool::Disk;
 use crate::sink::spool::testing::MemoryDisk;
+use crate::stdio::StandardStream;
 
-/// The network and the disks.
+/// The network, the disks and standard output.
 #[derive(Debug)]
 pub(super) struct Outside {
     /// The name of each destination on the simulated network, and the peer that its link reaches.
     pub(super) peers: Vec<(&'static str, Peer)>,
     /// The name of each destination whose spool has faults, and its disk.
     pub(super) disks: Vec<(&'static str, MemoryDisk)>,
+    pub(super) console: ConsolePipe,
 }
 
 impl Platform for Outside {
@@ -30,5 +34,9 @@ impl Platform for Outside {
         disk.fail_reads(None); // a server does not start with a spool that it cannot read
         disk.fail_writes(None);
         Ok(Box::new(disk.clone()))
+    }
+
+    fn stdout(&self) -> io::Result<StandardStream> {
+        self.console.open()
     }
 }

@@ -174,7 +174,8 @@ impl ServerTrial {
             // With the NUL, it spoils an unfinished line also if the kernel takes a part of it.
             2 => self.world.clients.write(at, &[&b"\0"[..], &[b'y'; 20_000]].concat()),
             3 => {
-                let long = "z".repeat(700);
+                // A name that carbon can store. Otherwise the console would get more lines than it.
+                let long = format!("z{}", ".zzzzzz".repeat(100));
                 let text = format!("\nno sample\nk:\n{long}:1|c\n");
                 self.world.clients.write(at, text.as_bytes());
             }
@@ -234,7 +235,7 @@ impl ServerTrial {
     }
 
     fn fault(&mut self, kills: bool) {
-        let what = self.random.below::<u64>(if kills { 32 } else { 30 });
+        let what = self.random.below::<u64>(if kills { 34 } else { 32 });
         if is_replay() {
             eprintln!("{:?}: fault {what}", self.world.clock.now().unix);
         }
@@ -274,6 +275,12 @@ impl ServerTrial {
                 let opens = self.random.one_in(2);
                 self.world.ganglia.switch(opens);
             }
+            30 => {
+                let rate = *self.random.pick(&[0, 1, 100, usize::MAX]);
+                self.world.destinations.console().set_rate(rate);
+            }
+            31 if self.random.one_in(3) => self.world.destinations.console().close(),
+            31 => self.world.destinations.console().set_rate(usize::MAX),
             _ => {
                 let text = self.lines(20, true);
                 let sends = self.random.one_in(2);
@@ -336,6 +343,15 @@ impl ServerTrial {
         }
     }
 
+    /// Lets the spools be read to their ends while their disks are damaged.
+    fn damage_spools(&mut self) {
+        for to in &self.world.destinations.faulty {
+            to.peer.iter().for_each(|peer| peer.behave(|peer| *peer = Behaviour::WELL));
+            to.disk.iter().for_each(|disk| disk.fail_reads(Some(libc::EIO)));
+        }
+        self.world.run_for(Duration::from_millis(4500)); // some waits before a new attempt
+    }
+
     /// Reloads with other choices.
     fn change(&mut self, change: impl FnOnce(&mut Choices)) {
         let before = self.world.choices.clone();
@@ -352,6 +368,9 @@ impl ServerTrial {
     }
 
     fn end_faults(&mut self) {
+        if self.random.one_in(4) {
+            self.damage_spools();
+        }
         for to in &self.world.destinations.faulty {
             to.peer.iter().for_each(|peer| peer.behave(|peer| *peer = Behaviour::WELL));
             if let Some(disk) = &to.disk {
@@ -361,6 +380,7 @@ impl ServerTrial {
             }
         }
         self.world.ganglia.switch(true);
+        self.world.destinations.console().set_rate(usize::MAX);
         self.world.extra_time = Duration::ZERO;
         self.change(|choices| {
             choices.has = Configured::ALL;

@@ -147,6 +147,7 @@ impl World {
     fn begin(&mut self, is_new: bool) {
         drop(self.server.take());
         self.clients.begin_run();
+        self.destinations.console().begin_run();
         self.admin.begin_run();
         self.write_file(&self.choices.text(&self.fixed));
         let (mut config, origin) =
@@ -170,6 +171,7 @@ impl World {
         Outside {
             peers: self.destinations.peers(),
             disks: faulty.filter_map(|to| Some((to.name, to.disk.clone()?))).collect(),
+            console: self.destinations.console().clone(),
         }
     }
 
@@ -225,6 +227,7 @@ impl World {
             server.serve(EventSource::try_from(token).expect("a token of a sink"));
         }
         server.turn();
+        self.destinations.console().read();
         if was_sweeping && flushes_begun(server) > self.run.flush {
             self.coverage.overruns += 1;
             let overtakes = server.life.is_running() && server.life.is_saving();
