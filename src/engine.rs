@@ -434,7 +434,7 @@ impl Engine {
             restored.count(result);
         }
         self.intake.ledger.skip_restored();
-        self.intake.ledger.set_not_restored(restored.lost_events);
+        self.intake.ledger.set_not_restored(restored.lost_events());
         // Another configuration may have accepted the names without changing them.
         self.trusts_names &= self.intake.table.are_names_canonical(self.reader.grammar());
         restored

@@ -163,10 +163,10 @@ impl StateWriter {
 
     /// Writes the checksum, and renames `FILE` to `FILE.old` and `FILE.new` to `FILE`.
     ///
-    /// Returns the longest call to the disk, not counting the two waits of [`Durability::Stored`].
-    pub fn finish(mut self, durability: Durability) -> io::Result<Duration> {
+    /// The two waits of [`Durability::Stored`] are not measured. Must be called once.
+    pub fn finish(&mut self, durability: Durability) -> io::Result<()> {
         let checksum = self.checksum.clone().finalize();
-        self.file.write_all(&checksum.to_le_bytes())?;
+        self.stall.time(|| self.file.write_all(&checksum.to_le_bytes()))?;
         if durability == Durability::Stored {
             // Before the rename. A file system may store a rename before the data, and a power
             // failure between the two would leave an empty FILE.
@@ -190,7 +190,7 @@ impl StateWriter {
             // The rename is a change of the folder, which is stored separately.
             File::open(files::folder_of(path))?.sync_all()?;
         }
-        Ok(self.stall.take())
+        Ok(())
     }
 
     /// Returns the longest call to the disk since this was last called.
@@ -251,12 +251,12 @@ fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
             Some(SavedState { head, gauges_only, path: path.to_owned(), bytes })
         }
         Err(StateError::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(StateError::Io(error)) => {
+        Err(failure @ StateError::Io(_)) => {
             log::error!(
                 state = "unread",
                 state_file:% = path.display(),
-                error:%,
-                hint = "the server starts without it; check the permissions of [statsd] state_file";
+                error:% = failure,
+                hint = failure.hint();
                 "a state file cannot be read and is not used"
             );
             None
@@ -270,7 +270,7 @@ fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
                 state_file:% = path.display(),
                 set_aside = moved.is_ok().then(|| aside.display().to_string()),
                 not_set_aside = moved.err().map(|error| error.to_string()),
-                hint = "the server starts without it; check the disk of [statsd] state_file";
+                hint = flaw.hint();
                 "a state file is damaged and is not used"
             );
             None
@@ -313,6 +313,24 @@ pub enum StateError {
     TooLarge,
     /// The checksum is not that of the other bytes.
     Checksum,
+}
+
+impl StateError {
+    /// Returns what the server does, and what the operator can do.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Io(_) => {
+                "the server starts without it; check the permissions of [statsd] state_file"
+            }
+            Self::Foreign => {
+                "the server starts without it; if it is of another program or version, name another file as [statsd] state_file"
+            }
+            Self::TooLarge => {
+                "the server starts without it; raise [limits] to those of the run before, and rename the file to its old name"
+            }
+            Self::Checksum => "the server starts without it; check the disk of [statsd] state_file",
+        }
+    }
 }
 
 impl fmt::Display for StateError {

@@ -151,7 +151,7 @@ impl WarningKind {
             Self::ReadFailed(_) => WarningText::new(
                 "reads_failed",
                 "a datagram socket cannot be read",
-                "the server tries again with the next datagram; check the memory and the network of this host",
+                "the server tries again after half a second; check the memory and the network of this host",
             ),
             Self::Closed(reason) => reason.text(),
             Self::NotAllowed(section) => section.text(),

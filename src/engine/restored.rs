@@ -27,14 +27,20 @@ pub struct Restored {
     /// The number of timings and sets that could not be added to others of the same name, since
     /// both are estimates.
     pub not_added: u64,
-    /// The events of the open interval that were lost with the refused series and with those that
-    /// were not added.
-    pub lost_events: u64,
+    /// The events of the open interval that were lost with the refused series.
+    pub refused_events: u64,
+    /// The events of the open interval that were lost with the series that were not added.
+    pub not_added_events: u64,
     /// Whether the state ended in the middle of a record, or a record was damaged.
     pub damaged: bool,
 }
 
 impl Restored {
+    /// Returns the events of the open interval that were lost.
+    pub fn lost_events(&self) -> u64 {
+        self.refused_events.saturating_add(self.not_added_events)
+    }
+
     pub(super) fn count(&mut self, record: RestoredRecord) {
         match record {
             RestoredRecord::NewSeries => self.series += 1,
@@ -42,11 +48,11 @@ impl Restored {
             RestoredRecord::Dropped => self.dropped += 1,
             RestoredRecord::Refused { events } => {
                 self.refused += 1;
-                self.lost_events = self.lost_events.saturating_add(events);
+                self.refused_events = self.refused_events.saturating_add(events);
             }
             RestoredRecord::BothEstimates { events } => {
                 self.not_added += 1;
-                self.lost_events = self.lost_events.saturating_add(events);
+                self.not_added_events = self.not_added_events.saturating_add(events);
             }
         }
     }

@@ -70,8 +70,12 @@ impl Connections {
         self.clients.is_empty()
     }
 
-    /// Closes every connection.
-    pub fn clear(&mut self) {
+    /// Closes every connection. Passes on each packet that is cut short by that.
+    pub fn clear(&mut self, mut each: impl FnMut(Sender, Piece<'_>)) {
+        for (_, connection) in self.clients.iter_mut() {
+            let sender = connection.sender;
+            connection.input.end_reset(|piece| each(sender, piece));
+        }
         self.clients.clear();
     }
 
@@ -81,10 +85,18 @@ impl Connections {
     }
 
     /// Closes a connection that has been silent for `idle`. Returns its sender. The beginning of
-    /// an unfinished line is not parsed.
-    pub fn timeout(&mut self, slot: Slot, idle: Option<Duration>, now: Tick) -> Option<Sender> {
+    /// an unfinished line is not parsed. A packet that is cut short is passed on.
+    pub fn timeout(
+        &mut self,
+        slot: Slot,
+        idle: Option<Duration>,
+        now: Tick,
+        each: impl FnMut(Piece<'_>),
+    ) -> Option<Sender> {
         self.deadline(slot, idle).filter(|deadline| *deadline <= now)?;
-        self.clients.remove(slot).map(|connection| connection.sender)
+        let mut connection = self.clients.remove(slot)?;
+        connection.input.end_reset(each);
+        Some(connection.sender)
     }
 
     /// Notes that a connection has sent something that waits to be read.
@@ -215,14 +227,44 @@ mod tests {
             .unwrap();
         client.write_all(b"a:1|c\n").unwrap();
         connections.read(slot, at(5), LIMITS, |_| {});
-        assert_eq!(connections.timeout(slot, idle, at(14)), None);
+        assert_eq!(connections.timeout(slot, idle, at(14), |_| {}), None);
         assert_eq!(connections.read(slot, at(14), LIMITS, |_| {}), ReadOutcome::Dry);
         assert_eq!(connections.deadline(slot, idle), Some(at(15)), "nothing was read");
         connections.note_unread_input(slot, at(15));
-        assert_eq!(connections.timeout(slot, idle, at(24)), None);
-        assert_eq!(connections.timeout(slot, None, at(24)), None, "it may stay for ever");
-        assert_eq!(connections.timeout(slot, idle, at(25)), Some(Sender::Unix));
-        assert_eq!(connections.timeout(slot, idle, at(25)), None);
+        assert_eq!(connections.timeout(slot, idle, at(24), |_| {}), None);
+        assert_eq!(connections.timeout(slot, None, at(24), |_| {}), None, "it may stay for ever");
+        assert_eq!(connections.timeout(slot, idle, at(25), |_| {}), Some(Sender::Unix));
+        assert_eq!(connections.timeout(slot, idle, at(25), |_| {}), None);
         assert!(connections.is_empty());
+    }
+
+    /// Shows that a packet of which only the beginning has come is passed on as one that is cut
+    /// short, however the server closes its connection.
+    #[test]
+    fn a_packet_that_a_close_cuts_short_is_counted() {
+        const LIMITS: StreamLimits = StreamLimits { max_line: 100, share: READ_BYTES };
+        let poll = mio::Poll::new().unwrap();
+        for is_idle in [true, false] {
+            let mut connections = Connections::new(1);
+            let (server, mut client) = UnixStream::pair().unwrap();
+            server.set_nonblocking(true).unwrap();
+            let at = |secs: u64| Tick::from_millis(secs * 1000);
+            let slot = connections.admit(server.into(), Sender::Unix, at(0), poll.registry());
+            let slot = slot.unwrap().unwrap();
+            client.write_all(b"\x07\0\0\0a:1|").unwrap();
+            connections.read(slot, at(1), LIMITS, |_| panic!("the packet is not whole"));
+            let mut cut = 0;
+            let mut count = |piece: Piece<'_>| {
+                assert!(matches!(piece, Piece::PacketCutShort));
+                cut += 1;
+            };
+            if is_idle {
+                let idle = Some(Duration::from_secs(1));
+                assert!(connections.timeout(slot, idle, at(9), count).is_some());
+            } else {
+                connections.clear(|_, piece| count(piece));
+            }
+            assert_eq!(cut, 1);
+        }
     }
 }

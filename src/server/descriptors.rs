@@ -69,14 +69,8 @@ impl Descriptors {
     /// Returns how many clients may connect beside `sinks` destinations. Logs a warning if these
     /// are fewer than the configuration allows.
     pub(super) fn client_limits(self, config: &Config, sinks: usize) -> ClientLimits {
-        match sys::raise_open_files() {
-            Ok(limit) => {
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let own = self.inherited + needed(config, sinks);
-                let limits = limits(limit, own, config);
-                warn(limit, own, config, limits);
-                limits
-            }
+        let limit = match sys::raise_open_files() {
+            Ok(limit) => limit,
             Err(error) => {
                 log::warn!(
                     open_files = "unchanged",
@@ -84,9 +78,14 @@ impl Descriptors {
                     hint = "the server goes on with the old limit; check ulimit -n and LimitNOFILE=";
                     "the limit of open files could not be raised"
                 );
-                limits(usize::MAX, 0, config)
+                sys::open_files_limit().unwrap_or(u64::MAX)
             }
-        }
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let own = self.inherited + needed(config, sinks);
+        let limits = limits(limit, own, config);
+        warn(limit, own, config, limits);
+        limits
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::config;
 use crate::engine::Engine;
-use crate::files;
+use crate::files::{self, Stall};
 use crate::logging::{self, Bytes};
 use crate::series::{Counted, MostFrequent};
 use crate::stdio::{OUTPUT_NAMES, StandardStream};
@@ -40,6 +40,7 @@ pub(super) struct KeyFlush {
     quiet_until: Tick,
     /// Names that were not written since the log last reported a success.
     lost: usize,
+    stall: Stall,
 }
 
 /// Lines that are written in one call.
@@ -87,7 +88,13 @@ impl KeyFlush {
             failing: false,
             quiet_until: Tick::default(),
             lost: 0,
+            stall: Stall::default(),
         }
+    }
+
+    /// Returns the longest call to the disk since the last time.
+    pub(super) fn take_stall(&mut self) -> Duration {
+        self.stall.take()
     }
 
     /// Takes the counts and begins to write them. If names of the interval before are still to be
@@ -99,7 +106,7 @@ impl KeyFlush {
         self.left = engine.take_frequent(config.percent).peekable();
         self.taken = now.unix;
         if let Some(path) = config.log.as_ref().filter(|_| self.left.len() > 0) {
-            match open(path) {
+            match self.stall.time(|| open(path)) {
                 Ok(out) => self.out = out,
                 Err(error) => self.drop_names(now.tick, &error, config),
             }
@@ -110,6 +117,7 @@ impl KeyFlush {
     /// and logged: the reader of the old file may never read them.
     pub(super) fn reconfigure(&mut self, now: Tick, before: &config::KeyFlush) {
         self.rests_until = None;
+        self.torn = false; // that was the old file
         self.out = NameLog::Log;
         if self.unwritten() > 0 {
             self.quiet_until = now;
@@ -168,7 +176,7 @@ impl KeyFlush {
         if self.batch.names == 0 {
             return Ok(true);
         }
-        let written = match stream.write(self.batch.text.as_bytes()) {
+        let written = match self.stall.time(|| stream.write(self.batch.text.as_bytes())) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             written => written?,
         };

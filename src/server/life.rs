@@ -261,7 +261,7 @@ impl Life {
         if self.pending.take().is_some() {
             log_dropped_reload();
         }
-        self.saver.iter_mut().for_each(StateSaver::abandon_save);
+        self.saver.iter_mut().for_each(StateSaver::end_save);
     }
 
     /// Saves the open interval for the next run. Returns `false` if it is not saved, so that it

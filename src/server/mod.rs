@@ -317,6 +317,7 @@ impl<C: Clock> Server<C> {
                 Some(Purpose::Admin) => admin.note_listener(index),
                 _ => reception.retry_listener(index),
             },
+            Timer::Datagrams(index) => reception.retry_datagrams(index),
         }
     }
 

@@ -194,9 +194,9 @@ impl Pipeline {
         self.flushing.note_turn(length);
     }
 
-    /// Notes the longest call to the disk of a state save since the last flush.
+    /// Notes the longest call to the disk since the last flush. `stall` is that of the state saves.
     pub(super) fn note_stall(&mut self, stall: Duration) {
-        self.flushing.note_stall(stall);
+        self.flushing.note_stall(stall.max(self.key_flush.take_stall()));
     }
 
     /// Defers the tick, whose time has come, if the sweep of the interval before is still under

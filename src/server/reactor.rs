@@ -201,6 +201,8 @@ pub(super) enum Timer {
     IdleAdminClient(Slot),
     /// A listener that could not accept tries again.
     Listener(u16),
+    /// A datagram socket that could not be read is read again. Holds the index of the socket.
+    Datagrams(u16),
     /// The log shows the address of the page, below the warnings that a start may cause.
     ShowPage,
     /// The service manager must be notified that the server is alive.
@@ -220,7 +222,8 @@ impl Timer {
             | Self::Save
             | Self::ShowPage
             | Self::IdleConnection(_)
-            | Self::Listener(_) => false,
+            | Self::Listener(_)
+            | Self::Datagrams(_) => false,
         }
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Reception {
     /// The index of the socket that filled `batch` last. The datagrams in the batch came by it.
     filled_by: u16,
     backlog: Backlog,
+    /// The index of the datagram socket whose last read has failed, until its pause begins.
+    unreadable: Option<u16>,
     /// When something last came in.
     last_input: Option<Now>,
 }
@@ -57,6 +59,8 @@ pub(super) struct Reception {
 /// Bytes taken from one source at a time while every line is logged: about a millisecond's work for
 /// the shortest lines. Writing a log line costs far more than reading the line.
 const LOGGED_SHARE_BYTES: usize = 1024;
+/// The time until a datagram socket that could not be read is read again.
+const READ_PAUSE: Duration = Duration::from_millis(500);
 /// How long sockets that are about to be closed are still read.
 const LAST_READ: Duration = Duration::from_millis(200);
 /// How long a listener is still read if its port is needed at once. It is part of one turn.
@@ -73,6 +77,7 @@ impl Reception {
             batch: RecvBatch::new(),
             filled_by: 0,
             backlog: Backlog::default(),
+            unreadable: None,
             last_input: None,
         }
     }
@@ -130,6 +135,9 @@ impl Reception {
             // full, but the sender of a stream waits.
             for _ in 0..self.backlog.datagrams() {
                 self.receive_datagrams(config, input, reactor.now());
+                if let Some(index) = self.unreadable.take() {
+                    reactor.set(Timer::Datagrams(index), Some(reactor.now().tick + READ_PAUSE));
+                }
             }
             if let Some(source) = self.backlog.pop_stream() {
                 self.receive_from(source, config, input, reactor);
@@ -195,7 +203,7 @@ impl Reception {
         input: &mut impl InputHandler,
         now: Now,
     ) -> usize {
-        let Self { listeners, batch, filled_by, last_input, .. } = self;
+        let Self { listeners, batch, filled_by, last_input, unreadable, .. } = self;
         let Some(socket) = listeners.datagrams.get_mut(usize::from(*filled_by)) else {
             return share;
         };
@@ -208,9 +216,10 @@ impl Reception {
         rest.unwrap_or_else(|error| {
             let number = error.raw_os_error().unwrap_or_default();
             input.ledger().warn(WarningKind::ReadFailed(number), b"");
-            // The socket may hold datagrams, and the poller reports only later ones. So the socket
-            // stays in the backlog, and the next turn tries again.
-            0
+            // The socket may hold datagrams, and the poller reports only later ones. So it is read
+            // again after a pause, but not at once, since the error may last.
+            *unreadable = Some(*filled_by);
+            share
         })
     }
 
@@ -290,6 +299,11 @@ impl Reception {
         self.backlog.push(EventSource::Listener(index));
     }
 
+    /// Reads a datagram socket again that could not be read.
+    pub(super) fn retry_datagrams(&mut self, index: u16) {
+        self.backlog.push(EventSource::Datagrams(index));
+    }
+
     /// Closes a connection that has been silent for too long. It is counted and logged.
     pub(super) fn check_idle<C: Clock>(
         &mut self,
@@ -304,7 +318,9 @@ impl Reception {
         if self.backlog.has(EventSource::Connection(slot)) {
             connections.note_unread_input(slot, now); // it has sent bytes that were not read yet
         }
-        if let Some(sender) = connections.timeout(slot, idle, now) {
+        input.ledger().set_sender(connections.sender(slot));
+        let closed = connections.timeout(slot, idle, now, |piece| input.take_piece(piece));
+        if let Some(sender) = closed {
             input.ledger().name_peer(sender);
             input.ledger().close_idle_connection(CloseReason::ConnectionIdle);
         }
@@ -516,7 +532,10 @@ impl Reception {
         let seen = sockets.filter_map(|(_, socket)| socket.drops_seen()).collect();
         let all = self.listeners.all();
         self.listeners.close(&all);
-        self.connections.clear();
+        self.connections.clear(|sender, piece| {
+            input.ledger().set_sender(sender);
+            input.take_piece(piece);
+        });
         seen
     }
 
@@ -814,13 +833,19 @@ mod tests {
         socket.send(b"a").unwrap();
         reception.listeners.datagrams[0] = DatagramSocket::new(socket.into());
         let until = reactor.now().tick + PATIENCE;
-        while !reception.has_backlog() {
+        let mut is_due = false;
+        while !is_due {
             assert!(reactor.clock().tick() < until, "a socket with an error is not read again");
             reception.backlog.push(EventSource::Datagrams(0));
             reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
+            assert!(!reception.has_backlog(), "it is not read again at once");
+            reactor.set(Timer::Save, Some(reactor.now().tick + Duration::from_millis(1)));
+            reactor.wait().unwrap();
+            let mut due = std::iter::from_fn(|| reactor.pop_due());
+            is_due = due.any(|timer| timer == Timer::Datagrams(0));
         }
-        reception.receive(Duration::ZERO, &config, &mut input, &mut reactor);
-        assert!(!reception.has_backlog(), "it is empty");
+        reception.retry_datagrams(0);
+        assert!(reception.has_backlog());
     }
 
     #[test]

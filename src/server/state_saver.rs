@@ -11,6 +11,7 @@ use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, Restored};
+use crate::files::Stall;
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
 use crate::state::{self, Durability, SavedState, StateFile, StateHead, StateWriter};
@@ -82,11 +83,17 @@ impl StateSaver {
     fn start_writing(&mut self, head: &StateHead) -> io::Result<StateWriter> {
         // A lock whose file was removed excludes no other server. Take it again, or fail if another
         // server holds it by now.
-        let file = match self.file.take().filter(StateFile::is_locked) {
-            Some(file) => file,
-            None => StateFile::open(&self.path)?,
+        let mut stall = Stall::default();
+        let opened = match self.file.take().filter(StateFile::is_locked) {
+            Some(file) => Ok(file),
+            None => stall.time(|| StateFile::open(&self.path)),
         };
-        StateWriter::start(self.file.insert(file).path(), head)
+        let started = opened.and_then(|file| {
+            let path = self.file.insert(file).path();
+            stall.time(|| StateWriter::start(path, head))
+        });
+        self.stall = self.stall.max(stall.take());
+        started
     }
 
     fn head(&self, whole: bool, open: OpenInterval) -> StateHead {
@@ -114,9 +121,12 @@ impl StateSaver {
         }
     }
 
-    /// Abandons a save of the gauges that is under way. The file of the save before stays.
-    pub(super) fn abandon_save(&mut self) {
-        self.saving = None;
+    /// Ends a save of the gauges that is under way. Unless it is complete, the file of the save before
+    /// stays.
+    pub(super) fn end_save(&mut self) {
+        if let Some(mut saving) = self.saving.take() {
+            self.stall = self.stall.max(saving.writing.take_stall());
+        }
     }
 
     /// Does a slice of a save of the gauges, unless a sweep is under way, which goes first.
@@ -147,11 +157,17 @@ impl StateSaver {
 
     /// Ends a save whose gauges are all written: the new file replaces the old one.
     fn finish(&mut self) {
-        let Some(saving) = self.saving.take() else { return };
+        let Some(saving) = &mut self.saving else { return };
         match saving.writing.finish(Durability::Buffered) {
-            Ok(stall) => {
-                self.stall = self.stall.max(stall);
-                self.is_failing = false;
+            Ok(()) => {
+                self.end_save();
+                if std::mem::take(&mut self.is_failing) {
+                    log::info!(
+                        state = "saved_again",
+                        state_file:% = self.path.display();
+                        "the state can be saved again"
+                    );
+                }
             }
             Err(error) => self.fail(&error),
         }
@@ -185,18 +201,18 @@ impl StateSaver {
         open: OpenInterval,
         seen: &[DropsSeen],
     ) -> io::Result<()> {
-        self.saving = None;
+        self.end_save();
         let mut writing = self.start_writing(&self.head(true, open))?;
         writing.put(&mut encode_drops(seen))?;
         let mut rest =
             engine.save(|bytes| if bytes.len() < PIECE { Ok(()) } else { writing.put(bytes) })?;
         writing.put(&mut rest)?;
-        writing.finish(Durability::Stored).map(drop)
+        writing.finish(Durability::Stored)
     }
 
     /// Abandons the save. Logs the first failure in a row.
     fn fail(&mut self, error: &io::Error) {
-        self.saving = None;
+        self.end_save();
         if !std::mem::replace(&mut self.is_failing, true) {
             log::error!(
                 state = "unsaved",
@@ -230,7 +246,7 @@ pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: boo
         log::warn!(
             state = "refused",
             refused = restored.refused,
-            events_not_restored = restored.lost_events,
+            events_not_restored = restored.refused_events,
             hint = "raise [limits] max_memory, or the limit that info limits shows as full";
             "series of the run before were not restored"
         );
@@ -239,7 +255,7 @@ pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: boo
         log::warn!(
             state = "not_added",
             series = restored.not_added,
-            events_not_restored = restored.lost_events,
+            events_not_restored = restored.not_added_events,
             hint = "change rules that make one series of several by a reload, which loses no values";
             "estimates of timers or sets that rules make one series cannot be added, so one of them is restored"
         );

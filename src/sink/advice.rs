@@ -199,6 +199,11 @@ impl Advice {
         }
     }
 
+    /// Returns the hint for a spool that cannot hold what the queue has no room for.
+    pub(super) fn on_full_spool(&self) -> String {
+        "the spool is full, or its disk fails; check the destination, raise [spool] max_size, or free the disk of [spool] dir".into()
+    }
+
     /// Returns the hint for a queue without room for all flushes that are to be retained.
     pub(super) fn on_short_queue(&self) -> String {
         let section = &self.section;

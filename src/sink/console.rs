@@ -105,8 +105,11 @@ impl Console {
 
     /// Handles an error: a broken pipe closes the console for good, after any other error it rests.
     fn fail(&mut self, error: &io::Error, outbox: &mut Outbox, now: Now) {
-        outbox.broke();
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        // After any other error the rest of a chunk is written later, so that no line is cut.
+        if is_closed {
+            outbox.broke();
+        }
         self.state = if is_closed {
             ConsoleState::Closed
         } else {
@@ -208,6 +211,8 @@ impl Console {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Seek as _, Write as _};
+
     use mio::Poll;
 
     use super::*;
@@ -233,6 +238,34 @@ mod tests {
         console.drain(at(3));
         console.pump(&mut outbox, at(3), poll.registry());
         assert!(console.is_up() && outbox.is_drained());
+    }
+
+    /// Shows that the rest of a chunk is written after a failure in its middle, so that no line is
+    /// cut and none is in doubt.
+    #[test]
+    fn a_chunk_goes_on_where_a_full_disk_has_stopped_it() {
+        let mut file = tempfile::tempfile().unwrap();
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut console = Console::new(0, StandardStream::of(full.into()).unwrap());
+        let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
+        outbox.push(Chunk::new(b"a 1 1\nb 2 1\n".to_vec(), 2, 1));
+        // The disk has taken a part of the chunk before it was full.
+        let taken = outbox.head().unwrap()[..9].to_vec();
+        file.write_all(&taken).unwrap();
+        outbox.wrote(taken.len());
+        let poll = Poll::new().unwrap();
+        let at =
+            |secs: u64| Now { tick: Tick::from_millis(secs * 1000), unix: UnixTime::from_secs(1) };
+        console.pump(&mut outbox, at(1), poll.registry());
+        assert!(console.rests(at(2).tick));
+        console.stdout = StandardStream::of(file.try_clone().unwrap().into()).unwrap();
+        console.pump(&mut outbox, at(12), poll.registry());
+        assert!(outbox.is_drained());
+        assert_eq!((outbox.tally().delivered_lines, outbox.tally().in_doubt), (2, 0));
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a 1 1\nb 2 1\n");
     }
 
     #[test]

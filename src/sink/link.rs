@@ -445,6 +445,9 @@ impl Link {
         if self.resolver.address().is_some() {
             return self.dial(outbox, now, registry);
         }
+        if let Some(until) = self.resolver.busy_until(now.tick) {
+            return self.go(LinkState::BackingOff { until }, outbox, now);
+        }
         let token = self.next_token();
         match self.resolver.start(registry, token, self.generation, now.tick) {
             Ok(()) => self.go(LinkState::Resolving, outbox, now),

@@ -178,7 +178,7 @@ impl Query {
     /// until the child is reaped.
     pub(super) fn end(mut self, now: Tick) -> UnreapedChild {
         self.process.kill();
-        UnreapedChild { process: self.process, retry: now, wait: REAP_WAIT }
+        UnreapedChild { process: self.process, since: now, retry: now, wait: REAP_WAIT }
     }
 }
 
@@ -196,6 +196,7 @@ fn parse(answer: &[u8]) -> Result<Vec<SocketAddr>, LookUpError> {
 #[derive(Debug)]
 pub(super) struct UnreapedChild {
     process: Process,
+    since: Tick,
     retry: Tick,
     wait: Duration,
 }
@@ -205,6 +206,11 @@ impl UnreapedChild {
     /// does.
     pub(super) fn note_exit(&mut self, child: u32) -> bool {
         self.process.note_exit(child)
+    }
+
+    /// Returns when its look-up has ended.
+    pub(super) fn since(&self) -> Tick {
+        self.since
     }
 
     /// Returns when to poll again.

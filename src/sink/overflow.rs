@@ -89,7 +89,7 @@ impl OverflowReport {
                     queue = "full",
                     held_bytes = held,
                     spool = spool.location();
-                    "the queue is full, and new chunks are written to the spool"
+                    "the queue is full, and its oldest chunks are moved to the spool"
                 );
             }
             None => log::warn!(
@@ -131,12 +131,16 @@ impl OverflowReport {
             return;
         }
         self.shown = Some((now, dropped));
+        let hint = match outbox.spool() {
+            Some(_) => self.advice.on_full_spool(),
+            None => self.advice.on_full_queue(),
+        };
         log::warn!(
             sink = self.sink,
             queue = "full",
             held_bytes = outbox.held_bytes(),
             dropped_lines = dropped - shown,
-            hint = self.advice.on_full_queue();
+            hint;
             "the queue is still full, and lines are dropped"
         );
     }

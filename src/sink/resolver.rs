@@ -133,6 +133,13 @@ impl Resolver {
         self.running.is_none() && self.unreaped.is_none() && self.due.is_none_or(|due| due <= now)
     }
 
+    /// Returns when to try again, if a look-up must wait until the child of the last one is reaped.
+    /// A child that was killed needs a moment to end. Returns `None` if it needs more than that.
+    pub(super) fn busy_until(&self, now: Tick) -> Option<Tick> {
+        let child = self.unreaped.as_ref().filter(|child| now - child.since() < LOOK_UP)?;
+        Some(child.deadline())
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }

@@ -31,8 +31,8 @@ mod segments;
 
 use disk::DiskFailure;
 pub use disk::{Disk, Folder, SegmentFile};
-pub use events::SpoolEvent;
 use events::SpoolEvents;
+pub use events::{DiskCall, SpoolEvent};
 use record::{HEAD, PREAMBLE, RecordHead, preamble};
 pub use segments::Position;
 use segments::{HandedChunk, HandedOut, LAST_SEGMENT, Segment, Segments};
@@ -229,7 +229,7 @@ impl Spool {
             }
             Err(error) => {
                 self.tally.dropped_lines += u64::from(head.lines);
-                self.events.note_failure("write", &error);
+                self.events.note_failure(DiskCall::Write, &error);
             }
         }
     }
@@ -407,7 +407,7 @@ impl Spool {
         match DiskFailure::of(error) {
             DiskFailure::Missing if self.find_missing() => {}
             DiskFailure::Damage => {
-                self.events.note_failure("read", error);
+                self.events.note_failure(DiskCall::Read, error);
                 self.cut_damage(start);
             }
             _ => self.rest(error),
@@ -437,7 +437,7 @@ impl Spool {
                 if DiskFailure::of(&error) == DiskFailure::Missing {
                     self.find_missing();
                 }
-                self.events.note_failure("restore", &error);
+                self.events.note_failure(DiskCall::Restore, &error);
             }
         }
         if self.is_resting() {
@@ -448,7 +448,8 @@ impl Spool {
     /// Reads nothing until [`wake`](Self::wake). The chunks stay on disk.
     fn rest(&mut self, error: &io::Error) {
         if self.reads == Reads::Well {
-            self.events.push(SpoolEvent::Failing { what: "read", reason: error.to_string() });
+            self.events
+                .push(SpoolEvent::Failing { what: DiskCall::Read, reason: error.to_string() });
         }
         self.reads = Reads::Resting;
     }
@@ -568,7 +569,7 @@ impl Spool {
         self.segments.close(start.segment);
         self.events.push(SpoolEvent::Damaged { segment: start.segment, at: start.at, bytes });
         if let Err(error) = cut {
-            self.events.note_failure("cut", &error);
+            self.events.note_failure(DiskCall::Cut, &error);
         }
         self.remove_released();
     }
@@ -638,7 +639,7 @@ impl Spool {
         if std::mem::take(&mut self.is_note_due)
             && let Err(error) = self.disk.write_note(&self.released.to_note())
         {
-            self.events.note_failure("write", &error);
+            self.events.note_failure(DiskCall::Write, &error);
         }
     }
 
@@ -647,7 +648,7 @@ impl Spool {
         if let Err(error) = self.disk.remove(segment)
             && DiskFailure::of(&error) != DiskFailure::Missing
         {
-            self.events.note_failure("remove", &error);
+            self.events.note_failure(DiskCall::Remove, &error);
         }
     }
 }

@@ -443,7 +443,7 @@ fn a_full_table_is_restored_whole_and_what_lower_limits_refuse_is_counted() {
             let bytes = after.engine.table().series_bytes();
             assert!(bytes <= configured(&limits(memory)).bounds.series_memory, "{bytes}");
             let lost = after.engine.read_ledger().not_restored();
-            assert_eq!(lost, restored.lost_events);
+            assert_eq!(lost, restored.lost_events());
             assert_eq!(events(&after.flush(10)) + lost as f64, all);
         }
     }

@@ -89,7 +89,7 @@ fn limits_hold_when_a_state_is_taken_up() {
     settings.bounds.max_series = 5;
     let mut after = Core::new(&settings, &Namespace::default());
     let restored = after.engine.restore(In::new(&save(&before)), Duration::from_secs(10), false);
-    let expected = Restored { series: 5, refused: 15, lost_events: 15, ..Restored::default() };
+    let expected = Restored { series: 5, refused: 15, refused_events: 15, ..Restored::default() };
     assert_eq!(restored, expected);
 }
 

@@ -17,7 +17,47 @@ pub enum SpoolEvent {
     /// A segment that is not of this format was set aside.
     Foreign { segment: u64 },
     /// A call to the disk failed.
-    Failing { what: &'static str, reason: String },
+    Failing { what: DiskCall, reason: String },
+    /// The disk works again after a failure that was logged.
+    Recovered,
+}
+
+/// A call to the disk of a spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskCall {
+    Write,
+    Read,
+    /// Cuts a damaged end off a file.
+    Cut,
+    Remove,
+    /// Opens the folder again after another process has removed it.
+    Restore,
+}
+
+impl DiskCall {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Cut => "cut",
+            Self::Remove => "remove",
+            Self::Restore => "restore",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Write | Self::Restore => {
+                "check the disk of [spool] dir; until it works, chunks that do not fit the queue are dropped"
+            }
+            Self::Read => {
+                "check the disk of [spool] dir; the chunks stay on it, and the server reads them again after the next flush"
+            }
+            Self::Cut | Self::Remove => {
+                "check the disk of [spool] dir; the file stays, and takes room there"
+            }
+        }
+    }
 }
 
 impl SpoolEvent {
@@ -55,9 +95,12 @@ impl SpoolEvent {
                 "a file of the spool cannot be read"
             ),
             Self::Failing { what, reason } => log::error!(
-                sink, state = "failing", doing = what, spool, error = reason,
-                hint = "check the disk of [spool] dir; until it works, chunks that do not fit the queue are dropped";
+                sink, state = "failing", doing = what.name(), spool, error = reason, hint = what.hint();
                 "the disk of the spool has failed"
+            ),
+            Self::Recovered => log::info!(
+                sink, state = "recovered", spool;
+                "the disk of the spool works again"
             ),
         }
     }
@@ -88,7 +131,7 @@ impl SpoolEvents {
         self.is_full = false;
     }
 
-    pub(super) fn note_failure(&mut self, what: &'static str, error: &io::Error) {
+    pub(super) fn note_failure(&mut self, what: DiskCall, error: &io::Error) {
         if !mem::replace(&mut self.is_failing, true) {
             self.events.push(SpoolEvent::Failing { what, reason: error.to_string() });
         }
@@ -96,7 +139,9 @@ impl SpoolEvents {
 
     /// Notes that a chunk was saved, so the disk works again.
     pub(super) fn note_success(&mut self) {
-        self.is_failing = false;
+        if mem::take(&mut self.is_failing) {
+            self.events.push(SpoolEvent::Recovered);
+        }
     }
 
     /// Returns the events since the last call.

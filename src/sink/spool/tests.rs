@@ -138,7 +138,7 @@ fn a_full_disk_is_a_full_spool() {
     assert_eq!(drain(&mut spool), "cde");
     disk.limit_room(Some(0));
     save(&mut spool, "f");
-    let what = SpoolEvent::Failing { what: "write", reason: "no storage space".into() };
+    let what = SpoolEvent::Failing { what: DiskCall::Write, reason: "no storage space".into() };
     assert_eq!((spool.tally().dropped_lines, spool.take_events()), (30, vec![what]));
     assert_eq!(disk.bytes(), 0, "nothing torn is left");
     disk.limit_room(None);

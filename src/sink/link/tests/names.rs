@@ -1,5 +1,7 @@
 //! Destinations given by name: resolved at each dial, every address tried in turn.
 
+use log::Level;
+
 use super::*;
 use crate::sink::testing::{answer_look_ups, with_host};
 
@@ -58,4 +60,27 @@ fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
     assert_eq!(situation(&rig).0, "backing_off");
     assert_eq!(situation(&rig).1.unwrap(), "no answer to the look-up");
     rig.until_reaped();
+}
+
+/// Shows that a reload to another name while the look-up of the old one hangs is no failure: the new
+/// name is looked up as soon as the child of the old look-up is reaped.
+#[test]
+fn a_reload_to_another_name_while_a_look_up_hangs_is_no_failure() {
+    let listener = listener();
+    let to = carbon(listener.local_addr().unwrap());
+    let mut rig = Rig::new(&with_host("old.test", to.clone()));
+    answer_look_ups("exec sleep 1000");
+    rig.flush("a 1 1\n");
+    rig.turn();
+    assert_eq!(situation(&rig).0, "resolving");
+    logged();
+    answer_look_ups("echo 127.0.0.1:$PORT");
+    rig.sink.reconfigure(&with_host("new.test", to), feed(), rig.now);
+    rig.turn();
+    assert_eq!(situation(&rig).0, "backing_off");
+    rig.until_reaped();
+    rig.advance_to_retry();
+    rig.until_state("up");
+    let lines = logged();
+    assert!(lines.iter().all(|(level, _)| *level > Level::Warn), "{lines:?}");
 }

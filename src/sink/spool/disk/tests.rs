@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::encode::chunk::Chunk;
-use crate::sink::spool::{Spool, SpoolEvent};
+use crate::sink::spool::{DiskCall, Spool, SpoolEvent};
 
 fn spool(path: &Path) -> Spool {
     Spool::open(Box::new(Folder::open(path).unwrap()), "plaintext", 1 << 20).unwrap()
@@ -127,7 +127,10 @@ fn a_folder_that_became_a_file_costs_only_counted_lines_until_it_is_a_folder_aga
     assert!(
         matches!(
             events[..],
-            [SpoolEvent::Missing { lines: 3, .. }, SpoolEvent::Failing { what: "write", .. }]
+            [
+                SpoolEvent::Missing { lines: 3, .. },
+                SpoolEvent::Failing { what: DiskCall::Write, .. }
+            ]
         ),
         "{events:?}"
     );

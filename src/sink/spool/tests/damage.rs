@@ -76,7 +76,7 @@ fn a_disk_that_cannot_be_read_ends_soon() {
     disk.fail_reads(Some(libc::EIO));
     assert!(spool.take_next().is_none());
     let events = spool.take_events();
-    assert!(matches!(events[0], SpoolEvent::Failing { what: "read", .. }), "{events:?}");
+    assert!(matches!(events[0], SpoolEvent::Failing { what: DiskCall::Read, .. }), "{events:?}");
     disk.fail_reads(None);
     save(&mut spool, "g");
     assert_eq!(drain(&mut spool), "g");
@@ -93,7 +93,7 @@ fn chunks_that_cannot_be_read_now_are_read_later() {
         assert!(!spool.is_resting());
     }
     let events = spool.take_events();
-    assert!(matches!(events[..], [SpoolEvent::Failing { what: "read", .. }]), "{events:?}");
+    assert!(matches!(events[..], [SpoolEvent::Failing { what: DiskCall::Read, .. }]), "{events:?}");
     disk.fail_reads(None);
     assert_eq!(drain(&mut spool), "abcdef");
     assert_eq!(spool.tally().dropped_lines, 0);
