@@ -232,18 +232,24 @@ impl History {
         let mut active: Vec<_> = active.collect();
         let least = first(&mut active, 2 * held).iter().map(|(samples, _)| *samples).min();
         let least = least.filter(|_| active.len() > 2 * held).unwrap_or(1);
-        let mut wanted = first(&mut active, held / 2).to_vec();
+        // The tracks of series that have gone leave room for others.
+        let mean = self.reserved / held.max(1);
+        let free = self.memory.saturating_sub(self.reserved) / mean.max(1);
+        let free = free.min(EXCHANGED_MAX);
+        let ranks = if free > 0 { held + free } else { held / 2 };
+        let mut wanted = first(&mut active, ranks).to_vec();
         wanted.retain(|(_, (kind, name))| !self.keeps(*kind, name));
         let mut wanted = first(&mut wanted, EXCHANGED_MAX).to_vec();
         wanted.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.1.cmp(b.1.1)));
         let mut forgotten = Vec::new();
+        let most = wanted.len().saturating_sub(free);
         for kind in MetricKind::ALL {
             let names = self.series[kind as usize].keys();
             let others = names.filter(|name| samples_of((kind, name)) < least);
-            let some = others.take(wanted.len() - forgotten.len());
+            let some = others.take(most - forgotten.len());
             forgotten.extend(some.map(|name| (kind, name.clone())));
         }
-        wanted.truncate(forgotten.len());
+        wanted.truncate(forgotten.len() + free);
         for (kind, name) in &forgotten {
             if let Some(track) = self.series[*kind as usize].remove(name) {
                 self.held -= held_by(name, &track);
@@ -530,5 +536,37 @@ mod tests {
         assert_eq!(history.len(), kept);
         let (forgotten, offered) = history.exchange(active(), samples_of);
         assert!(forgotten.is_empty() && offered.is_empty(), "those it has are active");
+    }
+
+    /// Shows that series which were refused get the room of those that have gone.
+    #[test]
+    fn series_that_were_refused_get_the_room_of_those_that_have_gone() {
+        let rows = 4;
+        let mut history = History::new(20 * bytes_of(COUNTER, b"n00", rows), rows);
+        let names: Vec<String> = (10..50).map(|n| format!("n{n}")).collect();
+        let kept: Vec<_> =
+            names.iter().filter(|n| history.note(COUNTER, n.as_bytes(), &[1.0])).collect();
+        assert_eq!(kept.len(), 20);
+        // From now on, five of the kept ones are active, and all that were refused.
+        let active = &names[15..];
+        for flush in 0..10 {
+            let samples_of = |(_, name): SeriesName<'_>| {
+                u64::from(active.iter().any(|known| known.as_bytes() == name))
+            };
+            let samples = active.iter().map(|name| (1, (COUNTER, name.as_bytes())));
+            let (_, offered) = history.exchange(samples, samples_of);
+            for (_, name) in &offered {
+                history.note(COUNTER, name, &[1.0]);
+            }
+            for name in active {
+                if history.keeps(COUNTER, name.as_bytes()) {
+                    history.note(COUNTER, name.as_bytes(), &[1.0]);
+                }
+            }
+            history.end_flush(UnixTime::from_secs(flush * 10));
+        }
+        let kept = active.iter().filter(|name| history.keeps(COUNTER, name.as_bytes()));
+        assert_eq!(kept.count(), 20);
+        bytes(&history);
     }
 }

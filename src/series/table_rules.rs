@@ -325,8 +325,8 @@ impl TableRules {
         let names_change = self.policies.may_make_other_names(rules);
         self.has_old_policies = true;
         if self.change_names() {
-            // The first sweep finds the series that no line leads to under the new rules. The second
-            // one removes those that got no sample in between.
+            // The first sweep finds the series that no line leads to under the new rules. The
+            // second one removes those that got no sample in between.
             self.sweeps_with_claims = 2;
         }
         self.policies.replace(rules, interval);

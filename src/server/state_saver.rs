@@ -121,8 +121,8 @@ impl StateSaver {
         }
     }
 
-    /// Ends a save of the gauges that is under way. Unless it is complete, the file of the save before
-    /// stays.
+    /// Ends a save of the gauges that is under way. Unless it is complete, the file of the save
+    /// before stays.
     pub(super) fn end_save(&mut self) {
         if let Some(mut saving) = self.saving.take() {
             self.stall = self.stall.max(saving.writing.take_stall());

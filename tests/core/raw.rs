@@ -449,8 +449,8 @@ fn a_restart_adds_the_values_of_raw_names_once_if_rules_change_names() {
     assert_eq!(json.len(), 2, "{json:?}");
 }
 
-/// Shows that a timer which is deleted after a reload, before the sweep has reached it, is sent with
-/// the figures of the new configuration.
+/// Shows that a timer which is deleted after a reload, before the sweep has reached it, is sent
+/// with the figures of the new configuration.
 #[test]
 fn a_merged_timer_that_is_deleted_after_a_reload_has_the_new_figures() {
     let text = |percentiles: &str| format!("{RAW}percentiles = {percentiles}\n");

@@ -377,7 +377,8 @@ impl Faulty {
         self.totals.forgotten.extend(self.peer.as_ref().map(Peer::flush));
     }
 
-    /// Passes on the lines that were read at its other end, unless that is a socket without a reader.
+    /// Passes on the lines that were read at its other end. `None` if that is a socket without a
+    /// reader.
     fn with_read<T>(&self, act: impl FnOnce(&Lines) -> T) -> Option<T> {
         match (&self.peer, &self.console) {
             (Some(peer), _) => Some(peer.with_read(act)),

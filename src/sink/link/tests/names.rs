@@ -62,8 +62,8 @@ fn a_look_up_that_fails_or_hangs_is_a_failure_like_any_other() {
     rig.until_reaped();
 }
 
-/// Shows that a reload to another name while the look-up of the old one hangs is no failure: the new
-/// name is looked up as soon as the child of the old look-up is reaped.
+/// Shows that a reload to another name while the look-up of the old one hangs is no failure. The
+/// new name is looked up as soon as the child of the old look-up is reaped.
 #[test]
 fn a_reload_to_another_name_while_a_look_up_hangs_is_no_failure() {
     let listener = listener();
