@@ -22,11 +22,20 @@ pub struct PrivilegeError {
 
 impl fmt::Display for PrivilegeError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "[statsd] {} = {}", self.key, self.explanation())
+    }
+}
+
+impl PrivilegeError {
+    /// Returns the key whose value cannot be used: `user` or `group`.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
+    /// Returns the value, why it cannot be used, and what the operator can do.
+    pub fn explanation(&self) -> String {
         let Self { key, value, reason } = self;
-        write!(
-            out,
-            "[statsd] {key} = {value}: {reason}; name a {key} of this machine or a number, and start as root"
-        )
+        format!("{value}: {reason}; name a {key} of this machine or a number, and start as root")
     }
 }
 

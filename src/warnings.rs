@@ -16,8 +16,8 @@ use crate::protocol::Reject;
 use crate::sender::Sender;
 use crate::time::Tick;
 
-/// What a warning is about. Two values that differ are two causes, each with log lines of its own,
-/// so that the count of a line belongs to the reason that the line shows.
+/// What a warning is about. Two values that differ are two causes, each with log lines of its own.
+/// So the count of a line belongs to the reason that the line shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningKind {
     BadLine(Reject),

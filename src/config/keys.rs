@@ -139,7 +139,7 @@ macro_rules! only {
 /// Panics: a key was used in a section that does not have it. The table prevents that, because the
 /// caller takes the keys of a section from there.
 fn not_its_key() -> ! {
-    unreachable!("a section is only asked for the keys that the table gives it")
+    unreachable!("a section gets only the keys that the table has for it")
 }
 
 const KIB: usize = 1 << 10;

@@ -30,7 +30,7 @@ pub fn load(explicit: Option<&Path>, overrides: Overrides) -> Result<(Config, Or
 }
 
 /// As [`load`], but leaves passwords and tokens in their files. Users who may not read those files
-/// can ask the server all the same.
+/// can still send commands to the server.
 pub fn load_without_secrets(
     explicit: Option<&Path>,
     overrides: Overrides,

@@ -83,11 +83,12 @@ impl DerivedLimit {
     }
 }
 
-/// Sets each derived limit that has no value, so that it and the limits of the same kind take at
-/// most `max_memory` together with what the allocator holds, and none of them more than its
-/// default. Without `max_memory` they take at most half of the memory of the machine, and no more
-/// than all clients that may connect leave of it. The rest is for these clients, receive buffers
-/// and other programs.
+/// Sets each derived limit that has no value, to at most its default. All limits together, with
+/// what the allocator holds, take at most `max_memory`.
+///
+/// Without `max_memory` they take at most half of the memory of the machine, and no more than all
+/// clients that may connect leave of it. The rest is for these clients, receive buffers and other
+/// programs.
 ///
 /// Fails if `max_memory` is set and the limits that have a value exceed it.
 pub(super) fn derive(

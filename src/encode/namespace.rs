@@ -20,7 +20,7 @@ pub struct Namespace {
     pub style: Style,
     pub global_prefix: String,
     pub global_suffix: String,
-    /// Whether the short name of the host is the suffix. `server/outputs.rs` looks it up.
+    /// Whether the short name of the host is the suffix. `server/pipeline/outputs.rs` looks it up.
     pub host_suffix: bool,
     /// The tags that every series gets, in the order of the file.
     pub tags: Vec<ConstantTag>,
@@ -40,7 +40,7 @@ pub struct Namespace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConstantTag {
     pub key: String,
-    /// [`HOST`] in it stands for the short name of the host, until `server/outputs.rs` has replaced
+    /// [`HOST`] in it stands for the short name of the host, until `server/pipeline/outputs.rs` has replaced
     /// it.
     pub value: String,
 }

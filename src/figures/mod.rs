@@ -5,7 +5,7 @@
 //!                       │
 //!  ServerParts ───▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
 //!                       ├──────▶ /metrics                           (metrics.rs)
-//!                       ├──────▶ own figures of a flush             (server/flushing.rs)
+//!                       ├──────▶ own figures of a flush             (server/pipeline/flushing.rs)
 //!                       └──────▶ docs/figures.md                    (page.rs)
 //! ```
 //! A new figure is a new row of the table. Nothing else need change.

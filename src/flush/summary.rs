@@ -26,8 +26,8 @@ pub struct Summary<'a> {
     /// Seconds since 1970, for a value with its own time. `None` stands for the timestamp of the
     /// flush.
     pub timestamp: Option<u64>,
-    /// The number of the sender of the last sample, by which the ledger knows it. 0 if it is
-    /// unknown, and for own figures.
+    /// The number that the ledger has for the sender of the last sample. 0 if it is unknown, and
+    /// for own figures.
     pub sender: u16,
 }
 

@@ -11,6 +11,10 @@ use super::ListenerCounts;
 use crate::sys;
 use crate::sys::batch::{ControlRoom, Datagram, RecvBatch};
 
+/// A queue that holds fewer datagrams may be full before the shortest nap ends. The kernel's
+/// default is 10. A sender that does not wait loses what does not fit.
+pub const SHORT_QUEUE: u32 = 128;
+
 /// A bound socket and its drop counter.
 #[derive(Debug)]
 pub struct DatagramSocket {

@@ -480,9 +480,9 @@ impl PolicySets {
         u16::from(rule) | self.newest << SET_SHIFT
     }
 
-    /// For each of the newest rules that limits tags, its number and that of the rule before the
-    /// reload that has the same name and patterns, if there is one. The numbers are those of
-    /// [`limiting_rule`](Self::limiting_rule).
+    /// Returns the newest rules that limit tags and that a reload has kept. A rule is kept if its
+    /// name and its patterns are the same. Each is its new number and its number before, as
+    /// [`limiting_rule`](Self::limiting_rule) returns them.
     pub fn kept_limits(&self) -> impl Iterator<Item = (u16, u16)> {
         let rules = |set: u16| (0..).zip(&self.sets[usize::from(set)].rules.rules);
         let old = self.newest ^ 1;

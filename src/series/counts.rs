@@ -30,7 +30,7 @@ pub struct SeriesCounts {
     /// About the bytes of all series, without tags, samples and members of sets.
     pub(super) bytes: usize,
     pub created: u64,
-    /// Idle series that made room for new ones, because the table was full.
+    /// Idle or new series that made room for others, because the table was full.
     pub evicted: u64,
     /// Series that were removed because they were idle for too long, or because a rule of a reload
     /// drops them.

@@ -44,7 +44,7 @@ impl TextChunks {
             }
         };
         let chunk = &mut chunks[at];
-        // A text of more than `LONG` bytes uses up the places of a chunk, or of several.
+        // A text of more than `LONG` bytes has a chunk of its own, and so one number of a chunk.
         let place = u32::try_from(at * CHUNK + chunk.len());
         (place.expect("a shard has less than 4 GiB of places"), chunk)
     }

@@ -4,16 +4,18 @@
 //! `Life` decides what should change and keeps track of it. [`Server`](super::Server) applies the
 //! change to the other parts.
 
+pub(super) mod notify;
+pub(super) mod state_saver;
+
 use std::time::Duration;
 
+use self::state_saver::StateSaver;
 use super::descriptors::{ClientLimits, Descriptors};
 use super::drain_limit::DrainLimit;
-use super::flushing::OpenInterval;
-use super::notify;
+use super::open_interval::OpenInterval;
 use super::reactor::{Reactor, Timer};
 use super::received_signals::ReceivedSignals;
 use super::server_error::ServerError;
-use super::state_saver::{self, StateSaver};
 use crate::admin::Health;
 use crate::clock::Clock;
 use crate::config::{self, Config, Origin};

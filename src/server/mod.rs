@@ -12,40 +12,28 @@
 //!
 //! No part imports another one, but for the reactor, which they take as an argument (`tests/tidy`
 //! checks that). So each part is built and tested without the others, and only `Server` connects
-//! them.
+//! them. What only one part uses is in the folder of its name. The files beside them are for all.
+//!
+//! [`once`] and [`start_check`] are not parts of the loop: they run once, and the process ends.
 
 mod accept;
 mod admin_port;
-mod backlog;
 mod descriptors;
 mod drain_limit;
-mod dry_run;
-mod dump_messages;
-mod flushing;
-mod gather;
-mod key_flush;
 mod life;
-mod listeners;
-mod notify;
-mod outputs;
+mod once;
+mod open_interval;
 mod pipeline;
 mod reactor;
-mod read_totals;
-mod reaper;
 mod received_signals;
 mod reception;
 mod server_error;
 mod signals;
 #[cfg(test)]
 mod simulation;
-mod sink_round;
 mod stages;
 mod start_check;
-mod state_saver;
-mod stdin;
 mod surroundings;
-mod warning_log;
-pub mod wheel;
 
 use std::io;
 use std::rc::Rc;
@@ -53,20 +41,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
-pub use self::dry_run::dry_run;
+use self::life::notify;
+use self::life::state_saver::{self, StateSaver};
 use self::life::{Life, Request, refuse_reload};
-use self::listeners::Listeners;
-use self::outputs::SinkResources;
+pub use self::once::{StdinOutcome, dry_run, flush_stdin};
 use self::pipeline::Pipeline;
+use self::pipeline::outputs::SinkResources;
 use self::reactor::{Reactor, Timer};
 use self::received_signals::ReceivedSignals;
 use self::reception::Reception;
+use self::reception::listeners::Listeners;
 pub use self::server_error::ServerError;
 use self::signals::Signals;
 use self::stages::Stages;
 pub use self::start_check::{Finding, FindingKind, check_start};
-use self::state_saver::StateSaver;
-pub use self::stdin::{StdinOutcome, flush_stdin};
 use crate::admin::View;
 use crate::args::VERSION;
 use crate::clock::{Clock, SystemClock};

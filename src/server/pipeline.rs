@@ -7,19 +7,27 @@
 //! The server, `--stdin`, `--dry-run` and the simulation each drive one. Only its sinks own
 //! descriptors.
 
+mod flushing;
+mod key_flush;
+pub(super) mod outputs;
+mod reaper;
+mod sink_round;
+mod warning_log;
+
 use std::io;
 use std::time::Duration;
 
+use self::flushing::Flushing;
+use self::key_flush::KeyFlush;
+use self::outputs::{NewSink, SinkResources};
+use self::reaper::Reaper;
+use self::sink_round::SinkRound;
+use self::warning_log::log_warnings;
 use super::drain_limit::DrainLimit;
-use super::flushing::{Flushing, OpenInterval};
-use super::key_flush::KeyFlush;
-use super::outputs::{self, NewSink, SinkResources};
+use super::open_interval::OpenInterval;
 use super::reactor::{Reactor, Timer};
-use super::reaper::Reaper;
 use super::server_error::ServerError;
-use super::sink_round::SinkRound;
 use super::stages::{Stages, settings};
-use super::warning_log::log_warnings;
 use crate::admin::Watch;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, DestinationFeed};

@@ -8,14 +8,17 @@
 //! wheel. It is generic over the clock, so that the simulation runs the whole server on a virtual
 //! one.
 
+mod gather;
+mod wheel;
+
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use mio::{Events, Poll, Registry};
 
-use super::gather::Gather;
-use super::wheel::Wheel;
+use self::gather::Gather;
+use self::wheel::Wheel;
 use crate::clock::{Clock, SystemClock};
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Slot};

@@ -7,18 +7,23 @@
 //! The listeners of the admin port are kept here too, because a reload compares and binds all
 //! addresses together.
 
+mod backlog;
+pub(super) mod dump_messages;
+pub(super) mod listeners;
+mod read_totals;
+
 use std::slice::from_ref;
 use std::time::Duration;
 
-use super::accept::Admission;
-use super::backlog::Backlog;
-use super::descriptors::ClientLimit;
-use super::dump_messages::{log_packet, log_piece};
-use super::listeners::{
+use self::backlog::Backlog;
+use self::dump_messages::{log_packet, log_piece};
+use self::listeners::{
     BoundSocket, Endpoint, ListenerChange, Listeners, bind_all, set_receive_buffer,
 };
+use self::read_totals::ReadTotals;
+use super::accept::Admission;
+use super::descriptors::ClientLimit;
 use super::reactor::{Reactor, Timer};
-use super::read_totals::ReadTotals;
 use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;

@@ -46,4 +46,5 @@ mod process;
 mod reference;
 mod stamps;
 mod trial;
+mod variables;
 mod world;

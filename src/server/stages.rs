@@ -1,6 +1,6 @@
 //! [`Stages`]: the engine, the encoders and the sinks, and how data moves between them.
 
-use super::outputs;
+use super::pipeline::outputs;
 use crate::config::Config;
 use crate::encode::encoder::RefusalReason;
 use crate::encode::encoders::Encoders;

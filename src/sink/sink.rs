@@ -619,10 +619,6 @@ impl Sinks {
         }
     }
 
-    pub fn by_name(&mut self, name: &str) -> Option<&mut Sink> {
-        self.iter_mut().find(|sink| sink.name() == name)
-    }
-
     pub fn at(&mut self, index: u16) -> Option<&mut Sink> {
         self.all.get_mut(index.into())
     }

@@ -56,6 +56,26 @@ fn no_part_of_the_server_imports_another() {
     }
 }
 
+/// What only one part of the server uses is in the folder of its name. What two use is not.
+#[test]
+fn a_file_of_one_part_of_the_server_is_not_used_by_another() {
+    let parts = ["reactor", "reception", "pipeline", "admin_port", "life"];
+    let part = |file: &str| {
+        let inside = file.strip_prefix("src/server/")?;
+        parts.into_iter().find(|part| inside.split(['/', '.']).next() == Some(part))
+    };
+    let is_helper = |file: &str| part(file).is_some() && file.matches('/').count() > 2;
+    let imports = Modules::read().imports();
+    let helpers = imports.iter().filter(|import| is_helper(&import.of) && is_helper(&import.by));
+    assert!(helpers.count() > 0, "files of a part import each other");
+    let of_others = imports
+        .iter()
+        .filter(|import| is_helper(&import.of) && part(&import.by).is_some())
+        .filter(|import| part(&import.by) != part(&import.of));
+    let found: Vec<_> = of_others.map(|import| format!("{} -> {}", import.by, import.of)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
 /// A type that two files need belongs in a third file. Circles of any length count: every file of
 /// a circle can be understood only with all others of it.
 #[test]

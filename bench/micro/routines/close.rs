@@ -30,7 +30,7 @@ struct Close {
     sum: f64,
 }
 
-/// Series closed between two looks at the clock, as in `src/server/flushing.rs`.
+/// Series closed between two looks at the clock, as in `src/server/pipeline/flushing.rs`.
 const STEP: usize = 256;
 
 impl Close {

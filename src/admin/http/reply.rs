@@ -131,7 +131,7 @@ impl Reply {
     }
 }
 
-/// Seconds since 1970, shown as HTTP wants: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Seconds since 1970, in the form of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT`.
 struct HttpDate(u64);
 
 impl std::fmt::Display for HttpDate {

@@ -6,7 +6,7 @@
 //!  web_hits_total{env="prod"} 12
 //! ```
 //! OpenMetrics forbids totals, sums and quantiles below zero. Such a sample is left out there. It
-//! also wants whole numbers of events, so a running `_count` with a fraction is rounded there.
+//! also requires whole numbers of events, so a running `_count` with a fraction is rounded there.
 
 use super::legal::FamilyKind;
 use crate::encode::number::Number;
@@ -179,7 +179,7 @@ fn put_value(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a number as OpenMetrics wants those of `le` and `quantile`: `1.0`, `0.25`, `1e+06`,
+/// Appends a number as OpenMetrics requires those of `le` and `quantile`: `1.0`, `0.25`, `1e+06`,
 /// `+Inf`. Two texts of one number would be two labels.
 fn put_canonical(value: f64, out: &mut Vec<u8>) {
     let size = value.abs();

@@ -11,7 +11,7 @@ use super::clients::{are_closed, wait_until_arrived};
 use crate::sys;
 
 #[derive(Debug, Default)]
-pub(super) struct AdminClients {
+pub(super) struct SimulatedAdmins {
     all: Vec<AdminClient>,
     /// Connections that the server has closed in this run.
     closed: u64,
@@ -47,7 +47,7 @@ pub(super) const COMMANDS: [&str; 12] = [
 /// A slow client takes few bytes.
 const SLOW_ROOM: usize = 4096;
 
-impl AdminClients {
+impl SimulatedAdmins {
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

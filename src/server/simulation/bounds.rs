@@ -1,6 +1,6 @@
 //! The checks of the bounds of memory and of clients.
 
-use super::admin_clients::AdminClients;
+use super::admin_clients::SimulatedAdmins;
 use super::clients::Clients;
 use super::clock::VirtualClock;
 use super::coverage::{Bound, Reached};
@@ -34,7 +34,7 @@ impl Sizes {
     pub(super) fn check(
         &mut self,
         server: &Server<VirtualClock>,
-        admin_clients: &mut AdminClients,
+        admin_clients: &mut SimulatedAdmins,
         is_limited: bool,
         reached: &mut Reached,
     ) {
@@ -102,7 +102,7 @@ impl Sizes {
 pub(super) fn check_counters(
     server: &Server<VirtualClock>,
     clients: &Clients,
-    admin: &AdminClients,
+    admin: &SimulatedAdmins,
     reached: &mut Reached,
 ) {
     let Server { pipeline, reception, life, .. } = server;

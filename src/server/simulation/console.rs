@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::process::{Lines, Process, Speech};
+use super::process::{Lines, PeerProcess, Speech};
 use crate::stdio::StandardStream;
 
 /// The pipe. Servers get its end for writing, one after the other.
@@ -23,7 +23,7 @@ struct PipeState {
     rate: usize,
     /// The beginning of a line.
     unfinished: Vec<u8>,
-    process: Process,
+    process: PeerProcess,
 }
 
 impl ConsolePipe {
@@ -34,7 +34,7 @@ impl ConsolePipe {
             reader: Some(reader),
             rate: usize::MAX,
             unfinished: Vec::new(),
-            process: Process::new(Speech::Lines, |_, _| {}),
+            process: PeerProcess::new(Speech::Lines, |_, _| {}),
         })))
     }
 

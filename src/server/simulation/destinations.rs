@@ -220,7 +220,7 @@ impl Destinations {
         self.references.iter().all(|to| find(sinks, to.name).is_some_and(Sink::is_drained))
     }
 
-    /// A stop has ended. `had_queue` shows whether each destination had lines in its queue before.
+    /// A stop has ended.
     pub(super) fn end_run(&mut self, sinks: &Sinks) {
         for to in &mut self.faulty {
             let before = to.present.take().map_or(0, |present| present.account.queued);

@@ -13,7 +13,7 @@ use crate::server::Server;
 #[derive(Debug, PartialEq)]
 pub(super) struct Frozen {
     flush: u64,
-    sent: Config,
+    config: Config,
     state: Option<Vec<u8>>,
     keys: u64,
     packets: u64,
@@ -37,7 +37,7 @@ pub(super) fn check(server: &Server<VirtualClock>, keys: &Path, frozen: &mut Opt
     let own = pipeline.engine().own();
     let now = Frozen {
         flush,
-        sent: life.config().clone(),
+        config: life.config().clone(),
         state: life.config().state.file.as_ref().and_then(|path| fs::read(path).ok()),
         keys: fs::metadata(keys).map_or(0, |keys| keys.len()),
         packets: own.total(OwnCounter::PacketsReceived),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use memchr::memrchr;
 use mio::{Registry, Token};
 
-use super::process::{Lines, OnLine, Process, Seen, Speech};
+use super::process::{Lines, OnLine, PeerProcess, Seen, Speech};
 use crate::sink::error::SinkError;
 use crate::sink::platform::{Dialer, Socket};
 use crate::sys::Signs;
@@ -32,9 +32,9 @@ struct PeerState {
     /// The number of flushes begun so far, which the test sets.
     flush: u64,
     behaviour: Behaviour,
-    wires: Vec<Wire>,
+    wires: Vec<PeerWire>,
     events: Vec<Token>,
-    process: Process,
+    process: PeerProcess,
     lost: Vec<Lost>,
     resets: usize,
 }
@@ -90,7 +90,7 @@ pub(super) struct Lost {
 
 /// One connection.
 #[derive(Debug)]
-struct Wire {
+struct PeerWire {
     token: Token,
     stage: WireStage,
     /// Written and not acknowledged.
@@ -136,7 +136,7 @@ impl Peer {
             behaviour: Behaviour::WELL,
             wires: Vec::new(),
             events: Vec::new(),
-            process: Process::new(speech, on_line),
+            process: PeerProcess::new(speech, on_line),
             lost: Vec::new(),
             resets: 0,
         })))
@@ -234,13 +234,13 @@ impl PeerState {
         }
     }
 
-    fn wire(&mut self, token: Token) -> &mut Wire {
-        let is_its = |wire: &&mut Wire| wire.token == token && !wire.closed_by_server;
+    fn wire(&mut self, token: Token) -> &mut PeerWire {
+        let is_its = |wire: &&mut PeerWire| wire.token == token && !wire.closed_by_server;
         self.wires.iter_mut().find(is_its).expect("it is open")
     }
 }
 
-impl Wire {
+impl PeerWire {
     fn new(token: Token, now: Tick, refused: bool) -> Self {
         Self {
             token,
@@ -298,7 +298,7 @@ impl Wire {
     }
 
     /// Lets the process read at most `bytes`.
-    fn read(&mut self, bytes: usize, behaviour: Behaviour, process: &mut Process) {
+    fn read(&mut self, bytes: usize, behaviour: Behaviour, process: &mut PeerProcess) {
         let bytes = bytes.min(self.received.len());
         if bytes == 0 {
             return;
@@ -365,7 +365,7 @@ impl Dialer for Peer {
             return Err(ErrorKind::NetworkUnreachable.into());
         }
         let refused = state.behaviour.dialling == Dialling::Refused;
-        state.wires.push(Wire::new(token, state.now, refused));
+        state.wires.push(PeerWire::new(token, state.now, refused));
         Ok(Box::new(WireEnd { peer: self.clone(), token }))
     }
 }

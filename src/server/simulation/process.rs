@@ -38,7 +38,7 @@ pub(super) enum Speech {
 
 /// The process, and what it has read.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct PeerProcess {
     pub(super) speech: Speech,
     on_line: OnLine,
     /// How often it has read each line.
@@ -46,7 +46,7 @@ pub(super) struct Process {
     pub(super) seen: Seen,
 }
 
-impl Process {
+impl PeerProcess {
     pub(super) fn new(speech: Speech, on_line: OnLine) -> Self {
         Self { speech, on_line, read: Lines::default(), seen: Seen::default() }
     }

@@ -14,6 +14,7 @@ use super::destinations::CARBON;
 use super::file::{Choices, Configured, Listens};
 use super::network::{Behaviour, Dialling};
 
+use super::variables::{is_replay, number};
 use super::world::World;
 use crate::clock::Clock as _;
 
@@ -450,16 +451,6 @@ fn run_trials(next: &AtomicU64, end: u64) -> Coverage {
         }
     }
     all
-}
-
-/// Whether a single trial is run, which then shows its faults.
-pub(super) fn is_replay() -> bool {
-    number("SIMULATE_SEED").is_some()
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().expect("a number"))
 }
 
 /// Runs the trials in a process of their own, and fails if they fail.

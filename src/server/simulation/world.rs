@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::admin_clients::AdminClients;
+use super::admin_clients::SimulatedAdmins;
 use super::bounds::{self, Sizes, flushes_begun};
 use super::clients::{Clients, count_sent};
 use super::clock::VirtualClock;
@@ -18,15 +18,15 @@ use super::frozen::{self, Frozen};
 use super::outside::Outside;
 use super::ports::{Ports, udp_socket};
 use super::stamps::StampCheck;
-use super::trial::is_replay;
+use super::variables::is_replay;
 use crate::config::{self, Config, Origin, Overrides};
 use crate::ledger::OwnCounter;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
-use crate::server::listeners::Listeners;
-use crate::server::outputs::{self, SinkResources};
+use crate::server::pipeline::outputs::{self, SinkResources};
 use crate::server::reactor::Reactor;
 use crate::server::received_signals::ReceivedSignals;
+use crate::server::reception::listeners::Listeners;
 use crate::server::signals::Signals;
 use crate::server::{Resources, Server};
 use crate::sink::Sinks;
@@ -43,7 +43,7 @@ pub(super) struct World {
     /// Ganglia's reference. Its socket stays open.
     _reference: Receiver,
     pub(super) clients: Clients,
-    pub(super) admin: AdminClients,
+    pub(super) admin: SimulatedAdmins,
     ports: Ports,
     /// The text of the file, and the settings of the last file without a mistake.
     pub(super) choices: Choices,
@@ -109,7 +109,7 @@ impl World {
             ganglia,
             _reference: reference,
             clients,
-            admin: AdminClients::default(),
+            admin: SimulatedAdmins::default(),
             ports: Ports::default(),
             wanted: Config::default(),
             choices,

@@ -24,12 +24,12 @@ use nix::unistd::geteuid;
 
 use self::finding::Findings;
 use super::descriptors::Descriptors;
-use super::listeners::Endpoint;
+use super::reception::listeners::Endpoint;
 use super::surroundings::{self, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
 use crate::ingest::bind::{self, InheritedSocket};
-use crate::privileges::{self, FileOwner, PrivilegeError};
+use crate::privileges::{self, FileOwner};
 
 /// Returns the warnings about a configuration and the problems that a start with it would have, in
 /// the order of the file. If this process may, it becomes the user of the configuration and stays
@@ -64,7 +64,7 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
     let identity = match privileges::look_up(&config.user, &config.group) {
         Ok(identity) => identity,
         Err(error) => {
-            report_account(&error, findings);
+            findings.error("statsd", error.key(), error.explanation());
             return false;
         }
     };
@@ -84,19 +84,10 @@ fn become_user(config: &Config, findings: &mut Findings<'_>) -> bool {
     match identity.assume() {
         Ok(()) => owner.user.is_some(),
         Err(error) => {
-            report_account(&error, findings);
+            findings.error("statsd", error.key(), error.explanation());
             false
         }
     }
-}
-
-/// Reports why a start could not become the user or the group. The message begins with the key.
-fn report_account(error: &PrivilegeError, findings: &mut Findings<'_>) {
-    let text = error.to_string();
-    let group = text.strip_prefix("[statsd] group = ");
-    let key = if group.is_some() { "group" } else { "user" };
-    let rest = group.or_else(|| text.strip_prefix("[statsd] user = ")).unwrap_or(&text);
-    findings.error("statsd", key, rest.to_owned());
 }
 
 /// Warns if the user of the server cannot read the configuration at a reload.

@@ -15,7 +15,7 @@ use crate::config::{Bind, Config};
 use crate::files;
 use crate::ingest::bind::{BindError, Transport, bind_only};
 use crate::ingest::unix::require_place;
-use crate::server::listeners::Endpoint;
+use crate::server::reception::listeners::Endpoint;
 use crate::sys;
 
 /// Tries to bind each address that the configuration listens on, unless one of the sockets

@@ -29,7 +29,7 @@ pub(super) struct LinkLog {
     advice: Advice,
     /// The log shows that the destination is stalled.
     is_stalled: bool,
-    /// An entry for each status, of which there are two.
+    /// An entry for each status that refuses a chunk: 400, 413 and 422.
     refused: Vec<RefusedStatus>,
 }
 

@@ -109,8 +109,9 @@ impl DiskFailure {
             | Kind::NotADirectory
             | Kind::AlreadyExists
             | Kind::IsADirectory
-            | Kind::ResourceBusy
-            | Kind::InvalidInput => Self::Missing,
+            | Kind::ResourceBusy => Self::Missing,
+            // A folder that `files` refuses. The kernel's own EINVAL is another error.
+            Kind::InvalidInput if error.raw_os_error().is_none() => Self::Missing,
             Kind::FileTooLarge => Self::FileTooLarge,
             Kind::StorageFull | Kind::QuotaExceeded => Self::Full,
             _ => Self::Other,

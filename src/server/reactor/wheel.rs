@@ -27,7 +27,7 @@ use crate::time::Tick;
 
 /// Deadlines, one for each key.
 #[derive(Debug)]
-pub struct Wheel<K> {
+pub(super) struct Wheel<K> {
     entries: Slab<Entry<K>>,
     by_key: HashMap<K, usize>,
     /// The first entry of each slot, [`NONE`] where it is empty.
@@ -63,7 +63,7 @@ const SLOTS: usize = 64 * 64;
 const NONE: usize = usize::MAX;
 
 impl<K: Copy + Eq + Hash> Wheel<K> {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             entries: Slab::new(),
             by_key: HashMap::default(),
@@ -77,7 +77,7 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
     /// Replaces the deadline of a key. `None` takes it out. A deadline in the past is due at once.
     ///
     /// The same deadline keeps its place among equal ones.
-    pub fn set(&mut self, key: K, deadline: Option<Tick>) {
+    pub(super) fn set(&mut self, key: K, deadline: Option<Tick>) {
         if let Some(&index) = self.by_key.get(&key) {
             if deadline == Some(self.entries[index].deadline) {
                 return;
@@ -90,13 +90,13 @@ impl<K: Copy + Eq + Hash> Wheel<K> {
     }
 
     /// Returns the earliest deadline. It is stored until it is taken out, so this is cheap.
-    pub fn deadline(&mut self) -> Option<Tick> {
+    pub(super) fn deadline(&mut self) -> Option<Tick> {
         self.earliest().map(|index| self.entries[index].deadline)
     }
 
     /// Takes out the earliest deadline if it is not after `now`, and returns its key. Of equal ones
     /// the one that was set first comes first.
-    pub fn pop_due(&mut self, now: Tick) -> Option<K> {
+    pub(super) fn pop_due(&mut self, now: Tick) -> Option<K> {
         let earliest = self.earliest().map(|index| (index, self.entries[index].deadline));
         let due = earliest.filter(|&(_, deadline)| deadline <= now);
         let reached = due.map_or(now, |(_, deadline)| deadline);

@@ -8,13 +8,14 @@
 //! arrive during a nap must always fit. So there are no naps while datagrams arrive at a unix
 //! socket with a short queue.
 
+use crate::ingest::datagrams::SHORT_QUEUE;
 use std::time::Duration;
 
 use crate::time::Tick;
 
 /// When to nap, and for how long.
 #[derive(Debug, Default)]
-pub(super) struct Gather {
+pub(in crate::server) struct Gather {
     on: bool,
     /// Turns that input has begun, since `since`.
     woken: u32,
@@ -45,9 +46,6 @@ const ON: u32 = 1000;
 /// A nap ends at the next multiple of one of these.
 const SHORT_MICROS: u64 = 1000;
 const LONG_MICROS: u64 = 4000;
-/// A queue that holds fewer datagrams may be full before the shortest nap ends. The kernel's
-/// default is 10. A sender that does not wait loses what does not fit.
-pub(super) const SHORT_QUEUE: u32 = 128;
 
 impl Fill {
     fn of(taken: u32, room: u32) -> Self {
@@ -63,18 +61,18 @@ impl Fill {
 
 impl Gather {
     /// Notes that a turn begins because of input.
-    pub(super) fn note_input(&mut self) {
+    pub(in crate::server) fn note_input(&mut self) {
         self.woken += 1;
     }
 
     /// Whether the loop naps. If so, it must note how full the sockets are.
-    pub(super) fn is_on(&self) -> bool {
+    pub(in crate::server) fn is_on(&self) -> bool {
         self.on
     }
 
     /// Notes that `taken` of the `room` bytes of a socket's receive buffer are in use. For a unix
     /// socket these are numbers of datagrams: those that were received, and those that fit.
-    pub(super) fn note_fill(&mut self, taken: u32, room: u32) {
+    pub(in crate::server) fn note_fill(&mut self, taken: u32, room: u32) {
         self.fill = self.fill.max(Fill::of(taken, room));
     }
 

@@ -12,23 +12,22 @@ use mio::Registry;
 use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
-use super::gather::SHORT_QUEUE;
-use super::server_error::ServerError;
-use super::surroundings::PassedSocket;
 use crate::config::{Bind, Config};
 use crate::ingest::bind::{BindError, InheritedSocket, Purpose, Transport, bind};
-use crate::ingest::datagrams::DatagramSocket;
+use crate::ingest::datagrams::{DatagramSocket, SHORT_QUEUE};
 use crate::ingest::listener::Listener;
 use crate::ingest::unix::{self, SocketFile};
 use crate::privileges::FileOwner;
+use crate::server::server_error::ServerError;
+use crate::server::surroundings::PassedSocket;
 use crate::token::EventSource;
 
 /// The sockets that samples and admin clients come in by.
 #[derive(Debug, Default)]
-pub(super) struct Listeners {
-    pub(super) datagrams: Slab<DatagramSocket>,
+pub(in crate::server) struct Listeners {
+    pub(in crate::server) datagrams: Slab<DatagramSocket>,
     /// Listeners for streams of lines and for clients of the admin port.
-    pub(super) streams: Slab<Listener>,
+    pub(in crate::server) streams: Slab<Listener>,
     open: Vec<OpenSocket>,
 }
 
@@ -44,7 +43,7 @@ struct OpenSocket {
 /// An address to listen on, and the kind of clients it is for. A reload keeps the sockets whose
 /// endpoint is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(in crate::server) enum Endpoint {
     Udp(Bind),
     Tcp(Bind),
     Admin(Bind),
@@ -65,30 +64,30 @@ pub(super) enum Endpoint {
 
 /// A socket that is bound, but not registered with the poller yet.
 #[derive(Debug)]
-pub(super) struct BoundSocket {
-    pub(super) wanted: Endpoint,
-    pub(super) socket: Socket,
+pub(in crate::server) struct BoundSocket {
+    pub(in crate::server) wanted: Endpoint,
+    pub(in crate::server) socket: Socket,
     /// The file of a unix socket.
-    pub(super) file: Option<SocketFile>,
+    pub(in crate::server) file: Option<SocketFile>,
 }
 
 /// The difference between the open sockets and those that a configuration wants.
 #[derive(Debug)]
-pub(super) struct ListenerChange {
+pub(in crate::server) struct ListenerChange {
     /// Wanted, but not open.
-    pub(super) missing: Vec<Endpoint>,
+    pub(in crate::server) missing: Vec<Endpoint>,
     /// Open, but not wanted.
-    pub(super) leaving: Vec<EventSource>,
+    pub(in crate::server) leaving: Vec<EventSource>,
 }
 
 impl Endpoint {
     /// Returns the endpoint of a socket that was passed in.
-    pub(super) fn of_passed(passed: &InheritedSocket) -> Self {
+    pub(in crate::server) fn of_passed(passed: &InheritedSocket) -> Self {
         Self::Passed { purpose: passed.purpose, is_unix: passed.is_unix }
     }
 
     /// Returns every address that a configuration listens on.
-    pub(super) fn all(config: &Config) -> Vec<Self> {
+    pub(in crate::server) fn all(config: &Config) -> Vec<Self> {
         let mode = config.unix.mode;
         let udp = config.udp.bind.iter().map(|bind| Self::Udp(*bind));
         let tcp = config.tcp.bind.iter().map(|bind| Self::Tcp(*bind));
@@ -145,7 +144,7 @@ impl Endpoint {
 
     /// Whether `other` is a socket that was passed in and replaces this address. A socket passed in
     /// for the admin port replaces `[admin] bind` also if it is a unix socket.
-    pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
+    pub(in crate::server) fn is_replaced_by(&self, other: &Self) -> bool {
         let is_like_it = self.purpose() == Purpose::Admin || self.is_unix() == other.is_unix();
         matches!(other, Self::Passed { .. }) && self.purpose() == other.purpose() && is_like_it
     }
@@ -182,7 +181,7 @@ fn may_hold(open: SocketAddr, bind: Bind) -> bool {
 }
 
 /// Binds the sockets of all these addresses, or none.
-pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<BoundSocket>, BindError> {
+pub(in crate::server) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<BoundSocket>, BindError> {
     let mut all = Vec::new();
     for wanted in wanted {
         all.extend(wanted.bind()?);
@@ -193,7 +192,7 @@ pub(super) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<BoundSocket>, BindErro
 impl Listeners {
     /// Takes over the sockets that were passed in, and binds the other addresses that the
     /// configuration wants.
-    pub(super) fn open(
+    pub(in crate::server) fn open(
         config: &Config,
         passed: Vec<InheritedSocket>,
         registry: &Registry,
@@ -211,7 +210,7 @@ impl Listeners {
     }
 
     /// Returns how the open sockets differ from those that a configuration wants.
-    pub(super) fn change(&self, config: &Config) -> ListenerChange {
+    pub(in crate::server) fn change(&self, config: &Config) -> ListenerChange {
         let mut wanted = Endpoint::all(config);
         wanted.retain(|wanted| !self.open.iter().any(|open| wanted.is_replaced_by(&open.wanted)));
         let is_open = |wanted: &Endpoint| self.open.iter().any(|open| open.wanted.is_like(wanted));
@@ -226,7 +225,7 @@ impl Listeners {
 
     /// Returns the leaving sockets that may hold one of these addresses, and all others that were
     /// opened for the same addresses of the configuration as these.
-    pub(super) fn in_the_way(
+    pub(in crate::server) fn in_the_way(
         &self,
         wanted: &[Endpoint],
         leaving: &[EventSource],
@@ -255,7 +254,7 @@ impl Listeners {
     }
 
     /// Returns the addresses that these sockets were opened for, each once.
-    pub(super) fn wanted_by(&self, sources: &[EventSource]) -> Vec<Endpoint> {
+    pub(in crate::server) fn wanted_by(&self, sources: &[EventSource]) -> Vec<Endpoint> {
         let mut all: Vec<Endpoint> = Vec::new();
         for open in self.open.iter().filter(|open| sources.contains(&open.source)) {
             if !all.contains(&open.wanted) {
@@ -266,7 +265,7 @@ impl Listeners {
     }
 
     /// Sets the mode of the files of unix sockets that have another one.
-    pub(super) fn set_modes(&mut self, wanted: u32) {
+    pub(in crate::server) fn set_modes(&mut self, wanted: u32) {
         for OpenSocket { wanted: open, file, .. } in &mut self.open {
             let (Endpoint::UnixStream { mode, .. } | Endpoint::UnixDatagram { mode, .. }) = open
             else {
@@ -289,7 +288,7 @@ impl Listeners {
 
     /// Registers bound sockets with the poller. If that fails for one of them, all of them are
     /// closed.
-    pub(super) fn add(
+    pub(in crate::server) fn add(
         &mut self,
         bound: Vec<BoundSocket>,
         config: &Config,
@@ -332,7 +331,7 @@ impl Listeners {
     }
 
     /// Closes these sockets. What was not read from them is lost.
-    pub(super) fn close(&mut self, sources: &[EventSource]) {
+    pub(in crate::server) fn close(&mut self, sources: &[EventSource]) {
         for source in sources {
             match *source {
                 EventSource::Datagrams(index) => _ = self.datagrams.try_remove(index.into()),
@@ -345,19 +344,23 @@ impl Listeners {
 
     /// The sockets that close with this process. Those that were passed in stay open for the next
     /// one, with all data that arrives until then.
-    pub(super) fn ours(&self) -> Vec<EventSource> {
+    pub(in crate::server) fn ours(&self) -> Vec<EventSource> {
         let ours = |open: &&OpenSocket| !matches!(open.wanted, Endpoint::Passed { .. });
         self.open.iter().filter(ours).map(|open| open.source).collect()
     }
 
     /// What clients of this listener want. Returns `None` if the listener is closed.
-    pub(super) fn purpose(&self, index: u16) -> Option<Purpose> {
+    pub(in crate::server) fn purpose(&self, index: u16) -> Option<Purpose> {
         self.streams.get(index.into()).map(Listener::purpose)
     }
 
     /// Returns a listener, or `None` if it is closed. A reload may also have given its index to a
     /// listener for another `purpose`.
-    pub(super) fn stream(&mut self, index: u16, purpose: Purpose) -> Option<&mut Listener> {
+    pub(in crate::server) fn stream(
+        &mut self,
+        index: u16,
+        purpose: Purpose,
+    ) -> Option<&mut Listener> {
         self.streams.get_mut(index.into()).filter(|listener| listener.purpose() == purpose)
     }
 
@@ -367,7 +370,7 @@ impl Listeners {
     }
 
     /// Returns the purpose of each socket that was passed in, and its address.
-    pub(super) fn passed(&self) -> Vec<PassedSocket> {
+    pub(in crate::server) fn passed(&self) -> Vec<PassedSocket> {
         let passed = self.open.iter().filter_map(|open| {
             let Endpoint::Passed { purpose, .. } = open.wanted else { return None };
             let address = self.address(open.source).and_then(|address| address.as_socket());
@@ -376,12 +379,12 @@ impl Listeners {
         passed.collect()
     }
 
-    pub(super) fn all(&self) -> Vec<EventSource> {
+    pub(in crate::server) fn all(&self) -> Vec<EventSource> {
         self.open.iter().map(|open| open.source).collect()
     }
 
     /// Gives the files of unix sockets to the user and group that this process is about to become.
-    pub(super) fn give_files_to(&self, owner: FileOwner) -> Result<(), BindError> {
+    pub(in crate::server) fn give_files_to(&self, owner: FileOwner) -> Result<(), BindError> {
         if owner == FileOwner::default() {
             return Ok(());
         }
@@ -392,7 +395,7 @@ impl Listeners {
     }
 
     /// Returns the address of the page: that of the first listener of the admin port.
-    pub(super) fn page_address(&self) -> Option<String> {
+    pub(in crate::server) fn page_address(&self) -> Option<String> {
         self.streams_for(Purpose::Admin).find_map(|listener| {
             let address = listener.address().ok()?.as_socket()?;
             Some(page_address(address, listener.is_only_v6()))
@@ -401,7 +404,7 @@ impl Listeners {
 
     /// Returns the line that reports where the server listens: `ready udp=… tcp=… admin=…`, and
     /// `unix=…` if there are unix sockets. Addresses are separated by commas.
-    pub(super) fn ready_line(&self) -> String {
+    pub(in crate::server) fn ready_line(&self) -> String {
         let datagrams = || self.datagrams.iter().map(|(_, socket)| socket.address());
         let listening = |purpose| self.streams_for(purpose).map(Listener::address);
         let is_unix =
@@ -442,7 +445,7 @@ fn index(key: usize) -> io::Result<u16> {
 /// Requests the receive buffer that is configured. A smaller one loses datagrams in a burst, as
 /// does a short queue of a unix socket. The operator can raise the kernel's limit, so a warning
 /// shows how.
-pub(super) fn set_receive_buffer(socket: &DatagramSocket, asked: usize) {
+pub(in crate::server) fn set_receive_buffer(socket: &DatagramSocket, asked: usize) {
     let address = list(std::iter::once(socket.address()));
     if let Some(limit) = socket.queue_limit() {
         if limit < SHORT_QUEUE {

@@ -7,9 +7,6 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
-use super::outputs::{self, SinkResources};
-use super::pipeline::Pipeline;
-use super::server_error::ServerError;
 use super::stdin::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{BinaryStream, Config, Destination, DestinationKind, Origin, Protocol};
@@ -19,6 +16,9 @@ use crate::encode::ganglia;
 use crate::flush::Schedule;
 use crate::ledger::OwnCounter;
 use crate::random;
+use crate::server::pipeline::Pipeline;
+use crate::server::pipeline::outputs::{self, SinkResources};
+use crate::server::server_error::ServerError;
 use crate::sink::Feed;
 
 /// Own counters that explain why a valid line has no points.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::stages::Stages;
 use crate::clock::Clock;
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
@@ -10,6 +9,8 @@ use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
 use crate::flush::Schedule;
 use crate::ledger::OwnCounter;
+use crate::server::open_interval::OpenInterval;
+use crate::server::stages::Stages;
 use crate::sink::Sink;
 use crate::time::{Now, Tick, UnixTime};
 use crate::warnings::WarningKind;
@@ -38,18 +39,6 @@ pub(super) struct Flushing {
     turn: Duration,
     /// When a sink first held the current sweep.
     held_since: Option<Tick>,
-}
-
-/// The interval whose samples are being received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OpenInterval {
-    /// When it began, as far as is known. This is not the end less `next_length`: a reload may
-    /// have changed the interval since.
-    pub(super) start: UnixTime,
-    /// Its scheduled end.
-    pub(super) end: UnixTime,
-    /// The length of the next intervals.
-    pub(super) next_length: Duration,
 }
 
 /// How long the sinks together may hold one sweep; at most half of the flush interval if that is

@@ -11,17 +11,17 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// The server is ready, or has ended a reload.
-pub(super) fn ready() {
+pub(in crate::server) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
 /// The loop turns.
-pub(super) fn alive() {
+pub(in crate::server) fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
 /// A reload has begun.
-pub(super) fn reloading() {
+pub(in crate::server) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => log_failure(&error),
@@ -29,7 +29,7 @@ pub(super) fn reloading() {
 }
 
 /// A stop has begun.
-pub(super) fn stopping() {
+pub(in crate::server) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
@@ -65,7 +65,7 @@ fn send(socket: &OsStr, text: &[u8]) -> io::Result<()> {
 
 /// Returns half of the time after which the service manager assumes that a silent server has
 /// failed. Returns `None` if it does not watch.
-pub(super) fn watchdog() -> Option<Duration> {
+pub(in crate::server) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|span| span / 2).filter(|span| !span.is_zero())
 }
 

@@ -5,22 +5,22 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::flushing::OpenInterval;
-use super::reactor::Reactor;
-use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, Restored};
 use crate::files::Stall;
 use crate::ingest::datagrams::DropsSeen;
 use crate::series::Cursor;
+use crate::server::open_interval::OpenInterval;
+use crate::server::reactor::Reactor;
+use crate::server::server_error::ServerError;
 use crate::state::{self, Durability, SavedState, StateFile, StateHead, StateWriter};
 use crate::time::Now;
 use crate::wire::{In, Put, RecordKind};
 
 /// Where the state is kept, and a save of the gauges that is under way.
 #[derive(Debug)]
-pub(super) struct StateSaver {
+pub(in crate::server) struct StateSaver {
     path: PathBuf,
     /// `None` if it cannot be used now. Each save tries again, since its folder or its disk may
     /// have become writable.
@@ -53,7 +53,7 @@ const PIECE: usize = 64 << 10;
 
 impl StateSaver {
     /// Returns `None` if the configuration names no file. `file` is what [`open`] returned for it.
-    pub(super) fn new(
+    pub(in crate::server) fn new(
         config: &config::State,
         file: Option<StateFile>,
         members: [u64; 2],
@@ -63,17 +63,17 @@ impl StateSaver {
     }
 
     /// Continues with the same file, which another configuration may name differently.
-    pub(super) fn rename(&mut self, path: PathBuf) {
+    pub(in crate::server) fn rename(&mut self, path: PathBuf) {
         self.path = path;
     }
 
     /// Whether the open file is the one at the path that a configuration names.
-    pub(super) fn is_at(&self, config: &config::State) -> bool {
+    pub(in crate::server) fn is_at(&self, config: &config::State) -> bool {
         self.file.as_ref().zip(config.file.as_ref()).is_some_and(|(file, path)| file.is_at(path))
     }
 
     /// Returns the longest call to the disk since the last time.
-    pub(super) fn take_stall(&mut self) -> Duration {
+    pub(in crate::server) fn take_stall(&mut self) -> Duration {
         let current =
             self.saving.as_mut().map_or(Duration::ZERO, |saving| saving.writing.take_stall());
         std::mem::take(&mut self.stall).max(current)
@@ -102,13 +102,13 @@ impl StateSaver {
     }
 
     /// Whether a save of the gauges is under way.
-    pub(super) fn is_saving(&self) -> bool {
+    pub(in crate::server) fn is_saving(&self) -> bool {
         self.saving.is_some()
     }
 
     /// Begins to save the gauges. A save that is under way goes on. If it were restarted each time,
     /// it would never end where `interval` is shorter than a save takes.
-    pub(super) fn begin(&mut self, open: OpenInterval) {
+    pub(in crate::server) fn begin(&mut self, open: OpenInterval) {
         if self.is_saving() {
             return;
         }
@@ -123,14 +123,14 @@ impl StateSaver {
 
     /// Ends a save of the gauges that is under way. Unless it is complete, the file of the save
     /// before stays.
-    pub(super) fn end_save(&mut self) {
+    pub(in crate::server) fn end_save(&mut self) {
         if let Some(mut saving) = self.saving.take() {
             self.stall = self.stall.max(saving.writing.take_stall());
         }
     }
 
     /// Does a slice of a save of the gauges, unless a sweep is under way, which goes first.
-    pub(super) fn step<C: Clock>(&mut self, engine: &Engine, reactor: &mut Reactor<C>) {
+    pub(in crate::server) fn step<C: Clock>(&mut self, engine: &Engine, reactor: &mut Reactor<C>) {
         let Some(saving) = self.saving.as_mut().filter(|_| !engine.is_sweeping()) else { return };
         // A sweep may have moved series of this shard to positions before the cursor. A gauge that
         // is saved twice is restored twice, which does no harm.
@@ -175,7 +175,7 @@ impl StateSaver {
 
     /// Saves all of the open interval, and waits for the disk. Returns `true` if the interval is
     /// safe, so that it need not be closed early.
-    pub(super) fn save_open_interval(
+    pub(in crate::server) fn save_open_interval(
         &mut self,
         engine: &Engine,
         open: OpenInterval,
@@ -226,12 +226,12 @@ impl StateSaver {
 }
 
 /// Whether the interval of a saved state is over, so that it must end at once.
-pub(super) fn is_interval_over(found: &SavedState, now: Now) -> bool {
+pub(in crate::server) fn is_interval_over(found: &SavedState, now: Now) -> bool {
     !found.gauges_only && !is_open(&found.head, now)
 }
 
 /// Logs what was restored of a saved state.
-pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: bool) {
+pub(in crate::server) fn log_restored(found: &SavedState, restored: &Restored, is_over: bool) {
     log::info!(
         state = "restored",
         gauges_only = found.gauges_only,
@@ -271,7 +271,7 @@ pub(super) fn log_restored(found: &SavedState, restored: &Restored, is_over: boo
 }
 
 /// Renames the file of a restored state, so that no later start restores it again.
-pub(super) fn mark_restored(found: &SavedState) {
+pub(in crate::server) fn mark_restored(found: &SavedState) {
     if let Err(error) = found.mark_restored() {
         log::error!(
             state = "not_renamed",
@@ -296,7 +296,7 @@ fn encode_drops(seen: &[DropsSeen]) -> Vec<u8> {
 }
 
 /// Returns the drop counters that the run before has saved.
-pub(super) fn decode_drops(found: &SavedState) -> Vec<DropsSeen> {
+pub(in crate::server) fn decode_drops(found: &SavedState) -> Vec<DropsSeen> {
     let mut records = found.records();
     let of_drops = |mut record: In<'_>| {
         (record.u8()? == RecordKind::DROPS).then_some(())?;
@@ -316,7 +316,7 @@ fn is_open(head: &StateHead, now: Now) -> bool {
 
 /// Opens the state file that a configuration names. Fails if another server uses it. Other errors
 /// are only logged, because clients must be served even without a state file.
-pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, ServerError> {
+pub(in crate::server) fn open(config: &config::State) -> Result<Option<StateFile>, ServerError> {
     let Some(path) = &config.file else { return Ok(None) };
     match StateFile::open(path) {
         Ok(file) => Ok(Some(file)),
@@ -337,7 +337,7 @@ pub(super) fn open(config: &config::State) -> Result<Option<StateFile>, ServerEr
 }
 
 /// Reads the saved state, if there is one.
-pub(super) fn load(file: Option<&StateFile>, config: &Config) -> Option<SavedState> {
+pub(in crate::server) fn load(file: Option<&StateFile>, config: &Config) -> Option<SavedState> {
     file.and_then(|file| state::load(file.path(), most_bytes(config)))
 }
 

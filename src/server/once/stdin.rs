@@ -10,13 +10,6 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::drain_limit::DrainLimit;
-use super::dump_messages::log_piece;
-use super::outputs::SinkResources;
-use super::pipeline::Pipeline;
-use super::reactor::{Reactor, Timer};
-use super::server_error::ServerError;
-use super::signals::Signals;
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
 use crate::flush::Schedule;
@@ -25,6 +18,13 @@ use crate::ingest::lines::{Piece, StreamSplitter};
 use crate::ledger::OwnCounter;
 use crate::random;
 use crate::sender::Sender;
+use crate::server::drain_limit::DrainLimit;
+use crate::server::pipeline::Pipeline;
+use crate::server::pipeline::outputs::SinkResources;
+use crate::server::reactor::{Reactor, Timer};
+use crate::server::reception::dump_messages::log_piece;
+use crate::server::server_error::ServerError;
+use crate::server::signals::Signals;
 use crate::token::EventSource;
 
 /// Bytes read at a time.
@@ -40,7 +40,7 @@ pub enum StdinOutcome {
 }
 
 impl StdinOutcome {
-    pub(super) fn of(is_complete: bool) -> Self {
+    pub(in crate::server) fn of(is_complete: bool) -> Self {
         if is_complete { Self::Complete } else { Self::Incomplete }
     }
 }
@@ -69,7 +69,7 @@ pub fn flush_stdin(
 /// Returns the number of bad lines if the input had no valid value, and 0 if it had one. The script
 /// that made such an input is wrong, and has to fail. Must be called before the flush, which takes
 /// some of the values.
-pub(super) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
+pub(in crate::server) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
     if pipeline.has_valid_input() {
         0
     } else {
@@ -79,7 +79,7 @@ pub(super) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
 
 /// Logs that no line of the input was valid. Must be called after the last warnings are logged,
 /// because they have the reasons.
-pub(super) fn log_garbage(lines: u64) {
+pub(in crate::server) fn log_garbage(lines: u64) {
     log::error!(
         stdin = "garbage",
         refused = lines,
@@ -150,7 +150,7 @@ fn log_dropped_reload() {
 
 /// Returns the configuration for a process without listeners, state and spool. It prints to
 /// standard output where no destination is configured.
-pub(super) fn standalone(mut config: Config, origin: &Origin) -> Config {
+pub(in crate::server) fn standalone(mut config: Config, origin: &Origin) -> Config {
     config.spool.dir = None;
     config.key_flush.interval = None;
     config.destinations.retain(|destination| match destination.kind {
@@ -165,7 +165,7 @@ pub(super) fn standalone(mut config: Config, origin: &Origin) -> Config {
 }
 
 /// Reads all lines of the input into the engine.
-pub(super) fn read_input(
+pub(in crate::server) fn read_input(
     stdin: &mut (impl Read + AsFd),
     config: &Config,
     pipeline: &mut Pipeline,

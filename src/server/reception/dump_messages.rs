@@ -8,7 +8,7 @@ use crate::protocol::{first_piece, is_binary, trimmed};
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// Logs each line or message in a piece of a stream.
-pub(super) fn log_piece(piece: Piece<'_>) {
+pub(in crate::server) fn log_piece(piece: Piece<'_>) {
     match piece {
         Piece::Lines(text) | Piece::Packet(text) => log_packet(text),
         Piece::Binary(text) | Piece::Overlong(text) => log_line(text),
@@ -17,7 +17,7 @@ pub(super) fn log_piece(piece: Piece<'_>) {
 }
 
 /// Logs each line and binary message of a datagram.
-pub(super) fn log_packet(packet: &[u8]) {
+pub(in crate::server) fn log_packet(packet: &[u8]) {
     let mut rest = packet;
     while !rest.is_empty() {
         let (piece, after) = first_piece(rest);
