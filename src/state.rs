@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A file is a [`StateHead`], records with their lengths, and a checksum of both. `engine.rs` and
-//! `server/life/state_saver.rs` write and read the records; only this file uses the disk. A reader skips
-//! records of kinds that it does not know (`wire.rs` lists them).
+//! `server/life/state_saver.rs` write and read the records; only this file uses the disk. A reader
+//! skips records of kinds that it does not know (`wire.rs` lists them).
 //!
 //! | file | what it is |
 //! | --- | --- |

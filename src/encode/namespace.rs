@@ -40,8 +40,8 @@ pub struct Namespace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConstantTag {
     pub key: String,
-    /// [`HOST`] in it stands for the short name of the host, until `server/pipeline/outputs.rs` has replaced
-    /// it.
+    /// [`HOST`] in it stands for the short name of the host, until `server/pipeline/outputs.rs` has
+    /// replaced it.
     pub value: String,
 }
 

@@ -5,8 +5,8 @@ use crate::encode::exposition::Exposition;
 
 /// How a range of media types fits a format: how exactly it names the format, and its weight.
 ///
-/// The most exact range decides the weight of a format, as RFC 9110 requires. So `*/*` does not allow
-/// a format that another range has excluded with `q=0`.
+/// The most exact range decides the weight of a format, as RFC 9110 requires. So `*/*` does not
+/// allow a format that another range has excluded with `q=0`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
     exactness: u8,
