@@ -23,8 +23,8 @@
 //! | signals | `Life` and what it does | their delivery |
 //!
 //! A call that sends waits until the kernel has the bytes at the server's end. So a run of a seed
-//! does not depend on the time that the kernel takes. `[exec]` is not simulated: a real process ends
-//! at a time of its own.
+//! does not depend on the time that the kernel takes. `[exec]` is not simulated: a real process
+//! ends at a time of its own.
 //!
 //! A trial is a seed: it chooses the configuration, the traffic and the faults. A trial that fails
 //! prints the command that runs it alone.
