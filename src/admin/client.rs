@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 
 use super::commands::{self, Answer, Job, begins_with_command};
 use super::http::{HttpSession, HttpStep};
+use super::rules::RuleCounts;
 use super::view::View;
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -210,6 +211,13 @@ impl Client {
         self.job.iter_mut().for_each(Job::pause);
         self.http.iter_mut().for_each(|http| http.pause());
         true
+    }
+
+    /// Begins a count of the series of each rule again, because there may be other rules.
+    pub(super) fn restart_rule_counts(&mut self) {
+        if let Some(Job::Rules(counts)) = &mut self.job {
+            **counts = RuleCounts::default();
+        }
     }
 
     /// Reads, answers and writes while there is time. An error closes the client.

@@ -55,9 +55,11 @@ impl AdminClients {
         self.bytes
     }
 
-    /// Sets another limit. Connected clients stay, but get new deadlines.
+    /// Sets another limit after a reload. Connected clients stay, but get new deadlines. A count of
+    /// the series of each rule begins again with the new rules.
     pub fn limit(&mut self, most: usize) {
         self.most = most;
+        self.clients.iter_mut().for_each(|(_, client)| client.restart_rule_counts());
         self.served.extend(self.clients.iter().map(|(slot, _)| slot));
     }
 

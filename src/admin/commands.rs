@@ -283,17 +283,17 @@ commands! {
     /// Shows the N (20) largest since the start, as lines of a number and a name. END and an empty
     /// line follow. Without WHAT it shows samples.
     ///   samples    series with the most samples, up to the last flush, with their type
-    ///   new        prefixes (the first two parts of a name): the number of their new series, and
-    ///              the newest. The prefix of the newest series comes first.
-    ///   prefixes   prefixes with the most new series
-    ///   tags       tag keys with the most values
+    ///   new        prefixes (the first two parts of a name) with the most new series. A line after
+    ///              them has the newest series.
+    ///   newest     prefixes that got a new series last, the newest first, with that series
     ///   senders    senders with the most lines
-    ///   bytes      senders with the most bytes
     ///   bad        senders with the most bad lines
+    ///   bytes      senders with the most bytes
+    ///   tags       tag keys with the most values
     /// A line +31 more follows if there are more than N. Memory is bounded. With more than 2000
     /// active series, or 1000 prefixes, a count may be too low. A line after the counts shows by
     /// how much at most.
-    top "[WHAT] [N]", "shows what brings most: samples, new, prefixes, tags, senders, bytes or bad", top;
+    top "[WHAT] [N]", "shows what brings most: samples, new, newest, senders, bad, bytes or tags", top;
 
     /// Shows each rule of the configuration: its section, the number of series that its patterns
     /// match, and its settings. Several rules may apply to a series. A rule with drop = yes also

@@ -1,14 +1,11 @@
 //! `explain LINE`: what a line would do.
 
-use super::text::{name_and_state, put_escaped, refusals, write};
+use super::text::{LIST_BYTES, name_and_state, put_escaped, refusals, write};
 use super::view::View;
 use crate::encode::repeated::PacketTransport;
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::explain::{ExplainedLine, ExplainedSample, Explanation, PreviewDepth, explain};
 use crate::sink::Feed;
-
-/// The values that are shown one by one. A line of 64 KiB may have 32,000.
-const SHOWN_VALUES: usize = 1000;
 
 /// The bytes of a value that are shown. The member of a set may be as long as the line.
 const SHOWN_BYTES: usize = 200;
@@ -34,7 +31,8 @@ pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
     let gets_lines = [PacketTransport::Datagrams, PacketTransport::Stream].map(Feed::Packets);
     for sink in view.server.sinks.iter() {
         if gets_lines.iter().any(|feed| sink.takes(*feed)) && explanation != Explanation::Empty {
-            put(out, &format!("repeated: {}", name_and_state(sink)), line);
+            put_text(out, &format!("repeated: {}", name_and_state(sink)), line);
+            out.push(b'\n');
         }
     }
     write(out, format_args!("END\n\n"));
@@ -52,21 +50,19 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
     if let Some(timestamp) = timestamp {
         write(out, format_args!("timestamp: {timestamp}\n"));
     }
-    for ExplainedSample { text, rate, effect, verdict } in samples.iter().take(SHOWN_VALUES) {
+    let full = out.len() + LIST_BYTES;
+    let mut rest = samples.iter();
+    while out.len() < full
+        && let Some(ExplainedSample { text, rate, effect, verdict }) = rest.next()
+    {
         let rate = rate.filter(|rate| *rate != 1.0);
         let rate = rate.map_or_else(String::new, |rate| format!(", rate {rate}"));
         let effect = effect.map_or_else(String::new, |effect| format!(" ({effect}{rate})"));
         put_text(out, "value", text);
         write(out, format_args!("{effect}: {verdict}\n"));
     }
-    if samples.len() > SHOWN_VALUES {
-        let more = &samples[SHOWN_VALUES..];
-        let accepted = more.iter().filter(|sample| sample.verdict.is_accepted()).count();
-        let refused = more.len() - accepted;
-        write(
-            out,
-            format_args!("values: {accepted} more accepted, {refused} refused or dropped\n"),
-        );
+    if rest.len() > 0 || line.has_more_samples {
+        write(out, format_args!("note: the line has more values, which are not shown\n"));
     }
     for (rule, gives) in rules {
         let gives = if gives.is_empty() { "nothing".into() } else { gives.join(", ") };
@@ -81,13 +77,22 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
         write(out, format_args!("note: {what}\n"));
     }
     let points = || sent.iter().flat_map(|series| &series.points);
+    // A timer with many percentiles has hundreds of names, each as long as the client wants.
+    let full = out.len() + LIST_BYTES;
     for sink in view.server.sinks.iter() {
         for SentNames { encoder, names, .. } in points() {
             if !sink.takes(Feed::Flushes(*encoder)) {
                 continue;
             }
-            for name in names {
-                put(out, &format!("sent: {}", name_and_state(sink)), name);
+            let key = format!("sent: {}", name_and_state(sink));
+            let mut rest = names.iter();
+            while out.len() < full
+                && let Some(name) = rest.next()
+            {
+                put(out, &key, name);
+            }
+            if rest.len() > 0 {
+                write(out, format_args!("{key}: {} more names\n", rest.len()));
             }
         }
         for reason in refusals(points(), sink) {

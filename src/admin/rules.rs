@@ -7,17 +7,20 @@ use super::text::write;
 use super::view::View;
 use crate::config::render_masked;
 use crate::policy::Rule;
-use crate::series::{Cursor, Table};
+use crate::series::{Cursor, SeriesPlace, Table};
 
 /// A count of the series of each rule, in progress.
 #[derive(Debug, Default)]
 pub(super) struct RuleCounts {
     /// The series that is compared now, or the next one.
     cursor: Cursor,
+    /// The series that a step has left before its last rule.
+    compared: Option<SeriesPlace>,
     /// The index of the next rule that this series is compared with.
     next_rule: usize,
-    /// Whether a rule before that one applies to the series.
-    is_of_a_rule: bool,
+    /// The indices of the rules before that one which apply to the series. They count once it is
+    /// compared with all rules, because it may be removed before that.
+    matching: Vec<usize>,
     /// The series that each rule applies to, in the order of the rules.
     counts: Vec<u64>,
     /// The series that no rule applies to.
@@ -46,8 +49,8 @@ impl RuleCounts {
     /// Counts some series. The step may end between two rules of a series, since 100 regular
     /// expressions take 40 ms for a name of 8 KB. Returns `true` after the last series.
     fn count(&mut self, rules: &[Rule], table: &mut Table) -> bool {
-        self.counts.resize(rules.len(), 0); // a reload may have changed the rules
-        let Self { cursor, next_rule, is_of_a_rule, counts, others } = self;
+        self.counts.resize(rules.len(), 0);
+        let Self { cursor, compared, next_rule, matching, counts, others } = self;
         let mut work = 0;
         for _ in 0..STEP_PLACES {
             let mut after = *cursor;
@@ -56,25 +59,32 @@ impl RuleCounts {
                 if !visited.is_of_a_client() {
                     return;
                 }
+                if compared.replace(visited.place) != Some(visited.place) {
+                    *next_rule = 0;
+                    matching.clear();
+                }
                 let pieces = 1 + visited.key().len() / NAME_BYTES;
                 is_compared = visited.with_rule_name(|name| {
-                    for (rule, count) in rules.iter().zip(&mut *counts).skip(*next_rule) {
+                    for rule in &rules[*next_rule..] {
                         if work >= STEP_WORK {
                             return false;
                         }
                         if rule.matches_name(name) {
-                            *count += 1;
-                            *is_of_a_rule = true;
+                            matching.push(*next_rule);
                         }
                         work += work_of(rule) * pieces;
                         *next_rule += 1;
                     }
                     true
                 });
-                *others += u64::from(is_compared && !*is_of_a_rule);
+                if is_compared {
+                    matching.iter().for_each(|rule| counts[*rule] += 1);
+                    *others += u64::from(matching.is_empty());
+                    *compared = None;
+                }
             });
             if is_compared {
-                (*cursor, *next_rule, *is_of_a_rule) = (after, 0, false);
+                *cursor = after;
             }
             if is_over || work >= STEP_WORK {
                 return is_over && is_compared;
@@ -120,6 +130,7 @@ fn work_of(rule: &Rule) -> usize {
 mod tests {
     use super::*;
     use crate::policy::{NameRegex, Rules};
+    use crate::protocol::MetricKind;
 
     const SERIES: usize = 1000;
 
@@ -158,5 +169,23 @@ mod tests {
         // A step ends between two rules.
         assert!(steps(&rules, 8) >= 2 * SERIES);
         assert!(steps(&rules[90..], 5000) >= 10 * SERIES);
+    }
+
+    /// Removes a series in the middle of its comparisons, and lets another one take its slot.
+    #[test]
+    fn a_series_that_is_removed_during_its_comparisons_does_not_count() {
+        let regex = NameRegex::new("^a.*$").unwrap();
+        let rule = Rule { match_regex: Some(regex), ..Rule::default() };
+        let rules = vec![rule; 100];
+        let mut engine = crate::admin::tests::engine(Rules::default());
+        engine.lines(b"aa:1|c");
+        let mut counts = RuleCounts::default();
+        assert!(!counts.count(&rules, engine.table_mut()));
+        assert!((1..100).contains(&counts.next_rule));
+        assert!(engine.remove(MetricKind::Counter, b"aa", &mut |_| {}));
+        engine.lines(b"b:1|c");
+        while !counts.count(&rules, engine.table_mut()) {}
+        assert_eq!(counts.counts, [0; 100]);
+        assert!(counts.others <= 1, "{}", counts.others);
     }
 }

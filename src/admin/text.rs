@@ -14,6 +14,10 @@ use crate::sender::Sender;
 use crate::sink::{Feed, Sink};
 use crate::time::UnixTime;
 
+/// The bytes of a list after which its further entries are only counted. It is written in one turn,
+/// and a client that does not read holds it.
+pub(super) const LIST_BYTES: usize = 64 * 1024;
+
 pub(super) fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text); // a Vec takes every write
 }
@@ -77,6 +81,26 @@ pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends entries, and how many further ones there are. `more` is the number of those that are not
+/// in `entries`.
+pub(super) fn put_list<T>(
+    entries: impl ExactSizeIterator<Item = T>,
+    more: usize,
+    out: &mut Vec<u8>,
+    mut put: impl FnMut(T, &mut Vec<u8>),
+) {
+    let full = out.len() + LIST_BYTES;
+    let mut left = entries.len();
+    for entry in entries {
+        if out.len() >= full {
+            break;
+        }
+        put(entry, out);
+        left -= 1;
+    }
+    put_more(left + more, out);
+}
+
 /// Appends how many further entries there are.
 pub(super) fn put_more(more: usize, out: &mut Vec<u8>) {
     if more > 0 {
@@ -129,4 +153,20 @@ pub(super) fn refusals<'a>(
 /// Returns the name of a destination, and whether it is down, so that points wait in its queue.
 pub(super) fn name_and_state(sink: &Sink) -> String {
     format!("{}{}", sink.name(), if sink.state().is_down() { " (down, queued)" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_when_it_is_long_and_counts_the_rest() {
+        for (entries, shown, end) in [(3, 3, ""), (3, 3, "+7 more\n"), (100, 64, "+43 more\n")] {
+            let more = if end.is_empty() { 0 } else { 7 };
+            let mut out = b"before\n".to_vec();
+            put_list(0..entries, more, &mut out, |_, out| out.extend_from_slice(&[b'x'; 1024]));
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text, format!("before\n{}{end}", "x".repeat(shown * 1024)));
+        }
+    }
 }

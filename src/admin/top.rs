@@ -1,7 +1,7 @@
 //! `top`: the largest of something.
 
 use super::senders::SenderList;
-use super::text::{put_escaped, put_more, put_quoted, write};
+use super::text::{put_escaped, put_list, put_quoted, write};
 use super::view::View;
 use crate::engine::NamedCrowd;
 use crate::ledger::SenderRecord;
@@ -24,8 +24,8 @@ pub(super) fn put_top(
             put_new(view, most, out);
             return None;
         }
-        b"prefixes" => {
-            put_prefixes(view, most, out);
+        b"newest" => {
+            put_newest(view, most, out);
             return None;
         }
         b"tags" => {
@@ -36,7 +36,7 @@ pub(super) fn put_top(
         b"bytes" => |record| record.bytes,
         b"bad" => |record| record.bad_lines,
         _ => {
-            let known = "samples, new, prefixes, tags, senders, bytes or bad";
+            let known = "samples, new, newest, senders, bad, bytes or tags";
             write(out, format_args!("ERROR WHAT must be {known}\n"));
             return None;
         }
@@ -46,36 +46,43 @@ pub(super) fn put_top(
 
 fn put_samples(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     let top = view.server.engine.table().top().samples(most);
-    for counted in &top.counts {
+    put_list(top.counts.iter(), top.more, out, |counted, out| {
         put_counted(counted, out);
         write(out, format_args!(" {}\n", counted.label.name()));
-    }
-    put_more(top.more, out);
+    });
     put_error(top.too_low, out);
 }
 
+/// The prefixes with the most new series. The newest series is named after them: a misspelt name
+/// has a prefix with few.
 fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
+    let table = view.server.engine.table();
+    let top = table.top().prefixes(most);
+    put_list(top.counts.iter(), top.more, out, |counted, out| {
+        put_counted(counted, out);
+        out.push(b'\n');
+    });
+    if let Some(new) = table.newest_prefixes().0.first() {
+        out.extend_from_slice(b"newest ");
+        put_escaped(&new.newest, out);
+        write(out, format_args!(" flushes_ago={}; top newest shows more\n", new.flushes));
+    }
+    put_error(top.too_low, out);
+    put_crowd(view, out);
+}
+
+/// The prefixes that got a new series last, the newest first.
+fn put_newest(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     let (prefixes, too_low) = view.server.engine.table().newest_prefixes();
-    for new in prefixes.iter().take(most) {
+    let more = prefixes.len().saturating_sub(most);
+    put_list(prefixes.iter().take(most), more, out, |new, out| {
         write(out, format_args!("{} ", new.count));
         put_escaped(&new.prefix, out);
         out.extend_from_slice(b" newest=");
         put_quoted(&new.newest, out);
         write(out, format_args!(" flushes_ago={}\n", new.flushes));
-    }
-    put_more(prefixes.len().saturating_sub(most), out);
+    });
     put_error(too_low, out);
-    put_crowd(view, out);
-}
-
-fn put_prefixes(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
-    let top = view.server.engine.table().top().prefixes(most);
-    for counted in &top.counts {
-        put_counted(counted, out);
-        out.push(b'\n');
-    }
-    put_more(top.more, out);
-    put_error(top.too_low, out);
     put_crowd(view, out);
 }
 
@@ -102,12 +109,11 @@ fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
 
 fn put_tags(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     let top = view.server.engine.table().top().tags(usize::MAX);
-    for tag in top.iter().take(most) {
+    put_list(top.iter().take(most), top.len().saturating_sub(most), out, |tag, out| {
         write(out, format_args!("{} ", tag.values));
         put_escaped(&tag.key, out);
         out.push(b'\n');
-    }
-    put_more(top.len().saturating_sub(most), out);
+    });
     if top.iter().any(|tag| tag.is_estimate) {
         write(out, format_args!("numbers over 200 are estimates, within about 3 %\n"));
     }

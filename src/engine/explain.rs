@@ -20,7 +20,7 @@ use crate::protocol::{
     LineReader, MetricKind, MetricLine, ParsedLine, Reject, Sample, is_binary, trimmed,
 };
 pub use crate::series::PreviewDepth;
-use crate::series::{AddError, Audience, Cursor, Passthrough, Preview};
+use crate::series::{AddError, Audience, COPIED_MAX, Cursor, Passthrough, Preview};
 
 /// What a line would do.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,13 +49,19 @@ pub struct ExplainedLine {
     pub has_unread_tags: bool,
     /// Whether several values of a counter, gauge or key/value were read.
     pub has_packed: bool,
-    /// The values in the order of the line.
+    /// The first [`SAMPLES_MAX`] values in the order of the line.
     pub samples: Vec<ExplainedSample>,
+    /// Whether the line has more values. They are not explained.
+    pub has_more_samples: bool,
     /// The rules that match the name in file order, and the settings that each gives.
     pub rules: Vec<(String, Vec<&'static str>)>,
     /// The series and the passed on values that at least one value was taken for.
     pub sent: Vec<SentSeries>,
 }
+
+/// The most values of a line that are explained. A line of 64 KiB may have 32,000, and to explain
+/// them all would take more than a turn may.
+const SAMPLES_MAX: usize = 1000;
 
 /// A value of a line.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,6 +195,9 @@ struct Copied<'a> {
     intake: Intake,
     /// For each kind, whether a sample was added to its series.
     added: [bool; 4],
+    /// The name that the rules make of that of the line, and the rule that drops it. To compare a
+    /// name with all rules takes long, so this is done once.
+    made: Option<(Vec<u8>, Option<String>)>,
 }
 
 impl<'a> Copied<'a> {
@@ -200,7 +209,7 @@ impl<'a> Copied<'a> {
             frequent: None,
             ledger: Ledger::default(),
         };
-        Self { engine, preview, intake, added: [false; 4] }
+        Self { engine, preview, intake, added: [false; 4], made: None }
     }
 
     /// Takes in a line as [`Engine::lines`] does.
@@ -209,6 +218,10 @@ impl<'a> Copied<'a> {
         line.has_unread_tags = parsed.has_unread_tags;
         let mut samples = parsed.samples();
         while let Some((text, rate)) = samples.peek() {
+            line.has_more_samples = line.samples.len() == SAMPLES_MAX;
+            if line.has_more_samples {
+                break;
+            }
             let Some(sample) = samples.next() else { break };
             let (effect, verdict) = match sample {
                 Err(reject) => (None, SampleVerdict::Bad(reject)),
@@ -234,6 +247,7 @@ impl<'a> Copied<'a> {
             has_unread_tags: false,
             has_packed: false,
             samples: Vec::new(),
+            has_more_samples: false,
             rules: Vec::new(),
             sent: Vec::new(),
         }
@@ -243,14 +257,18 @@ impl<'a> Copied<'a> {
     fn take(&mut self, name: &[u8], sample: Sample<'_>, timestamp: Option<u64>) -> SampleVerdict {
         let table = self.engine.table();
         let kind = sample.kind();
-        if let Some(kind) = kind {
-            self.preview.prepare(&mut self.intake.table, table, kind, name);
+        if let Some(kind) = kind
+            && self.preview.prepare(&mut self.intake.table, table, kind, name)
+        {
+            self.fill(kind, name);
         }
-        let dropped_by = table.rules_of(name).dropped_by;
+        let (made, dropped_by) = self.made.get_or_insert_with(|| {
+            let rule = table.rules_of(name).dropped_by;
+            (table.series_name(name).into_owned(), rule.map(str::to_owned))
+        });
         let Intake { table: copy, passthrough, .. } = &mut self.intake;
         let passed = passthrough.open().len();
-        let made = table.series_name(name);
-        let is_held = kind.is_some_and(|kind| copy.has_series(kind, &made));
+        let is_held = kind.is_some_and(|kind| copy.has_series(kind, made));
         let hash = copy.hash(name);
         let taken = self.intake.take(name, hash, sample, timestamp);
         match taken {
@@ -258,16 +276,29 @@ impl<'a> Copied<'a> {
             Ok(()) => {
                 self.added[kind.map_or(0, |kind| kind as usize)] = true;
                 match dropped_by {
-                    Some(rule) => SampleVerdict::Doomed(rule.into()),
+                    Some(rule) => SampleVerdict::Doomed(rule.clone()),
                     None => SampleVerdict::Accepted { creates: !is_held },
                 }
             }
             // As `Intake::note` counts them.
             Err(AddError::NotFinite) => SampleVerdict::Bad(Reject::TooLarge),
             Err(AddError::ByRule(_)) => {
-                SampleVerdict::Dropped(dropped_by.unwrap_or_default().into())
+                SampleVerdict::Dropped(dropped_by.clone().unwrap_or_default())
             }
             Err(error) => SampleVerdict::Refused(error),
+        }
+    }
+
+    /// Adds samples to the copy of a series that has more than are copied. Their values do not
+    /// matter: their number decides whether a percentile has any, and so whether it is sent.
+    fn fill(&mut self, kind: MetricKind, name: &[u8]) {
+        let (sample, count) = match kind {
+            MetricKind::Timing => (Sample::Time { value: 1.0, weight: 1.0 }, COPIED_MAX),
+            _ => (Sample::Member(b"0"), 1),
+        };
+        let hash = self.intake.table.hash(name);
+        for _ in 0..count {
+            let _ = self.intake.take(name, hash, sample, None);
         }
     }
 

@@ -53,25 +53,39 @@ struct OwnTrack {
     total: Option<f64>,
 }
 
-/// The last points of a series or figure, the oldest first. A value is NaN where nothing is known.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HistoryPoints {
-    /// The names of the values of a row.
-    pub columns: &'static [&'static str],
-    /// At most 5,000. More do not fit a chart, nor a turn.
-    pub rows: Vec<HistoryRow>,
+/// What points are of.
+#[derive(Clone, Debug)]
+pub enum HistorySubject {
+    Series(MetricKind, Box<[u8]>),
+    /// An own figure. Without a label, its points are those of the sum over all labels.
+    Figure {
+        name: String,
+        label: String,
+    },
 }
 
-/// The time of a flush, and the values of a series or figure in it.
-pub type HistoryRow = (UnixTime, ArrayVec<f32, COLUMNS_MAX>);
+/// Flushes whose points are still to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct HistorySpan {
+    /// The number of the oldest of them.
+    next: u32,
+    left: usize,
+}
+
+/// The values of a series or figure in a flush. A value is NaN where nothing is known.
+type HistoryRow = ArrayVec<f32, COLUMNS_MAX>;
 
 type SeriesName<'a> = (MetricKind, &'a [u8]);
 type OwnedKey = (MetricKind, Box<[u8]>);
 
 /// The largest number of rows, whatever the length of the history.
 const ROWS_MAX: usize = 100_000;
-/// The most rows that are shown.
+/// The most rows that are shown. More do not fit a chart.
 const SHOWN_MAX: usize = 5000;
+/// The most rows that are read in a step, and the most of all tracks together. A sum over labels
+/// reads a row of each track. To write a row takes about a microsecond, to read one 10 ns.
+const STEP_ROWS: usize = 100;
+const STEP_READS: usize = 2000;
 /// The most own figures. A configuration has fewer.
 const OWN_MAX: usize = 2000;
 /// About the own figures of most servers.
@@ -82,7 +96,7 @@ const OVERHEAD: usize = 96;
 const EXCHANGED_MAX: usize = 16;
 
 /// The most values of a row.
-pub const COLUMNS_MAX: usize = 5;
+const COLUMNS_MAX: usize = 5;
 
 /// The values of a row of each kind, in the order of [`MetricKind`].
 const COLUMNS: [&[&str]; 4] = [
@@ -105,6 +119,7 @@ impl History {
     pub fn limit(&mut self, memory: usize, rows: usize) {
         let mut new = Self::new(memory, rows);
         if (new.memory, new.rows) != (self.memory, self.rows) {
+            new.flush = self.flush; // an answer in progress must not show later points as earlier
             new.own = std::mem::take(&mut self.own);
             new.own.retain(|_, own| own.total.is_some());
             new.own.values_mut().for_each(|own| own.track = Track::new(1));
@@ -260,30 +275,76 @@ impl History {
         (forgotten, wanted.collect())
     }
 
-    /// The points of a series. `None` if it is not kept.
-    pub fn points(&self, kind: MetricKind, name: &[u8]) -> Option<HistoryPoints> {
-        let track = self.series[kind as usize].get(name)?;
-        Some(HistoryPoints { columns: COLUMNS[kind as usize], rows: self.rows_of(track) })
+    /// The names of the values of a row. Returns `None` if there are no points.
+    pub fn columns(&self, of: &HistorySubject) -> Option<&'static [&'static str]> {
+        match of {
+            HistorySubject::Series(kind, name) => {
+                self.keeps(*kind, name).then_some(COLUMNS[*kind as usize])
+            }
+            HistorySubject::Figure { name, label } => {
+                let own = self.own(name, label).next()?;
+                Some(if own.total.is_some() { &["rate"] } else { &["value"] })
+            }
+        }
     }
 
-    /// The points of an own figure. Without a label, those of the sum over all labels. `None` if
-    /// there is none of this name.
-    pub fn own(&self, name: &str, label: &str) -> Option<HistoryPoints> {
+    /// The flushes whose points are shown.
+    pub fn span(&self) -> HistorySpan {
+        let left = self.times.len().min(SHOWN_MAX);
+        #[allow(clippy::cast_possible_truncation)] // at most `SHOWN_MAX`
+        HistorySpan { next: self.flush.wrapping_sub(left as u32), left }
+    }
+
+    /// Passes some points to `see`, the oldest first, and removes their flushes from `span`.
+    /// Returns `true` after the last one. Points that were forgotten meanwhile are left out.
+    pub fn read_some(
+        &self,
+        of: &HistorySubject,
+        span: &mut HistorySpan,
+        mut see: impl FnMut(UnixTime, &[f32]),
+    ) -> bool {
+        let tracks = self.tracks(of);
+        if tracks.is_empty() {
+            return true;
+        }
+        for _ in 0..(STEP_READS / tracks.len()).clamp(1, STEP_ROWS).min(span.left) {
+            let rows = tracks.iter().filter_map(|track| track.row(span.next));
+            let rows = rows.map(|row| row.iter().copied().collect());
+            if let Some((time, row)) = self.time_of(span.next).zip(rows.reduce(sum)) {
+                see(time, &row);
+            }
+            span.next = span.next.wrapping_add(1);
+            span.left -= 1;
+        }
+        span.left == 0
+    }
+
+    /// When a flush ended, if that is still known.
+    fn time_of(&self, flush: u32) -> Option<UnixTime> {
+        let ago = self.flush.wrapping_sub(flush) as usize;
+        self.times.get(self.times.len().checked_sub(ago)?).copied()
+    }
+
+    /// The tracks whose sum the points are.
+    fn tracks(&self, of: &HistorySubject) -> Vec<&Track> {
+        match of {
+            HistorySubject::Series(kind, name) => {
+                self.series[*kind as usize].get(name).into_iter().collect()
+            }
+            HistorySubject::Figure { name, label } => {
+                self.own(name, label).map(|own| &own.track).collect()
+            }
+        }
+    }
+
+    /// An own figure with this label, or all of its labels.
+    fn own(&self, name: &str, label: &str) -> impl Iterator<Item = &OwnTrack> {
         let first = (name.to_owned(), label.to_owned());
         // A figure of each destination may have the name of their sum, which has no label.
         let is_sum = label.is_empty() && !self.own.contains_key(&first);
-        let labels = self.own.range(first..).take_while(|((of, _), _)| of == name);
-        let wanted = labels.filter(|((_, its), _)| is_sum || its == label);
-        let mut sum: Option<HistoryPoints> = None;
-        for own in wanted.map(|(_, own)| own) {
-            let columns: &[&str] = if own.total.is_some() { &["rate"] } else { &["value"] };
-            let rows = self.rows_of(&own.track);
-            match &mut sum {
-                None => sum = Some(HistoryPoints { columns, rows }),
-                Some(sum) => add_rows(&mut sum.rows, rows),
-            }
-        }
-        sum
+        let is_wanted = move |of: &str, its: &str| of == name && (is_sum || its == label);
+        let labels = self.own.range(first..).take_while(move |((of, its), _)| is_wanted(of, its));
+        labels.map(|(_, own)| own)
     }
 
     /// Whether points of a series are kept.
@@ -316,19 +377,6 @@ impl History {
         self.memory
     }
 
-    fn rows_of(&self, track: &Track) -> Vec<HistoryRow> {
-        // The newest time is that of the flush before the one in progress.
-        let mut rows: Vec<_> = (1u32..)
-            .zip(self.times.iter().rev().take(SHOWN_MAX))
-            .map_while(|(ago, time)| {
-                let at = self.flush.wrapping_sub(ago);
-                track.row(at).map(|row| (*time, row.iter().copied().collect()))
-            })
-            .collect();
-        rows.reverse();
-        rows
-    }
-
     fn bytes_of(&self, kind: MetricKind, name: &[u8]) -> usize {
         bytes_of(kind, name, self.rows)
     }
@@ -356,17 +404,12 @@ fn bytes_of(kind: MetricKind, name: &[u8], rows: usize) -> usize {
     OVERHEAD + name.len() + rows * COLUMNS[kind as usize].len() * size_of::<f32>()
 }
 
-/// Adds the rows of another track, which may begin earlier or later. Unknown values count as 0
-/// beside known ones.
-fn add_rows(sum: &mut Vec<HistoryRow>, more: Vec<HistoryRow>) {
-    let missing = more.len().saturating_sub(sum.len());
-    let shift = sum.len().saturating_sub(more.len());
-    let mut more = more.into_iter();
-    let earlier: Vec<_> = more.by_ref().take(missing).collect();
-    for ((_, row), (_, added)) in sum[shift..].iter_mut().zip(more) {
-        row[0] = if row[0].is_nan() { added[0] } else { row[0] + added[0].max(0.0) };
+/// Adds the row of another track. An unknown value counts as 0 beside a known one.
+fn sum(mut sum: HistoryRow, added: HistoryRow) -> HistoryRow {
+    for (sum, added) in sum.iter_mut().zip(added) {
+        *sum = if sum.is_nan() { added } else { *sum + added.max(0.0) };
     }
-    sum.splice(0..0, earlier);
+    sum
 }
 
 #[cfg(test)]
@@ -387,9 +430,24 @@ mod tests {
         history.bytes()
     }
 
+    /// Returns the times and the first values of all points.
+    fn points(history: &History, of: &HistorySubject) -> Vec<(u64, f32)> {
+        let mut span = history.span();
+        let mut found = Vec::new();
+        while !history.read_some(of, &mut span, |time, row| found.push((time.as_secs(), row[0]))) {}
+        found
+    }
+
     fn rates(history: &History, name: &str) -> Vec<(u64, f32)> {
-        let points = history.points(COUNTER, name.as_bytes()).unwrap();
-        points.rows.iter().map(|(time, row)| (time.as_secs(), row[0])).collect()
+        points(history, &HistorySubject::Series(COUNTER, name.as_bytes().into()))
+    }
+
+    fn own(name: &str, label: &str) -> HistorySubject {
+        HistorySubject::Figure { name: name.to_owned(), label: label.to_owned() }
+    }
+
+    fn own_values(history: &History, name: &str, label: &str) -> Vec<f32> {
+        points(history, &own(name, label)).into_iter().map(|(_, value)| value).collect()
     }
 
     #[test]
@@ -405,7 +463,7 @@ mod tests {
         let found = rates(&history, "a");
         assert_eq!([found[0], found[2], found[3]], [(50, 5.0), (70, 7.0), (80, 8.0)]);
         assert!(found.len() == 4 && found[1].1.is_nan() && found[1].0 == 60);
-        assert_eq!(history.own("own", "").unwrap().rows.len(), 4);
+        assert_eq!(own_values(&history, "own", "").len(), 4);
         history.end_flush(UnixTime::from_secs(90));
         assert!(rates(&history, "a")[3].1.is_nan(), "it was not closed");
         (10..15).for_each(|n| history.end_flush(UnixTime::from_secs(n * 10)));
@@ -435,18 +493,59 @@ mod tests {
             }
             history.note_own("linesman", "", 1.0);
         }
-        let values = |label: &str| {
-            let points = history.own("lines", label).unwrap();
-            assert_eq!(points.columns, ["rate"]);
-            points.rows.iter().map(|(_, row)| row[0]).collect::<Vec<_>>()
-        };
-        assert_eq!(values("udp"), [2.0, 3.0, 0.0]);
-        assert_eq!(values("tcp"), [10.0, 0.0]);
-        assert_eq!(values(""), [2.0, 13.0, 0.0]);
-        assert_eq!(history.own("linesman", "").unwrap().columns, ["value"]);
-        assert_eq!(history.own("line", ""), None);
+        for (label, rates) in
+            [("udp", &[2.0, 3.0, 0.0][..]), ("tcp", &[10.0, 0.0]), ("", &[2.0, 13.0, 0.0])]
+        {
+            assert_eq!(history.columns(&own("lines", label)), Some(&["rate"][..]));
+            assert_eq!(own_values(&history, "lines", label), rates);
+        }
+        assert_eq!(history.columns(&own("linesman", "")), Some(&["value"][..]));
+        for unknown in [own("line", ""), own("lines", "tc"), own("lines", "tcpp")] {
+            assert_eq!(history.columns(&unknown), None);
+        }
         history.note_own("lines", "", 7.0);
-        assert_eq!(history.own("lines", "").unwrap().rows[0].1[0], 7.0);
+        assert_eq!(own_values(&history, "lines", ""), [7.0]);
+    }
+
+    /// Shows that a step over many labels reads few points, and that points which are forgotten
+    /// between two steps are left out.
+    #[test]
+    fn points_are_read_in_steps() {
+        const LABELS: usize = 500;
+        let mut history = History::new(8 << 20, 1000);
+        let flush = |history: &mut History, number: u16| {
+            history.end_flush(UnixTime::from_secs(number.into()));
+            for label in 0..LABELS {
+                history.note_own("lines", &label.to_string(), number.into());
+            }
+        };
+        (0..1000).for_each(|number| flush(&mut history, number));
+        let subject = own("lines", "");
+        let mut span = history.span();
+        let mut found = Vec::new();
+        let mut steps = 0;
+        loop {
+            let before = found.len();
+            let see = |time: UnixTime, row: &[f32]| found.push((time.as_secs(), row[0]));
+            let is_over = history.read_some(&subject, &mut span, see);
+            assert!(found.len() - before <= STEP_READS / LABELS);
+            if is_over {
+                break;
+            }
+            steps += 1;
+            if steps == 10 {
+                (1000..1100).for_each(|number| flush(&mut history, number));
+            }
+        }
+        let of = |numbers: std::ops::Range<u16>| {
+            numbers.map(|number| (u64::from(number), f32::from(number) * 500.0))
+        };
+        assert_eq!(found, of(0..40).chain(of(100..1000)).collect::<Vec<_>>());
+        history.limit(8 << 20, 900);
+        flush(&mut history, 1100);
+        assert_eq!(points(&history, &subject), of(1100..1101).collect::<Vec<_>>());
+        let mut late = HistorySpan { next: 500, left: 500 };
+        while !history.read_some(&subject, &mut late, |_, _| panic!("a point of another time")) {}
     }
 
     /// Changes the limits between two points of a total, as a reload does. One of the changes
@@ -461,12 +560,10 @@ mod tests {
             for rows in changes {
                 history.limit(if *rows == 0 { 0 } else { 1 << 20 }, *rows);
             }
-            assert_eq!(history.own("series", ""), None, "{changes:?}");
+            assert_eq!(own_values(&history, "series", ""), [], "{changes:?}");
             history.end_flush(UnixTime::from_secs(20));
             history.note_own_total("lines", "udp", 50_020.0, 10.0);
-            let rows = history.own("lines", "udp").unwrap().rows;
-            let values: Vec<_> = rows.iter().map(|(time, row)| (time.as_secs(), row[0])).collect();
-            assert_eq!(values, [(20, 2.0)], "{changes:?}");
+            assert_eq!(points(&history, &own("lines", "udp")), [(20, 2.0)], "{changes:?}");
         }
     }
 
@@ -505,13 +602,12 @@ mod tests {
             // A track becomes shorter with its next row.
             assert!(own <= MEMORY || flush == 500, "{own} bytes in flush {flush}");
             if flush == 499 {
-                let rows = history.own("figure", "7").unwrap().rows;
-                assert_eq!((rows.len(), rows[0].1[0]), (128, 372.0));
+                let values = own_values(&history, "figure", "7");
+                assert_eq!((values.len(), values[0]), (128, 372.0));
             }
         }
         for figure in ["7", "299"] {
-            let rows = history.own("figure", figure).unwrap().rows;
-            let values: Vec<f32> = rows.iter().map(|(_, row)| row[0]).collect();
+            let values = own_values(&history, "figure", figure);
             assert_eq!(values, (968..1000_u16).map(f32::from).collect::<Vec<_>>(), "{figure}");
         }
     }

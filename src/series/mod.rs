@@ -94,7 +94,7 @@ pub use series::Series;
 pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::Cursor;
 pub use sketch::Sketch;
-pub use table::preview::{Preview, PreviewDepth};
+pub use table::preview::{COPIED_MAX, Preview, PreviewDepth};
 pub use table::{AddKnown, Table};
 pub use table_rules::TableRules;
 pub use tag_keys::TagValues;

@@ -549,7 +549,7 @@ test("a filter finds one name among 10,000 series", () =>
     await page.getByRole("button", { name: "Show 1,000" }).click();
     await page.locator("#shown").getByText("1,000 of 10,000 shown").waitFor();
     // What has no place in the history is said.
-    assert.match(await textOf(page, "#kept"), /^History: 0 series need 0 B of 4.0 MiB once/);
+    assert.match(await textOf(page, "#kept"), /^History: 0 series need 0\sB of 4.0\sMiB once/);
     calm(page);
     await leave(page);
   }));
@@ -560,7 +560,7 @@ test("the page states what does not fit into the history", () =>
     await server.send(lines);
     const page = await visit(server.url);
     await page
-      .getByText(/^History: [\d,]+ series need 1[456]\S* KiB of 16\S* KiB .*more do not fit and have no chart/)
+      .getByText(/^History: [\d,]+ series need 1[456]\S*\sKiB of 16\S*\sKiB .*more do not fit and have no chart/)
       .waitFor();
     const { series } = await server.ask("series?n=1000");
     const left = series.find((one) => !one.history);

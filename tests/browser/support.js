@@ -293,5 +293,5 @@ export const textOf = (page, selector) => page.locator(selector).innerText();
 
 // The number that a place shows.
 export async function numberOf(page, selector) {
-  return Number((await textOf(page, selector)).replaceAll(",", "").split(" ")[0]);
+  return Number((await textOf(page, selector)).replaceAll(",", "").split(/\s/)[0]);
 }

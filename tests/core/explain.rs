@@ -347,3 +347,30 @@ fn a_series_has_the_names_and_rules_of_its_lines() {
         assert_eq!(series.rules, line.rules);
     }
 }
+
+/// Shows that series with many samples are explained without a copy of these, and a line with many
+/// values without all of them.
+#[test]
+fn large_series_and_long_lines_are_explained_in_short_time() {
+    let settings = configured("[statsd]\npercentiles = 0.1, 50\n");
+    let mut encoders = encoders(&settings);
+    let mut shown = NameEncoders::of(&encoders);
+    let mut engine = Engine::new(&settings, SEEDS);
+    for number in 0..2000 {
+        engine.lines(format!("t:{number}|ms\ns:{number}|s").as_bytes());
+    }
+    let mut sent = Vec::new();
+    for line in [&b"t:4|ms"[..], b"s:new|s"] {
+        let explanation = check(&mut engine, &mut shown, line);
+        sent.extend(explained(&explanation, &encoders));
+        let Explanation::Metrics(line) = explanation else { panic!() };
+        assert_eq!(line.samples[0].verdict, SampleVerdict::Accepted { creates: false });
+    }
+    sent.sort();
+    assert_eq!(sent, flushed(&mut engine, &mut encoders));
+    let long = format!("t{}|ms", ":1".repeat(1001));
+    let Explanation::Metrics(line) = check(&mut engine, &mut shown, long.as_bytes()) else {
+        panic!()
+    };
+    assert_eq!((line.samples.len(), line.has_more_samples), (1000, true));
+}

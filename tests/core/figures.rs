@@ -12,6 +12,7 @@ use statsd::figures::{
     FigureKind, FigureSection, FlushFigures, InUse, LossCount, RecentFigures, ServerParts, read,
     read_value, remember, write_metrics,
 };
+use statsd::history::HistorySubject;
 use statsd::ingest::datagrams::DatagramSocket;
 use statsd::ingest::listener::Listener;
 use statsd::series::Seeds;
@@ -107,8 +108,9 @@ fn what_is_lost_is_summed_once() {
 fn figures_are_remembered_for_rates_and_once_a_flush_for_charts() {
     let mut parts = Parts::new();
     remember(&mut parts.borrowed());
-    let shown = |parts: &Parts| parts.engine.history().own("metrics_received", "");
-    assert!(shown(&parts).is_none(), "no flush has ended");
+    let subject =
+        HistorySubject::Figure { name: "metrics_received".to_owned(), label: String::new() };
+    assert_eq!(parts.engine.history().columns(&subject), None, "no flush has ended");
     receive(&mut parts.engine, "a:1|c\n".repeat(20).as_bytes());
     for flush in 1..=2 {
         parts.now.tick = Tick::from_millis(flush * 10_000);
@@ -119,9 +121,12 @@ fn figures_are_remembered_for_rates_and_once_a_flush_for_charts() {
             receive(&mut parts.engine, b"a:1|c");
         }
     }
-    let points = shown(&parts).unwrap();
-    let row = |secs, rate: f32| (UnixTime::from_secs(secs), [rate].into_iter().collect());
-    assert_eq!((points.columns, points.rows), (&["rate"][..], vec![row(10, 2.0), row(20, 0.2)]));
+    let history = parts.engine.history();
+    assert_eq!(history.columns(&subject), Some(&["rate"][..]));
+    let mut points = Vec::new();
+    let see = |time: UnixTime, row: &[f32]| points.push((time.as_secs(), row.to_vec()));
+    assert!(history.read_some(&subject, &mut history.span(), see));
+    assert_eq!(points, [(10, vec![2.0]), (20, vec![0.2])]);
     let mut rate = None;
     read(&parts.borrowed(), Some(FigureSection::Input), &mut |figure| {
         if figure.row.name == "metrics_received" {

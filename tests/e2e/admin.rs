@@ -522,13 +522,16 @@ fn top_and_rules_show_what_brings_most() {
     daemon.send_together([&many, few]);
     let mut admin = daemon.admin();
     until_true("top shows hot", || admin.ask("top 1") == "3 hot timer\n+51 more\nEND\n\n");
-    assert_eq!(admin.ask("top prefixes 1"), "50 web.user\n+2 more\nEND\n\n");
-    let newest = admin.ask("top new 2");
+    let new = admin.ask("top new 1");
+    let (new, more) = new.split_once(" flushes_ago=").unwrap();
+    assert_eq!(new, "50 web.user\n+2 more\nnewest other");
+    assert!(more.ends_with("; top newest shows more\nEND\n\n"), "{more}");
+    let newest = admin.ask("top newest 2");
     let lines: Vec<_> =
         newest.lines().map(|line| line.split(" flushes_ago=").next().unwrap()).collect();
     let expected = ["1 other newest=\"other\"", "1 hot newest=\"hot\"", "+1 more", "END", ""];
     assert_eq!(lines, expected, "{newest}");
-    let newest = admin.ask("top new");
+    let newest = admin.ask("top newest");
     assert!(newest.contains("\n50 web.user newest=\"web.user.n49;env=prod;user=49\" "), "{newest}");
     assert_eq!(admin.ask("top tags"), "50 user\n1 env\nEND\n\n");
     assert!(admin.ask("top nothing").starts_with("ERROR WHAT must be samples"));

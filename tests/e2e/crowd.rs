@@ -16,7 +16,7 @@ const SERIES: usize = if OPTIMISED { 200_000 } else { 10_000 };
 const CLIENTS: usize = 200;
 const ROUNDS: usize = if OPTIMISED { 2_000 } else { 300 };
 /// Requests and commands that bring long answers, or that are cut off.
-const ASKS: [&str; 14] = [
+const ASKS: [&str; 16] = [
     "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "GET /metrics HTTP/1.0\r\n\r\n",
     "GET /api/series?n=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
@@ -29,6 +29,8 @@ const ASKS: [&str; 14] = [
     "watch crowd.*\n",
     "senders crowd.* for 1s\n",
     "top new 1000\nrules\n",
+    "top 100000\nconfig\nexplain crowd.name.1:1|ms\n",
+    "GET /api/history?figure=bytes HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n0123456789",
     "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
 ];

@@ -7,21 +7,23 @@ use super::status::HttpStatus;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
 use crate::figures::TABLE;
-use crate::history::{HistoryPoints, HistoryRow};
+use crate::history::{History, HistorySpan, HistorySubject};
 use crate::protocol::MetricKind;
 
-/// The points that a request is about, in progress.
+/// The points that a request is about, in progress. It holds none of them: a client that does not
+/// read its answer costs the name alone.
 #[derive(Debug)]
 pub(super) struct HistoryPage {
-    points: HistoryPoints,
-    /// The seconds between two flushes.
-    interval: f64,
-    /// How many points are written.
-    written: usize,
+    subject: HistorySubject,
+    /// The names of the values of a point.
+    columns: &'static [&'static str],
+    /// The flushes whose points are still to be written.
+    span: HistorySpan,
+    /// The beginning of the answer is written.
+    is_begun: bool,
+    /// The answer has a point.
+    has_points: bool,
 }
-
-/// The points that one step writes. A value takes about 0.2 us.
-const STEP_POINTS: usize = 100;
 
 impl HistoryPage {
     /// Finds the points. Returns the status and the reason if there are none.
@@ -30,58 +32,56 @@ impl HistoryPage {
         view: &View<'_>,
     ) -> Result<Self, (HttpStatus, String)> {
         let history = view.server.engine.history();
-        let points = if let Some(figure) = request.parameter("figure") {
-            let figure = String::from_utf8_lossy(&figure).into_owned();
+        let (subject, columns) = if let Some(figure) = request.parameter("figure") {
+            let name = String::from_utf8_lossy(&figure).into_owned();
             let label = request.parameter("labels").unwrap_or_default();
             // Of a figure that exists there are no points before the first flush.
-            let is_figure = || TABLE.iter().any(|row| row.name == figure);
-            let none = || HistoryPoints { columns: &["value"], rows: Vec::new() };
-            let points = history.own(&figure, &String::from_utf8_lossy(&label));
-            points.or_else(|| is_figure().then(none))
+            let is_figure = TABLE.iter().any(|row| row.name == name);
+            let none = is_figure.then_some(&["value"][..]);
+            let label = String::from_utf8_lossy(&label).into_owned();
+            let subject = HistorySubject::Figure { name, label };
+            let columns = history.columns(&subject).or(none);
+            (subject, columns.ok_or_else(unknown_figure))
         } else {
             let (kind, name) =
                 read_series(request).map_err(|error| (HttpStatus::BadRequest, error.to_owned()))?;
-            history.points(kind, &name)
+            let subject = HistorySubject::Series(kind, name.into());
+            let columns = history.columns(&subject);
+            (subject, columns.ok_or_else(|| NO_SERIES.to_owned()))
         };
-        let points = points.ok_or_else(|| {
-            let error = match request.parameter("figure") {
-                Some(_) => unknown_figure(),
-                None => "no points are kept of this series; history_memory may be full".to_owned(),
-            };
-            (HttpStatus::NotFound, error)
-        })?;
-        let interval = view.server.config.flush_interval.as_secs_f64();
-        Ok(Self { points, interval, written: 0 })
-    }
-
-    /// The bytes that the page holds.
-    pub(super) fn bytes(&self) -> usize {
-        self.points.rows.capacity() * size_of::<HistoryRow>()
+        let columns = columns.map_err(|error| (HttpStatus::NotFound, error))?;
+        Ok(Self { subject, columns, span: history.span(), is_begun: false, has_points: false })
     }
 
     /// Writes some points. Returns `true` after the last one.
-    pub(super) fn step(&mut self, out: &mut Vec<u8>) -> bool {
-        let HistoryPoints { columns, rows } = &self.points;
-        let mut json = JsonWriter::resume(out, self.written > 0);
-        if self.written == 0 {
-            json.open(b'{').key("step").number(self.interval);
+    pub(super) fn step(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> bool {
+        let interval = view.server.config.flush_interval.as_secs_f64();
+        self.write(view.server.engine.history(), interval, out)
+    }
+
+    fn write(&mut self, history: &History, interval: f64, out: &mut Vec<u8>) -> bool {
+        let mut json = JsonWriter::resume(out, self.has_points);
+        if !self.is_begun {
+            self.is_begun = true;
+            json.open(b'{').key("step").number(interval);
             json.key("columns").open(b'[').string(b"t");
-            columns.iter().for_each(|column| _ = json.string(column.as_bytes()));
+            self.columns.iter().for_each(|column| _ = json.string(column.as_bytes()));
             json.close(b']').key("points").open(b'[');
         }
-        for (time, values) in rows[self.written..].iter().take(STEP_POINTS) {
+        let is_complete = history.read_some(&self.subject, &mut self.span, |time, values| {
             json.open(b'[').number(time.as_millis() as f64 / 1000.0);
             values.iter().for_each(|value| _ = json.number(shortened(*value)));
             json.close(b']');
-            self.written += 1;
-        }
-        let is_complete = self.written == rows.len();
+            self.has_points = true;
+        });
         if is_complete {
             json.close(b']').close(b'}');
         }
         is_complete
     }
 }
+
+const NO_SERIES: &str = "no points are kept of this series; history_memory may be full";
 
 /// Reads the kind and the name of the series that a request is about.
 fn read_series(request: &WebRequest<'_>) -> Result<(MetricKind, Vec<u8>), &'static str> {
@@ -112,24 +112,33 @@ mod tests {
 
     #[test]
     fn many_points_take_many_steps_and_are_one_object() {
-        for count in [0, 1, STEP_POINTS, 5000] {
-            let row = |at| (UnixTime::from_secs(at), [0.1, f32::NAN].into_iter().collect());
-            let rows = (0..count as u64).map(row).collect();
-            let points = HistoryPoints { columns: &["lower", "upper"], rows };
-            let mut page = HistoryPage { points, interval: 10.0, written: 0 };
+        let mut history = History::new(1 << 20, 5000);
+        let subject = HistorySubject::Series(MetricKind::Timing, (*b"a").into());
+        let mut flushes = 0..;
+        let mut kept = 0;
+        for (count, least_steps) in [(0, 1), (1, 1), (2, 1), (5000, 50)] {
+            for at in flushes.by_ref().take(count - std::mem::replace(&mut kept, count)) {
+                assert!(history.note(MetricKind::Timing, b"a", &[1.0, 0.1, f32::NAN, 2.0, 3.0]));
+                history.end_flush(UnixTime::from_secs(at));
+            }
+            let span = history.span();
+            let columns = &["count", "lower", "median", "upper_percentile", "upper"];
+            let subject = subject.clone();
+            let mut page =
+                HistoryPage { subject, columns, span, is_begun: false, has_points: false };
             let mut out = Vec::new();
             let mut steps = 1;
-            while !page.step(&mut out) {
+            while !page.write(&history, 10.0, &mut out) {
                 steps += 1;
             }
-            assert_eq!(steps, count.div_ceil(STEP_POINTS).max(1));
+            assert!(steps >= least_steps);
             let json: Value = serde_json::from_slice(&out).unwrap();
             let points = json["points"].as_array().unwrap();
             assert_eq!(points.len(), count);
-            assert_eq!(json["columns"].as_array().unwrap().len(), 3);
+            assert_eq!(json["columns"].as_array().unwrap().len(), 6);
             if let Some(last) = points.last() {
                 let values: Vec<_> = last.as_array().unwrap().iter().map(Value::as_f64).collect();
-                assert_eq!(values, [Some((count - 1) as f64), Some(0.1), None]);
+                assert_eq!(values[..4], [Some((count - 1) as f64), Some(1.0), Some(0.1), None]);
             }
         }
     }

@@ -187,8 +187,7 @@ impl AnswerStream {
         match self {
             Self::Metrics(page) => page.bytes(),
             Self::Series(list) => list.bytes(),
-            Self::History(page) => page.bytes(),
-            Self::Senders(_) | Self::Watch(_) => 0,
+            Self::History(_) | Self::Senders(_) | Self::Watch(_) => 0,
         }
     }
 
@@ -221,7 +220,7 @@ impl AnswerStream {
         match self {
             Self::Series(list) => list.step(view, out),
             Self::Metrics(page) => page.step(view, out),
-            Self::History(page) => page.step(out),
+            Self::History(page) => page.step(view, out),
             Self::Senders(page) => page.step(view, out),
             Self::Watch(watching) => {
                 watching.step(view.server.now.tick, out);

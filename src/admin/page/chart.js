@@ -77,7 +77,7 @@ function one(box, label, columns, { names, colours, band, thin = [], isFilled, i
       {
         width: Math.max(200, canvas.clientWidth),
         height,
-        padding: [10, 20, 0, 0],
+        padding: [10, 30, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: "detail" }, points: { size: 7 }, y: false },
         scales: { y: { range: (_, low, high) => bounds(low, high) } },
@@ -86,6 +86,8 @@ function one(box, label, columns, { names, colours, band, thin = [], isFilled, i
             ...axis,
             size: 28,
             space: 70,
+            // Whole seconds. Otherwise a short chart has the same time twice.
+            incrs: [1, 5, 15, 60, 300, 900, 3600, 14400, 86400, 1e6],
             values: (self, ticks) => ticks.map((tick) => onAxis(self, tick)),
           },
           { ...axis, size: 58, values: (_, ticks) => ticks.map(compact) },

@@ -28,7 +28,7 @@ export function bytes(value) {
     value /= 1024;
     at += 1;
   }
-  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[at]}`;
+  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)}\u00a0${units[at]}`;
 }
 
 // 75 → "1 min 15 s". Two units at most.

@@ -101,7 +101,7 @@ function facts(one, list) {
 function showLines(one, info) {
   text(one.value, rate(recent(info, "lines", LINES)));
   facts(one, [
-    ["packets", `${rate(recent(info, "packets", PACKETS))} packets a second`],
+    ["packets", `packets: ${rate(recent(info, "packets", PACKETS))} a second`],
     ["bytes", `${bytes(recent(info, "bytes", BYTES))} a second`],
     ["total", `${plural(figure(info, LINES)?.value ?? 0, "line")} since the start`],
   ]);
@@ -124,7 +124,7 @@ function showLoss(one, info) {
   const list = places.slice(0, 4).map((row) => {
     const title = [number(row.value), row.name, ...placesOf(row.name, info)].join(" ");
     const hint = hints[row.name];
-    return [row.name, title, "bad", hint ? `${row.doc}: ${hint}` : row.doc];
+    return [row.name, title, "bad", hint ? `${row.doc}:\n${hint}` : row.doc];
   });
   const now = places.reduce((sum, row) => sum + (row.rate ?? 0), 0);
   const recent = Math.round(now * Math.min(60, info.now - info.started));
@@ -233,10 +233,9 @@ function showFlush(one, info) {
     [
       "last",
       figure(info, "flushes")?.value
-        ? `the last ${ago(info.now - info.last_flush)}`
-        : "the first is to come",
+        ? `last flush ${ago(info.now - info.last_flush)}`
+        : "no flush yet",
     ],
-    ["every", `every ${duration(info.interval)}`],
   ]);
 }
 

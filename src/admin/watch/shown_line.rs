@@ -155,6 +155,7 @@ fn verdict(explanation: &Explanation, counted: &LineCounts) -> String {
         }
         Explanation::Binary => return counted.text(),
         Explanation::Bad(reject) => return format!("refused: {reject}"),
+        Explanation::Metrics(line) if line.has_more_samples => return counted.text(),
         Explanation::Metrics(line) => &line.samples,
     };
     let mut expected = LineCounts { bad: 0, dropped: 0, rejected: 0 };

@@ -27,7 +27,8 @@ use crate::wire::In;
 /// How much of the open interval a preview copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreviewDepth {
-    /// All samples of the name, which may take a millisecond.
+    /// All samples of the name. A timer or a set with more than [`COPIED_MAX`] is copied without
+    /// them, because that would take milliseconds.
     AllSamples,
     /// Only levels and sums, which take microseconds. A timer and a set are copied without their
     /// samples. If the table is full, few of the series that may be evicted are checked.
@@ -42,8 +43,13 @@ pub struct Preview {
     /// For each kind, whether the series of the name were copied.
     has_copied: [bool; 4],
     depth: PreviewDepth,
+    /// Whether the series that was copied last has too many samples.
+    is_large: bool,
     forecast: Forecast,
 }
+
+/// The most samples of a timer, and members of a set, that are copied.
+pub const COPIED_MAX: usize = 1000;
 
 /// A line makes at most this many series: of each kind one, and with raw names a merged one.
 const NEW_SERIES_MAX: usize = 8;
@@ -70,14 +76,22 @@ impl Preview {
         };
         let copy = Table { live, is_direct: table.is_direct, has_restored_merged: false };
         let forecast = Forecast::default();
-        (Self { copied: 0, has_copied: [false; 4], depth, forecast }, copy)
+        (Self { copied: 0, has_copied: [false; 4], depth, is_large: false, forecast }, copy)
     }
 
     /// Copies the series of a name that a sample of this kind may change. The caller must call this
-    /// before it adds the sample to `copy`.
-    pub fn prepare(&mut self, copy: &mut Table, table: &Table, kind: MetricKind, name: &[u8]) {
+    /// before it adds the sample to `copy`. Returns whether the series has more samples than are
+    /// copied.
+    pub fn prepare(
+        &mut self,
+        copy: &mut Table,
+        table: &Table,
+        kind: MetricKind,
+        name: &[u8],
+    ) -> bool {
+        self.is_large = false;
         if std::mem::replace(&mut self.has_copied[kind as usize], true) {
-            return;
+            return false;
         }
         let made = table.live.rules.made_of(name, |tag| copy.live.rules.deny(tag));
         let name = &*made;
@@ -112,6 +126,7 @@ impl Preview {
             let limits = SeriesLimits { count: copy.len() + room, ..SeriesLimits::NONE };
             copy.live.limits = limits;
         }
+        self.is_large
     }
 
     /// Copies the series that the table holds under this name. Returns its place, or `None` if
@@ -148,7 +163,7 @@ impl Preview {
     /// Creates the series at a place in the copy, with its values. Returns `false` if it has none
     /// that are copied.
     fn copy_values(
-        &self,
+        &mut self,
         copy: &mut Table,
         table: &Table,
         place: SeriesPlace,
@@ -159,6 +174,12 @@ impl Preview {
         let is_scalar = matches!(series.kind(), MetricKind::Counter | MetricKind::Gauge);
         let is_copied = is_scalar || self.depth == PreviewDepth::AllSamples;
         if !is_copied || series.is_expired(*tick, &rules.policies) {
+            return false;
+        }
+        // Restored samples are not among those that it has counted.
+        let is_many = series.samples() as usize > COPIED_MAX || series.work() > COPIED_MAX / 4;
+        self.is_large = !is_scalar && is_many;
+        if self.is_large {
             return false;
         }
         let mut record = Vec::new();
