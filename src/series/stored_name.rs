@@ -12,6 +12,9 @@
 //! The bytes of a removed name stay. If those take more than a quarter, the shard copies the other
 //! names to new chunks.
 
+use hashbrown::HashTable;
+
+use super::hashing::spread;
 use super::tag_store::{TAG_BYTES, TagStore, WIDE_NUMBER};
 use super::text_chunks::TextChunks;
 
@@ -23,9 +26,16 @@ pub(super) struct NameStore {
     written: usize,
     /// The bytes of removed names.
     removed: usize,
-    /// For each series whose name rules have made, at its position in the shard, a name from which
-    /// they have made it. Shorter than the shard if none of the last series has such a name.
-    pub(super) originals: Vec<Option<NamePlace>>,
+    /// For each series whose name rules have made, a name from which they have made it.
+    pub(super) originals: HashTable<Original>,
+}
+
+/// The original name of a series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Original {
+    /// The position of the series in the shard.
+    at: u32,
+    name: NamePlace,
 }
 
 /// The place of a name in its [`NameStore`].
@@ -124,41 +134,46 @@ impl NameStore {
         for name in names {
             *name = kept.append(self.get(*name).0);
         }
-        for name in originals.iter_mut().flatten() {
+        for Original { name, .. } in &mut originals {
             *name = kept.append(self.get(*name).0);
         }
         *self = Self { originals, ..kept };
     }
 
     /// The name from which rules have made that of the series at a position.
-    pub(super) fn original(&self, at: usize) -> Option<StoredName<'_>> {
-        Some(self.get((*self.originals.get(at)?)?))
+    pub(super) fn original(&self, at: u32) -> Option<StoredName<'_>> {
+        let found = self.originals.find(spread(at), |original| original.at == at)?;
+        Some(self.get(found.name))
     }
 
     /// Sets the name from which rules have made that of the series at a position. Returns the one
     /// before, which must be [removed](Self::remove).
-    pub(super) fn set_original(
-        &mut self,
-        at: usize,
-        original: Option<NamePlace>,
-    ) -> Option<NamePlace> {
-        if original.is_some() && self.originals.len() <= at {
-            self.originals.resize(at + 1, None);
+    pub(super) fn set_original(&mut self, at: u32, name: Option<NamePlace>) -> Option<NamePlace> {
+        let before = self.take_original(at);
+        if let Some(name) = name {
+            let new = Original { at, name };
+            self.originals.insert_unique(spread(at), new, |original| spread(original.at));
         }
-        std::mem::replace(self.originals.get_mut(at)?, original)
+        before
+    }
+
+    fn take_original(&mut self, at: u32) -> Option<NamePlace> {
+        if self.originals.is_empty() {
+            return None;
+        }
+        let found = self.originals.find_entry(spread(at), |original| original.at == at);
+        Some(found.ok()?.remove().0.name)
     }
 
     /// Notes that a series has moved to another position, which was free.
-    pub(super) fn move_original(&mut self, from: usize, to: usize) {
-        if from < self.originals.len() {
-            self.originals.swap(from, to);
-        }
+    pub(super) fn move_original(&mut self, from: u32, to: u32) {
+        let original = self.take_original(from);
+        self.set_original(to, original);
     }
 
-    /// Frees the memory of positions from `end` on, which are free.
-    pub(super) fn shrink_originals(&mut self, end: usize) {
-        self.originals.truncate(end);
-        self.originals.shrink_to_fit();
+    /// Frees the memory of original names that were removed.
+    pub(super) fn shrink_originals(&mut self) {
+        self.originals.shrink_to_fit(|original| spread(original.at));
     }
 }
 
@@ -339,6 +354,21 @@ mod tests {
         assert_eq!(store.written - store.removed, live);
         assert!(store.removed <= live / 3 + 2 * FEW_BYTES, "{} {live}", store.removed);
         assert!(copies < 100, "{copies}");
+    }
+
+    #[test]
+    fn original_names_take_memory_for_the_series_that_have_one() {
+        let mut store = NameStore::default();
+        let mut tags = TagStore::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
+        for at in [7, 100_000] {
+            let name = store.add(b"original", &mut tags, |_| {});
+            assert!(store.set_original(at, Some(name)).is_none());
+        }
+        assert!(store.originals.allocation_size() < 200);
+        store.move_original(100_000, 8);
+        let has = [7, 8, 9, 100_000].map(|at| store.original(at).is_some());
+        assert_eq!(has, [true, true, false, false]);
+        assert!(store.set_original(7, None).is_some() && store.original(7).is_none());
     }
 
     #[test]
