@@ -305,7 +305,8 @@ fn put_tagged(numbers: &[u32], width: Width, bare: &[u8], out: &mut Vec<u8>) {
     let head = u16::try_from(place << COUNT_BITS | numbers.len()).expect("at most TAGS_MAX");
     let [low, high] = head.to_le_bytes();
     out.extend_from_slice(&[MARK, low, high]);
-    let (mut bits, mut filled) = (0_u64, 0);
+    let mut bits = 0_u64;
+    let mut filled = 0;
     for number in numbers {
         bits |= u64::from(*number) << filled;
         filled += 4 * width.0;
