@@ -18,7 +18,7 @@ mod restored;
 
 use std::time::Duration;
 
-pub use intake::NamedCrowd;
+pub use intake::NamedGroup;
 use intake::{Intake, Problem};
 pub use restored::Restored;
 use restored::RestoredRecord;
@@ -552,8 +552,8 @@ impl Engine {
     }
 
     /// Returns the sender or prefix with the most series, if the table refuses its names.
-    pub fn crowd(&mut self) -> Option<NamedCrowd> {
-        self.intake.crowd()
+    pub fn largest_group(&mut self) -> Option<NamedGroup> {
+        self.intake.largest_group()
     }
 
     pub fn table(&self) -> &Table {

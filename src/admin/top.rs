@@ -3,7 +3,7 @@
 use super::senders::SenderList;
 use super::text::{put_escaped, put_list, put_quoted, write};
 use super::view::View;
-use crate::engine::NamedCrowd;
+use crate::engine::NamedGroup;
 use crate::ledger::SenderRecord;
 use crate::series::Counted;
 
@@ -68,7 +68,7 @@ fn put_new(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
         write(out, format_args!(" flushes_ago={}; top newest shows more\n", new.flushes));
     }
     put_error(top.too_low, out);
-    put_crowd(view, out);
+    put_largest_group(view, out);
 }
 
 /// The prefixes that got a new series last, the newest first.
@@ -83,17 +83,17 @@ fn put_newest(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
         write(out, format_args!(" flushes_ago={}\n", new.flushes));
     });
     put_error(too_low, out);
-    put_crowd(view, out);
+    put_largest_group(view, out);
 }
 
 /// Appends the sender or prefix with the most series, if the table refuses its names.
-fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
-    let Some(NamedCrowd { crowd, sender }) = view.server.engine.crowd() else { return };
+fn put_largest_group(view: &mut View<'_>, out: &mut Vec<u8>) {
+    let Some(NamedGroup { group, sender }) = view.server.engine.largest_group() else { return };
     write(
         out,
-        format_args!("the table of series is full: {} % of it are series of ", crowd.percent()),
+        format_args!("the table of series is full: {} % of it are series of ", group.percent()),
     );
-    match &crowd.prefix {
+    match &group.prefix {
         Some(prefix) => {
             put_escaped(prefix, out);
             write(out, format_args!(", sent by {sender}"));
@@ -101,7 +101,7 @@ fn put_crowd(view: &mut View<'_>, out: &mut Vec<u8>) {
         None => write(out, format_args!("{sender}")),
     }
     out.extend_from_slice(b", such as ");
-    put_escaped(&crowd.example, out);
+    put_escaped(&group.example, out);
     let remedy =
         "fix that program, drop its names by a rule, or raise [limits] max_series or series_memory";
     write(out, format_args!("; {remedy}\n"));

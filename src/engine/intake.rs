@@ -7,7 +7,7 @@ use crate::protocol::{
 };
 use crate::sender::Sender;
 use crate::series::{
-    AddError, AddKnown, Crowd, Frequent, Lookup, NameHash, Passthrough, PassthroughKind,
+    AddError, AddKnown, Frequent, LargestGroup, Lookup, NameHash, Passthrough, PassthroughKind,
     PassthroughValue, PendingSample, RawKey, Table,
 };
 use crate::warnings::WarningKind;
@@ -24,8 +24,8 @@ pub(super) struct Intake {
 
 /// The sender or prefix with the most series, and the address of its sender.
 #[derive(Clone, Debug)]
-pub struct NamedCrowd {
-    pub crowd: Crowd,
+pub struct NamedGroup {
+    pub group: LargestGroup,
     /// The sender of the example. Unknown if it has no record any more.
     pub sender: Sender,
 }
@@ -244,11 +244,11 @@ impl Intake {
     }
 
     /// Returns the sender or prefix with the most series, if the table refuses its names.
-    pub(super) fn crowd(&mut self) -> Option<NamedCrowd> {
-        let crowd = self.table.crowd()?;
-        let record = self.ledger.senders().by_id(crowd.sender);
+    pub(super) fn largest_group(&mut self) -> Option<NamedGroup> {
+        let group = self.table.largest_group()?;
+        let record = self.ledger.senders().by_id(group.sender);
         let sender = record.map_or(Sender::Unknown, |record| record.sender);
-        Some(NamedCrowd { crowd, sender })
+        Some(NamedGroup { group, sender })
     }
 
     /// Counts the series that were created, and the samples of the series that made room for them.

@@ -51,6 +51,9 @@ impl<'a> Values<'a> {
             TimingSamples::Exact { values, weight } => {
                 Self::Timing { samples: values, weight: *weight }
             }
+            TimingSamples::One { value, weight } => {
+                Self::Timing { samples: std::slice::from_mut(value), weight: *weight }
+            }
             TimingSamples::Sketch(sketch) => Self::Sketch(sketch),
         }
     }

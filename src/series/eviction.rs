@@ -17,10 +17,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::bounds::LARGE;
-use super::budget::Budget;
 use super::memory::Pool;
 use super::owner::{Group, Owner};
 use super::series::Series;
+use super::series_groups::SeriesGroups;
 use super::shard::{SeriesPlace, TakenSeries};
 use super::shards::Shards;
 
@@ -40,7 +40,7 @@ pub(super) struct LongIdle {
 /// An idle series at the time of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IdleSeries {
-    /// Whether it is of another group than the culprit. Such series are evicted last.
+    /// Whether it is not of the largest group. Such series are evicted last.
     is_of_others: bool,
     /// The number of intervals without a sample.
     intervals: Reverse<u32>,
@@ -72,16 +72,16 @@ impl LongIdle {
     }
 
     /// Notes a series without a recent sample, if it is among the longest idle. A series of the
-    /// culprit that had samples in one interval alone need not be idle for long.
+    /// largest group that had samples in one interval alone need not be idle for long.
     #[inline(never)]
     pub(super) fn note(
         &mut self,
         rest: Idleness,
         is_known: bool,
         (place, owner): (SeriesPlace, &Owner),
-        budget: &Budget,
+        groups: &SeriesGroups,
     ) {
-        let is_of_others = !owner.is_in(budget.culprit());
+        let is_of_others = !owner.is_in(groups.largest_group());
         if !self.is_long(rest) && (is_of_others || is_known) {
             return;
         }
@@ -113,7 +113,7 @@ impl LongIdle {
         self.ready.next()
     }
 
-    /// Takes out the series that has been idle for longest, one of the culprit if there is one.
+    /// Takes out the series that has been idle for longest, one of the largest group if it has one.
     /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
     /// evicted for it.
     pub(super) fn take_for(
@@ -122,7 +122,7 @@ impl LongIdle {
         shards: &mut Shards,
     ) -> Option<TakenSeries> {
         while let Some(idle) = self.ready().first().copied() {
-            if !idle.can_be_evicted_for(newcomer, shards.budget.culprit()) {
+            if !idle.can_be_evicted_for(newcomer, shards.groups.largest_group()) {
                 return None;
             }
             self.next();
@@ -181,10 +181,10 @@ impl Evicted {
 }
 
 impl IdleSeries {
-    /// Whether the series may be evicted for a newcomer. The culprit takes the place of its own
-    /// series alone.
-    pub(super) fn can_be_evicted_for(&self, newcomer: &Owner, culprit: Option<Group>) -> bool {
-        !self.is_of_others || !newcomer.is_in(culprit)
+    /// Whether the series may be evicted for a newcomer. The largest group takes the place of its
+    /// own series alone.
+    pub(super) fn can_be_evicted_for(&self, newcomer: &Owner, largest: Option<Group>) -> bool {
+        !self.is_of_others || !newcomer.is_in(largest)
     }
 }
 
@@ -289,7 +289,7 @@ mod tests {
             Idleness { was_open: false, idle: intervals, seen: 0 },
             false,
             (SeriesPlace::new(7, SeriesSlot { hash: 1, at }), &Owner::default()),
-            &Budget::default(),
+            &SeriesGroups::default(),
         );
     }
 
@@ -311,15 +311,15 @@ mod tests {
         assert!(given[0] >= count - 10, "{}", given[0]);
     }
 
-    /// Shows that the series of the culprit come first, and need not be idle for long unless they
-    /// are known.
+    /// Shows that the series of the largest group come first, and need not be idle for long unless
+    /// they are known.
     #[test]
-    fn the_culprit_comes_first() {
+    fn the_largest_group_comes_first() {
         let hash = |text: &[u8]| ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(text);
         let owner = |name: &str| Owner::new(name.as_bytes(), 1, hash);
-        let mut budget = Budget::default();
-        (0..9).for_each(|n| budget.add(&owner(&format!("junk.x.{n}"))));
-        budget.add(&owner("app.web.a"));
+        let mut groups = SeriesGroups::default();
+        (0..9).for_each(|n| groups.add(&owner(&format!("junk.x.{n}"))));
+        groups.add(&owner("app.web.a"));
         let mut idle = LongIdle::new(3);
         for (at, intervals, name, is_known) in [
             (1, 1, "junk.x.2", false),
@@ -331,13 +331,13 @@ mod tests {
         ] {
             let rest = Idleness { was_open: false, idle: intervals, seen: 0 };
             let place = SeriesPlace::new(0, SeriesSlot { hash: 1, at });
-            idle.note(rest, is_known, (place, &owner(name)), &budget);
+            idle.note(rest, is_known, (place, &owner(name)), &groups);
         }
         idle.end_sweep();
         let ready: Vec<_> = idle.ready().iter().map(|idle| idle.place.slot().at).collect();
         assert_eq!(ready, [6, 4, 1, 2]);
         let can_be_evicted =
-            |name: &str| idle.ready()[3].can_be_evicted_for(&owner(name), budget.culprit());
+            |name: &str| idle.ready()[3].can_be_evicted_for(&owner(name), groups.largest_group());
         assert!(can_be_evicted("app.web.b") && !can_be_evicted("junk.x.4"));
     }
 

@@ -1,10 +1,10 @@
 //! The values of a series of each kind, in the current interval and in the one before.
 
 use super::bounds::AddError;
-use super::closed::Values;
+use super::closed::{Closed, Values};
 use super::distinct::Members;
 use super::memory::Pool;
-use super::records::{LastValue, TotalsRecord};
+use super::records::{LastValue, TotalsRecord, add_to_total};
 use super::timing_samples::TimingSamples;
 use crate::protocol::MetricKind;
 
@@ -99,6 +99,72 @@ impl Intervals {
             }
             Self::Timing(_, record) => pool.records.release(record),
             Self::Set(intervals) => intervals.closed = f64::NAN,
+        }
+    }
+
+    /// Closes the current interval in place. No sample has arrived since the tick. `closed` has all
+    /// but the values. `age` is the number of intervals since that of the last sample.
+    pub(super) fn close_current(
+        &mut self,
+        closed: Closed<'_>,
+        age: u32,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        let policy = closed.policy;
+        match self {
+            Self::Counter { current, previous, total, .. } => {
+                close(Closed { values: Values::Counter(*current), ..closed });
+                *previous = std::mem::take(current);
+                add_to_total(total, *previous);
+            }
+            Self::Gauge { current, previous } => {
+                close(Closed { values: Values::Gauge(*current), ..closed });
+                *previous = *current;
+                if policy.forgets_gauge(age) {
+                    *current = NO_LEVEL;
+                }
+            }
+            Self::Timing(intervals, record) => {
+                let record = pool.records.of_timing(record, &policy.plan);
+                close(Closed { values: Values::of(&mut intervals.current), record, ..closed });
+                intervals.current.empty(pool);
+            }
+            Self::Set(intervals) => {
+                let members = intervals.current.len();
+                close(Closed { values: Values::Set { members }, ..closed });
+                intervals.closed = members as f64;
+                intervals.current.empty(pool);
+            }
+        }
+    }
+
+    /// Closes the interval before the current one. `closed` has all but the values.
+    pub(super) fn close_previous(
+        &mut self,
+        closed: Closed<'_>,
+        pool: &mut Pool,
+        close: &mut impl FnMut(Closed<'_>),
+    ) {
+        match self {
+            Self::Counter { previous, total, .. } => {
+                close(Closed { values: Values::Counter(*previous), ..closed });
+                add_to_total(total, *previous);
+            }
+            Self::Gauge { previous, .. } => {
+                close(Closed { values: Values::Gauge(*previous), ..closed });
+            }
+            Self::Timing(intervals, record) => {
+                let record = pool.records.of_timing(record, &closed.policy.plan);
+                close(Closed { values: Values::of(&mut intervals.previous), record, ..closed });
+                std::mem::take(&mut intervals.previous).release(pool);
+            }
+            Self::Set(intervals) => {
+                let members = intervals.previous.len();
+                close(Closed { values: Values::Set { members }, ..closed });
+                intervals.closed = members as f64;
+                std::mem::take(&mut intervals.previous).release(pool);
+            }
         }
     }
 

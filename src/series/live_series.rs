@@ -12,7 +12,6 @@ use std::time::Duration;
 use super::aliases::{ALIAS_BYTES, RawKey};
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, RestoreError, SeriesLimits};
-use super::budget::NEWEST_MAX;
 use super::closed::Closed;
 use super::counts::{bytes_beside_name, original_bytes};
 use super::eviction::{Evicted, Idleness, Largest, LongIdle};
@@ -24,6 +23,7 @@ use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
 use super::room::Room;
 use super::saved::SavedSeries;
 use super::series::Series;
+use super::series_groups::NEWEST_MAX;
 use super::shard::{NameHash, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries};
 use super::shards::{Cursor, RunningTotal, Shards};
 use super::stored_name::StoredName;
@@ -263,7 +263,7 @@ impl LiveSeries {
                 let place = SeriesPlace::new(cursor.shard, slot);
                 let known = series.is_known();
                 let owner = shard.owner(at);
-                self.long_idle.note(idleness, known, (place, owner), &self.shards.budget);
+                self.long_idle.note(idleness, known, (place, owner), &self.shards.groups);
             }
         }
         true
@@ -275,7 +275,7 @@ impl LiveSeries {
         self.long_idle.end_sweep();
         self.shards.search = Cursor::default();
         if self.room().is_full() {
-            self.shards.budget.find_largest();
+            self.shards.groups.find_largest();
         }
         self.top.end_sweep();
         self.rules.end_sweep();
@@ -404,7 +404,7 @@ impl LiveSeries {
     /// a new one of the largest group. Fails if there is none.
     fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
         let taken = self.long_idle.take_for(newcomer, &mut self.shards).or_else(|| {
-            self.shards.budget.note_refused(name, *newcomer);
+            self.shards.groups.note_refused(name, *newcomer);
             self.shards.take_newest_for(newcomer, self.tick)
         });
         self.shards.counts.evicted += u64::from(taken.is_some());
@@ -476,7 +476,7 @@ impl LiveSeries {
         }
         let place = self.create_with(name, hash, kind, outcome)?;
         if self.room().series() < NEWEST_MAX {
-            self.shards.budget.note_newest(place);
+            self.shards.groups.note_newest(place);
         }
         Ok(place)
     }
@@ -538,7 +538,7 @@ impl LiveSeries {
         series: usize,
         needed: &dyn Fn(&TagStore) -> usize,
     ) -> Result<(), AddError> {
-        self.shards.budget.count_bytes(self.room().has(1, 0));
+        self.shards.groups.count_bytes(self.room().has(1, 0));
         // Those that are evicted have the average size.
         let used = self.bytes();
         let freed = used / self.shards.len().max(1) * EVICTIONS_MAX;
@@ -556,7 +556,7 @@ impl LiveSeries {
                 }
             }
         }
-        self.shards.budget.note_refused(name, *owner);
+        self.shards.groups.note_refused(name, *owner);
         Err(AddError::TooManySeries)
     }
 

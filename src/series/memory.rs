@@ -23,11 +23,12 @@ pub(super) struct Pool {
     pub(super) records: SideRecords,
 }
 
-/// The spare buffers during one sweep, which takes milliseconds. They are all freed at its end.
+/// The spare buffers during one sweep, which takes milliseconds. They are all freed at its end, in
+/// one turn of the loop. They are as many as the timings need that get samples between two slices.
 const SPARE_BYTES_MAX: usize = 1 << 20;
-const SPARE_BUFFERS_MAX: usize = 4096;
+const SPARE_BUFFERS_MAX: usize = 512;
 
-/// The size of a request for which glibc merges the small blocks that were freed.
+/// The size of a request for which glibc sorts the blocks that were freed.
 const SEARCHED_BYTES: usize = 4096;
 
 const SAMPLE: usize = size_of::<f64>();

@@ -14,7 +14,7 @@
 //! read where series stand (`shards.rs`, `shard.rs`) and where their names are (`new_names.rs`,
 //! `stored_name.rs`, `text_chunks.rs`, `tag_store.rs`). Then read how lines find series without
 //! being read (`aliases.rs`), and what series keep for readers (`records.rs`). Read last what
-//! happens when memory is used up (`room.rs`, `owner.rs`, `budget.rs`, `eviction.rs`).
+//! happens when memory is used up (`room.rs`, `owner.rs`, `series_groups.rs`, `eviction.rs`).
 //!
 //! # Which function adds a sample
 //!
@@ -44,7 +44,7 @@
 mod aliases;
 mod batch;
 mod bounds;
-mod budget;
+mod series_groups;
 mod closed;
 mod counts;
 mod distinct;
@@ -81,7 +81,6 @@ mod visited;
 pub use aliases::RawKey;
 pub use batch::{Batch, Lookup, PendingSample};
 pub use bounds::{AddError, Bounds, RestoreError};
-pub use budget::Crowd;
 pub use closed::{Closed, Values};
 pub use counts::SeriesCounts;
 pub use frequent::{Counted, Frequent, MostFrequent};
@@ -91,6 +90,7 @@ pub use passthrough::{Passthrough, PassthroughKind, PassthroughValue};
 pub use raw::Audience;
 pub use records::{ClosedTiming, LastInterval, TimingTotals};
 pub use series::Series;
+pub use series_groups::LargestGroup;
 pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::Cursor;
 pub use sketch::Sketch;

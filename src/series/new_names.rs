@@ -19,7 +19,7 @@ pub(super) struct NewNames<'a> {
 pub(super) struct StoredNames {
     pub(super) name: NamePlace,
     pub(super) original: Option<NamePlace>,
-    /// The bytes of both, with those of their tags that were not stored before.
+    /// The bytes of `name`, with those of the tags of both that were not stored before.
     pub(super) bytes: usize,
 }
 
@@ -49,8 +49,7 @@ impl NewNames<'_> {
         let original = self.original.map(|original| {
             shard.add_name(original, tags, |tag| new_tags += tag.len() + TAG_BYTES)
         });
-        let originals = original_bytes(original.map(NamePlace::length));
-        StoredNames { name, original, bytes: name.length() + originals + new_tags }
+        StoredNames { name, original, bytes: name.length() + new_tags }
     }
 }
 

@@ -71,6 +71,12 @@ impl Owner {
         self.weight = u16::try_from(bytes / WEIGHT_BYTES).unwrap_or(u16::MAX);
     }
 
+    /// Notes that the series takes `more` bytes and `fewer` bytes.
+    pub(super) fn change_bytes(&mut self, more: usize, fewer: usize) {
+        let bytes = usize::from(self.weight) * WEIGHT_BYTES + more;
+        self.set_bytes(bytes.saturating_sub(fewer));
+    }
+
     /// The bytes of the series in units of [`WEIGHT_BYTES`].
     pub(super) fn weight(&self) -> u32 {
         u32::from(self.weight)

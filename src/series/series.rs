@@ -8,7 +8,7 @@ use super::distinct::Members;
 use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
-use super::records::{SideRecords, TimingTotals, TotalsRecord, add_to_total};
+use super::records::{SideRecords, TimingTotals, TotalsRecord};
 use super::saved::SavedSeries;
 use super::stored_name::NamePlace;
 use super::timing_samples::TimingSamples;
@@ -291,108 +291,26 @@ impl Series {
         // A pending interval means that a sample has arrived since the tick, and `touch` has moved
         // the interval before it to `previous`. Otherwise the interval is still `current`.
         let pending = std::mem::replace(&mut self.pending, PendingInterval::No);
-        if pending != PendingInterval::No {
-            let idle = pending == PendingInterval::Idle;
-            self.close_previous(idle, policy, name, pool, close);
-        } else {
-            let idle = self.seen != self.interval;
-            self.interval = tick;
-            self.close_current(idle, policy, name, pool, close);
-        }
-    }
-
-    /// Closes the current interval in place. No sample has arrived since the tick.
-    fn close_current(
-        &mut self,
-        idle: bool,
-        policy: &Policy,
-        name: &[u8],
-        pool: &mut Pool,
-        close: &mut impl FnMut(Closed<'_>),
-    ) {
         let Self { interval, seen, is_remembered, intervals, .. } = self;
-        let has_plain_name = self.has_plain_name;
-        let sender = self.last_sender;
-        let mut close = |values, record| {
-            close(Closed {
-                name,
-                has_plain_name,
-                policy,
-                idle,
-                sender,
-                values,
-                record,
-                is_remembered,
-            });
+        let idle = match pending {
+            PendingInterval::No => seen != interval,
+            _ => pending == PendingInterval::Idle,
         };
-        match intervals {
-            Intervals::Counter { current, previous, total, .. } => {
-                close(Values::Counter(*current), None);
-                *previous = std::mem::take(current);
-                add_to_total(total, *previous);
-            }
-            Intervals::Gauge { current, previous } => {
-                close(Values::Gauge(*current), None);
-                *previous = *current;
-                if policy.forgets_gauge(interval.wrapping_sub(*seen)) {
-                    *current = NO_LEVEL;
-                }
-            }
-            Intervals::Timing(intervals, record) => {
-                let record = pool.records.of_timing(record, &policy.plan);
-                close(Values::of(&mut intervals.current), record);
-                intervals.current.empty(pool);
-            }
-            Intervals::Set(intervals) => {
-                let members = intervals.current.len();
-                close(Values::Set { members }, None);
-                intervals.closed = members as f64;
-                intervals.current.empty(pool);
-            }
-        }
-    }
-
-    /// Closes the interval that `touch` has moved to `previous`.
-    fn close_previous(
-        &mut self,
-        idle: bool,
-        policy: &Policy,
-        name: &[u8],
-        pool: &mut Pool,
-        close: &mut impl FnMut(Closed<'_>),
-    ) {
-        let Self { is_remembered, intervals, .. } = self;
-        let has_plain_name = self.has_plain_name;
-        let sender = self.last_sender;
-        let mut close = |values, record| {
-            close(Closed {
-                name,
-                has_plain_name,
-                policy,
-                idle,
-                sender,
-                values,
-                record,
-                is_remembered,
-            });
+        let closed = Closed {
+            name,
+            has_plain_name: self.has_plain_name,
+            policy,
+            idle,
+            sender: self.last_sender,
+            values: Values::Counter(0.0),
+            record: None,
+            is_remembered,
         };
-        match intervals {
-            Intervals::Counter { previous, total, .. } => {
-                close(Values::Counter(*previous), None);
-                add_to_total(total, *previous);
-            }
-            Intervals::Gauge { previous, .. } => close(Values::Gauge(*previous), None),
-            Intervals::Timing(intervals, record) => {
-                let record = pool.records.of_timing(record, &policy.plan);
-                close(Values::of(&mut intervals.previous), record);
-                std::mem::take(&mut intervals.previous).release(pool);
-            }
-            Intervals::Set(intervals) => {
-                let members = intervals.previous.len();
-                close(Values::Set { members }, None);
-                intervals.closed = members as f64;
-                std::mem::take(&mut intervals.previous).release(pool);
-            }
+        if pending == PendingInterval::No {
+            *interval = tick;
+            intervals.close_current(closed, tick.wrapping_sub(*seen), pool, close);
+        } else {
+            intervals.close_previous(closed, pool, close);
         }
     }
 

@@ -121,7 +121,7 @@ pub(super) struct Placed<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OriginalName<'a> {
     of_shard: &'a NameStore,
-    at: usize,
+    at: u32,
 }
 
 impl<'a> OriginalName<'a> {
@@ -270,14 +270,14 @@ impl Shard {
             let Some(entry) = found else { return false };
             *entry = IndexEntry::new(SeriesSlot { hash: series.hash, at: to as u32 });
             owners[to] = owners[from];
-            names.move_original(from, to);
+            names.move_original(from as u32, to as u32);
             true
         });
         self.end = series.iter().next_back().map_or(0, |(at, _)| at + 1);
         index.shrink_to_fit(|entry| spread(series[entry.at() as usize].hash));
         owners.truncate(self.end);
         owners.shrink_to_fit();
-        names.shrink_originals(self.end);
+        names.shrink_originals();
     }
 
     /// Adds a series that [`Self::find`] did not find. Its name is from [`Self::add_name`].
@@ -312,7 +312,7 @@ impl Shard {
     /// The name from which rules have made that of the series at a position. `None` if a client
     /// sends the name of the series itself.
     pub(super) fn original(&self, at: u32) -> Option<StoredName<'_>> {
-        self.names.original(at as usize)
+        self.names.original(at)
     }
 
     /// Sets the name from which rules have made that of the series at a position. It is from
@@ -322,7 +322,7 @@ impl Shard {
         at: u32,
         original: Option<NamePlace>,
     ) -> Option<Box<[u8]>> {
-        let before = self.names.set_original(at as usize, original)?;
+        let before = self.names.set_original(at, original)?;
         Some(self.remove_name(before))
     }
 
@@ -340,15 +340,20 @@ impl Shard {
     pub(super) fn at_mut(&mut self, at: usize) -> Option<Placed<'_>> {
         let series = self.series.get_mut(at)?;
         let name = self.names.get(series.name());
-        let original = OriginalName { of_shard: &self.names, at };
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         let at = at as u32;
+        let original = OriginalName { of_shard: &self.names, at };
         Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, name, original })
     }
 
     /// The owner of the series at a position.
     pub(super) fn owner(&self, at: usize) -> &Owner {
         &self.owners[at]
+    }
+
+    /// Changes what is known of the owner of the series at a position.
+    pub(super) fn owner_mut(&mut self, at: usize) -> &mut Owner {
+        &mut self.owners[at]
     }
 
     /// Removes a series, and returns it if it was there.

@@ -3,13 +3,13 @@
 use super::aliases::{Aliases, RawKey};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
-use super::budget::{Budget, NEWEST_TRIES, SEARCH_FOUND_MAX, SEARCH_MAX};
 use super::counts::{SeriesCounts, bytes_beside_name, original_bytes};
 use super::memory::Pool;
 use super::owner::{Group, LastPrefixes, Owner};
 use super::raw::{RawNames, is_merged, sent_name};
 use super::records::{SideRecords, TimingTotals};
 use super::series::Series;
+use super::series_groups::{NEWEST_TRIES, SEARCH_FOUND_MAX, SEARCH_MAX, SeriesGroups};
 use super::shard::{NameHash, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries};
 use super::stored_name::{NamePlace, StoredName};
 use super::tag_store::TagStore;
@@ -54,7 +54,7 @@ pub(super) struct Shards {
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
-    pub(super) budget: Budget,
+    pub(super) groups: SeriesGroups,
     last_prefixes: LastPrefixes,
     /// Where the search for series that can be evicted because they are new goes on. Each sweep
     /// begins it again. So all searches between two sweeps walk over the table once.
@@ -77,7 +77,7 @@ impl Shards {
             len: 0,
             revision: 0,
             counts: SeriesCounts::default(),
-            budget: Budget::default(),
+            groups: SeriesGroups::default(),
             last_prefixes: LastPrefixes::default(),
             search: Cursor::default(),
         }
@@ -265,7 +265,7 @@ impl Shards {
         owner: Owner,
         tick: u32,
     ) -> SeriesPlace {
-        self.budget.add(&owner);
+        self.groups.add(&owner);
         self.len += 1;
         self.revision += 1;
         self.counts.created += 1;
@@ -283,7 +283,7 @@ impl Shards {
         let shard = &mut self.all[place.shard()];
         let taken = shard.take(place.slot())?;
         let series = &taken.series;
-        self.budget.remove(shard.owner(place.at()));
+        self.groups.remove(shard.owner(place.at()));
         self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
         self.revision += 1;
@@ -299,9 +299,13 @@ impl Shards {
     /// Sets the name from which rules have made that of a series. It is from
     /// [`Shard::add_name`].
     pub(super) fn set_original(&mut self, place: SeriesPlace, original: Option<NamePlace>) {
-        self.counts.bytes += original_bytes(original.map(NamePlace::length));
-        if let Some(before) = self.all[place.shard()].set_original(place.slot().at, original) {
-            self.counts.bytes -= original_bytes(Some(before.len()));
+        let shard = &mut self.all[place.shard()];
+        let before = shard.set_original(place.slot().at, original);
+        let more = original_bytes(original.map(NamePlace::length));
+        let fewer = original_bytes(before.as_ref().map(|bytes| bytes.len()));
+        self.counts.bytes = self.counts.bytes + more - fewer;
+        self.groups.change(shard.owner_mut(place.at()), more, fewer);
+        if let Some(before) = before {
             StoredName::of_bytes(&before).release(&mut self.tags);
         }
     }
@@ -468,64 +472,64 @@ impl Shards {
         all[number].end()
     }
 
-    /// Takes out a series of the culprit that is not known yet, the newest if that is noted.
+    /// Takes out a series of the largest group that is not known yet, the newest if that is noted.
     /// `newcomer` takes its place.
     #[cold]
     pub(super) fn take_newest_for(&mut self, newcomer: &Owner, tick: u32) -> Option<TakenSeries> {
         if self.raw.is_some() {
             return None;
         }
-        let take = if self.budget.newest_to_evict_for(newcomer) > 0 {
+        let take = if self.groups.gives_up_newest_for(newcomer) {
             Self::take_newest
-        } else if self.budget.is_sender_of(newcomer) {
+        } else if self.groups.is_sender_of(newcomer) {
             Self::take_single
         } else {
             return None;
         };
         take(self, tick).or_else(|| {
             let mut search = self.search;
-            let culprit = self.budget.culprit();
-            for place in self.find_new(&mut search, culprit) {
-                self.budget.note_newest(place);
+            let largest = self.groups.largest_group();
+            for place in self.find_new(&mut search, largest) {
+                self.groups.note_newest(place);
             }
             self.search = search;
             take(self, tick)
         })
     }
 
-    /// Takes out the newest series of the culprit that is not known yet.
+    /// Takes out the newest series of the largest group that is not known yet.
     fn take_newest(&mut self, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
-            let place = self.budget.take_newest()?;
-            if self.can_be_evicted(place, tick, self.budget.culprit()) {
+            let place = self.groups.take_newest()?;
+            if self.can_be_evicted(place, tick, self.groups.largest_group()) {
                 return self.take(place);
             }
             if self.get(place).is_some() {
-                // Its group may be the culprit later.
-                self.budget.put_back(place);
+                // Its group may be the largest group later.
+                self.groups.put_back(place);
             }
         }
         None
     }
 
-    /// Takes out a series that the culprit has sent once, in the open interval. Of the newest
+    /// Takes out a series that the largest group has sent once, in the open interval. Of the newest
     /// series the oldest is taken. So a name that is sent again soon stays, however many others
     /// come.
     fn take_single(&mut self, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
-            let place = self.budget.take_oldest()?;
+            let place = self.groups.take_oldest()?;
             let Some(series) = self.get(place) else { continue };
             let is_single = series.is_in_first_interval() && series.samples() <= 1;
-            if is_single && self.can_be_evicted(place, tick, self.budget.culprit()) {
+            if is_single && self.can_be_evicted(place, tick, self.groups.largest_group()) {
                 return self.take(place);
             }
-            self.budget.note_newest(place);
+            self.groups.note_newest(place);
         }
         None
     }
 
-    /// Finds series of the culprit that are not known yet, from `search` on, which moves on.
-    pub(super) fn find_new(&self, search: &mut Cursor, culprit: Option<Group>) -> Vec<SeriesPlace> {
+    /// Finds series of the largest group that are not known yet, from `search` on, which moves on.
+    pub(super) fn find_new(&self, search: &mut Cursor, largest: Option<Group>) -> Vec<SeriesPlace> {
         let mut found = Vec::new();
         for _ in 0..SEARCH_MAX {
             let Some(shard) = self.all.get(search.shard) else { break };
@@ -536,7 +540,7 @@ impl Shards {
             }
             search.at += 1;
             if shard.at(at).is_some_and(|series| !series.is_known())
-                && shard.owner(at).is_in(culprit)
+                && shard.owner(at).is_in(largest)
                 && let Some(place) = shard.place(search.shard, at)
             {
                 found.push(place);
@@ -548,18 +552,18 @@ impl Shards {
         found
     }
 
-    /// Whether a series of the culprit can be evicted because it is new.
+    /// Whether a series of the largest group can be evicted because it is new.
     pub(super) fn can_be_evicted(
         &self,
         place: SeriesPlace,
         tick: u32,
-        culprit: Option<Group>,
+        largest: Option<Group>,
     ) -> bool {
         let Some(series) = self.get(place) else { return false };
         let owner = self.all[place.shard()].owner(place.at());
         // An interval before the open one must have been sent, or the loss could not be counted.
         let has_one_interval = series.had_one_interval(series.seen() == tick);
-        has_one_interval && series.is_closed(tick) && owner.is_in(culprit)
+        has_one_interval && series.is_closed(tick) && owner.is_in(largest)
     }
 
     /// See [`Table::set_remembered`](super::Table::set_remembered).
@@ -597,4 +601,31 @@ impl Shards {
 /// The bytes of a series with its name, without its tags.
 fn bytes_of(series: &Series) -> usize {
     bytes_beside_name(series.kind()) + series.name().length()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows that the owner of a series counts an original name that the series gets later.
+    #[test]
+    fn an_original_name_counts_for_the_groups_of_its_series() {
+        let mut shards = Shards::new([1, 2, 3, 4], SeriesLimits::NONE);
+        let mut places = Vec::new();
+        for n in 0..1000 {
+            let name = format!("a.b.{n}").into_bytes();
+            let owner = shards.owner(&name, 0);
+            let stored = shards.all[0].add_name(&name, &mut shards.tags, |_| {});
+            let series = Series::new((stored, true), n, MetricKind::Counter, 0, 0);
+            places.push(shards.insert(0, series, owner, 0));
+        }
+        let last = places[999];
+        let sizes = |shards: &Shards| (shards.all[0].owner(last.at()).weight(), shards.bytes());
+        let before = sizes(&shards);
+        let original = shards.all[0].add_name(&[b'o'; 800], &mut shards.tags, |_| {});
+        shards.set_original(last, Some(original));
+        assert_eq!(sizes(&shards), (before.0 + 52, before.1 + 832), "832 bytes, of which 16 are 1");
+        shards.set_original(last, None);
+        assert_eq!(sizes(&shards), before);
+    }
 }

@@ -4,15 +4,19 @@
 //!  NameStore, one for each shard:  a.b.c ; 2 tag tag a.b  a.d.e  …
 //!                                  └───┘ NamePlace, in the series
 //!  without tags   the canonical name
-//!  with tags      ";"  the number of tags, and whether they are wide: u16  tags …  bare name
+//!  with tags      ";"  the number of tags, and their width: u16  tags …  bare name
 //! ```
-//! A tag takes three bytes, or four if the number of some tag of the name needs them. No canonical
-//! name begins with a `;`.
+//! A tag takes 4, 5, 6 or 8 half bytes: as many as the largest number of a tag of the name needs.
+//! Tags have the lowest numbers that are free. So a tag takes two bytes in most servers, and two
+//! and a half from about 60,000 tags on. No canonical name begins with a `;`.
 //!
 //! The bytes of a removed name stay. If those take more than a quarter, the shard copies the other
 //! names to new chunks.
 
-use super::tag_store::{TAG_BYTES, TagStore, WIDE_NUMBER};
+use hashbrown::HashTable;
+
+use super::hashing::spread;
+use super::tag_store::{TAG_BYTES, TagStore};
 use super::text_chunks::TextChunks;
 
 /// The stored names of a shard.
@@ -23,9 +27,16 @@ pub(super) struct NameStore {
     written: usize,
     /// The bytes of removed names.
     removed: usize,
-    /// For each series whose name rules have made, at its position in the shard, a name from which
-    /// they have made it. Shorter than the shard if none of the last series has such a name.
-    pub(super) originals: Vec<Option<NamePlace>>,
+    /// For each series whose name rules have made, a name from which they have made it.
+    pub(super) originals: HashTable<Original>,
+}
+
+/// The original name of a series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Original {
+    /// The position of the series in the shard.
+    at: u32,
+    name: NamePlace,
 }
 
 /// The place of a name in its [`NameStore`].
@@ -42,19 +53,25 @@ pub(super) struct StoredName<'a>(&'a [u8]);
 /// The parts of a stored name that has tags.
 #[derive(Clone, Copy)]
 struct TaggedName<'a> {
-    numbers: &'a [u8],
-    width: usize,
-    bare: &'a [u8],
+    /// The numbers of the tags, and then the bare name.
+    stored: &'a [u8],
+    count: usize,
+    width: Width,
 }
+
+/// The half bytes of each number of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Width(usize);
 
 /// The first byte of a stored name with tags.
 const MARK: u8 = b';';
 const HEAD: usize = 3;
-/// Whether the numbers of tags take four bytes.
-const WIDE: u16 = 1 << 15;
+/// The bits of the head that are the number of tags. The others are the place of the width in
+/// [`Width::ALL`].
+const COUNT_BITS: u32 = 14;
 /// The reader makes names of fewer tags. In a damaged state file there may be more. The last one
 /// then has the rest of the name as its text.
-const TAGS_MAX: usize = WIDE as usize - 1;
+const TAGS_MAX: usize = (1 << COUNT_BITS) - 1;
 
 /// This many bytes of removed names are no reason to copy the others.
 const FEW_BYTES: usize = 4096;
@@ -78,16 +95,10 @@ impl NameStore {
             }
             numbers.push(number);
         }
-        let width = if numbers.iter().any(|number| *number >= WIDE_NUMBER) { 4 } else { 3 };
-        let count = u16::try_from(numbers.len()).expect("at most TAGS_MAX");
-        let [low, high] = (if width == 4 { count | WIDE } else { count }).to_le_bytes();
-        let length = HEAD + width * numbers.len() + bare;
+        let width = Width::of(numbers.iter().copied().max().unwrap_or_default());
+        let length = HEAD + width.bytes(numbers.len()) + bare;
         let (place, chunk) = self.texts.begin(length);
-        chunk.extend_from_slice(&[MARK, low, high]);
-        for number in &numbers {
-            chunk.extend_from_slice(&number.to_le_bytes()[..width]);
-        }
-        chunk.extend_from_slice(&name[..bare]);
+        put_tagged(&numbers, width, &name[..bare], chunk);
         tags.put_numbers(numbers);
         self.note(place, length)
     }
@@ -124,41 +135,46 @@ impl NameStore {
         for name in names {
             *name = kept.append(self.get(*name).0);
         }
-        for name in originals.iter_mut().flatten() {
+        for Original { name, .. } in &mut originals {
             *name = kept.append(self.get(*name).0);
         }
         *self = Self { originals, ..kept };
     }
 
     /// The name from which rules have made that of the series at a position.
-    pub(super) fn original(&self, at: usize) -> Option<StoredName<'_>> {
-        Some(self.get((*self.originals.get(at)?)?))
+    pub(super) fn original(&self, at: u32) -> Option<StoredName<'_>> {
+        let found = self.originals.find(spread(at), |original| original.at == at)?;
+        Some(self.get(found.name))
     }
 
     /// Sets the name from which rules have made that of the series at a position. Returns the one
     /// before, which must be [removed](Self::remove).
-    pub(super) fn set_original(
-        &mut self,
-        at: usize,
-        original: Option<NamePlace>,
-    ) -> Option<NamePlace> {
-        if original.is_some() && self.originals.len() <= at {
-            self.originals.resize(at + 1, None);
+    pub(super) fn set_original(&mut self, at: u32, name: Option<NamePlace>) -> Option<NamePlace> {
+        let before = self.take_original(at);
+        if let Some(name) = name {
+            let new = Original { at, name };
+            self.originals.insert_unique(spread(at), new, |original| spread(original.at));
         }
-        std::mem::replace(self.originals.get_mut(at)?, original)
+        before
+    }
+
+    fn take_original(&mut self, at: u32) -> Option<NamePlace> {
+        if self.originals.is_empty() {
+            return None;
+        }
+        let found = self.originals.find_entry(spread(at), |original| original.at == at);
+        Some(found.ok()?.remove().0.name)
     }
 
     /// Notes that a series has moved to another position, which was free.
-    pub(super) fn move_original(&mut self, from: usize, to: usize) {
-        if from < self.originals.len() {
-            self.originals.swap(from, to);
-        }
+    pub(super) fn move_original(&mut self, from: u32, to: u32) {
+        let original = self.take_original(from);
+        self.set_original(to, original);
     }
 
-    /// Frees the memory of positions from `end` on, which are free.
-    pub(super) fn shrink_originals(&mut self, end: usize) {
-        self.originals.truncate(end);
-        self.originals.shrink_to_fit();
+    /// Frees the memory of original names that were removed.
+    pub(super) fn shrink_originals(&mut self) {
+        self.originals.shrink_to_fit(|original| spread(original.at));
     }
 }
 
@@ -179,10 +195,13 @@ impl<'a> StoredName<'a> {
     /// are not in the store.
     pub(super) fn bytes_for(name: &[u8], store: &TagStore) -> usize {
         let Some(bare) = memchr::memchr(b';', name) else { return name.len() };
-        let width = if store.may_have_wide_numbers() { 4 } else { 3 };
-        let of_tag = |tag: &[u8]| width + if store.has(tag) { 0 } else { tag.len() + TAG_BYTES };
-        let tags = name[bare + 1..].splitn(TAGS_MAX, |byte| *byte == b';');
-        HEAD + bare + tags.map(of_tag).sum::<usize>()
+        let mut count = 0;
+        let mut new = 0;
+        for tag in name[bare + 1..].splitn(TAGS_MAX, |byte| *byte == b';') {
+            count += 1;
+            new += if store.has(tag) { 0 } else { tag.len() + TAG_BYTES };
+        }
+        HEAD + Width::of(store.largest_number()).bytes(count) + bare + new
     }
 
     /// Ends the uses of the tags. Must be called once, when the series is removed.
@@ -211,7 +230,7 @@ impl<'a> StoredName<'a> {
 
     #[inline(never)]
     fn tagged_bare(self) -> &'a [u8] {
-        self.parts().map_or(self.0, |parts| parts.bare)
+        self.parts().map_or(self.0, TaggedName::bare)
     }
 
     /// Whether this is the canonical name.
@@ -236,7 +255,7 @@ impl<'a> StoredName<'a> {
 
     #[inline(never)]
     fn joined(self, tags: &'a mut TagStore) -> &'a [u8] {
-        self.parts().map_or(self.0, |parts| tags.join(parts.bare, parts.numbers()))
+        self.parts().map_or(self.0, |parts| tags.join(parts.bare(), parts.numbers()))
     }
 
     /// Returns a copy of the canonical name.
@@ -250,35 +269,81 @@ impl<'a> StoredName<'a> {
     pub(super) fn append(self, tags: &TagStore, out: &mut Vec<u8>) {
         match self.parts() {
             None => out.extend_from_slice(self.0),
-            Some(parts) => tags.append(parts.bare, parts.numbers(), out),
+            Some(parts) => tags.append(parts.bare(), parts.numbers(), out),
         }
     }
 
     #[inline]
     fn parts(self) -> Option<TaggedName<'a>> {
-        if let [MARK, low, high, rest @ ..] = self.0 {
+        if let [MARK, low, high, stored @ ..] = self.0 {
             let head = u16::from_le_bytes([*low, *high]);
-            let width = if head & WIDE == 0 { 3 } else { 4 };
-            let (numbers, bare) = rest.split_at(usize::from(head & !WIDE) * width);
-            return Some(TaggedName { numbers, width, bare });
+            let width = Width(Width::ALL[usize::from(head >> COUNT_BITS)]);
+            return Some(TaggedName { stored, count: usize::from(head) & TAGS_MAX, width });
         }
         None
     }
 }
 
+impl Width {
+    const ALL: [usize; 4] = [4, 5, 6, 8];
+
+    /// The width for numbers up to this one.
+    fn of(number: u32) -> Self {
+        let needed = number.checked_ilog2().map_or(0, |bits| bits as usize / 4 + 1);
+        Self(Self::ALL.into_iter().find(|width| *width >= needed).unwrap_or(8))
+    }
+
+    /// The bytes of this many numbers.
+    fn bytes(self, numbers: usize) -> usize {
+        (self.0 * numbers).div_ceil(2)
+    }
+}
+
+/// Appends a stored name with tags.
+fn put_tagged(numbers: &[u32], width: Width, bare: &[u8], out: &mut Vec<u8>) {
+    let place = Width::ALL.iter().position(|known| *known == width.0).unwrap_or_default();
+    let head = u16::try_from(place << COUNT_BITS | numbers.len()).expect("at most TAGS_MAX");
+    let [low, high] = head.to_le_bytes();
+    out.extend_from_slice(&[MARK, low, high]);
+    let mut bits = 0_u64;
+    let mut filled = 0;
+    for number in numbers {
+        bits |= u64::from(*number) << filled;
+        filled += 4 * width.0;
+        out.extend_from_slice(&bits.to_le_bytes()[..filled / 8]);
+        bits >>= filled / 8 * 8;
+        filled %= 8;
+    }
+    if filled > 0 {
+        out.push(bits.to_le_bytes()[0]);
+    }
+    out.extend_from_slice(bare);
+}
+
 impl<'a> TaggedName<'a> {
+    fn bare(self) -> &'a [u8] {
+        &self.stored[self.width.bytes(self.count)..]
+    }
+
     /// The numbers of the tags, in the order of the canonical name.
     fn numbers(self) -> impl Iterator<Item = u32> + 'a {
-        self.numbers.chunks_exact(self.width).map(|bytes| {
-            let mut number = [0; 4];
-            number[..bytes.len()].copy_from_slice(bytes);
-            u32::from_le_bytes(number)
+        let Self { stored, count, width: Width(width) } = self;
+        let mask = u32::MAX >> (32 - 4 * width);
+        (0..count).map(move |place| {
+            let at = place * width;
+            let bytes = &stored[at / 2..];
+            let four = bytes.first_chunk().copied().unwrap_or_else(|| {
+                let mut four = [0; 4];
+                four[..bytes.len()].copy_from_slice(bytes);
+                four
+            });
+            u32::from_le_bytes(four) >> (at % 2 * 4) & mask
         })
     }
 
     /// Whether these are the parts of a canonical name.
     fn are(self, name: &[u8], tags: &TagStore) -> bool {
-        let Some(mut rest) = name.strip_prefix(self.bare) else { return false };
+        let Some(mut rest) = name.strip_prefix(self.bare()) else { return false };
         for number in self.numbers() {
             let tag = rest.strip_prefix(b";").and_then(|rest| rest.strip_prefix(tags.text(number)));
             let Some(after) = tag else { return false };
@@ -342,16 +407,35 @@ mod tests {
     }
 
     #[test]
-    fn many_tags_make_wide_numbers() {
+    fn original_names_take_memory_for_the_series_that_have_one() {
+        let mut store = NameStore::default();
         let mut tags = TagStore::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
-        let wide = (0..3_u32).map(|n| 0x0100_0000 + n);
-        let stored =
-            [&[MARK, 3, 0x80][..], &wide.flat_map(u32::to_le_bytes).collect::<Vec<_>>(), b"a"];
-        let stored = stored.concat();
-        let stored = StoredName(&stored);
-        let numbers: Vec<u32> = stored.parts().expect("it has tags").numbers().collect();
-        assert_eq!(numbers, [0x0100_0000, 0x0100_0001, 0x0100_0002]);
-        assert_eq!(stored.bare(), b"a");
-        let _ = tags.intern(b"k=v");
+        for at in [7, 100_000] {
+            let name = store.add(b"original", &mut tags, |_| {});
+            assert!(store.set_original(at, Some(name)).is_none());
+        }
+        assert!(store.originals.allocation_size() < 200);
+        store.move_original(100_000, 8);
+        let has = [7, 8, 9, 100_000].map(|at| store.original(at).is_some());
+        assert_eq!(has, [true, true, false, false]);
+        assert!(store.set_original(7, None).is_some() && store.original(7).is_none());
+    }
+
+    #[test]
+    fn numbers_take_as_many_half_bytes_as_the_largest_needs() {
+        for (largest, width) in
+            [(0, 4), (0xffff, 4), (0x1_0000, 5), (0xf_ffff, 5), (0x10_0000, 6), (u32::MAX, 8)]
+        {
+            for count in 1..20 {
+                let numbers: Vec<u32> = (0..count).map(|n| largest - largest / 19 * n).collect();
+                assert_eq!(Width::of(largest), Width(width));
+                let mut stored = Vec::new();
+                put_tagged(&numbers, Width(width), b"a", &mut stored);
+                assert_eq!(stored.len(), HEAD + (width * numbers.len()).div_ceil(2) + 1);
+                let parts = StoredName(&stored).parts().expect("it has tags");
+                assert_eq!(parts.numbers().collect::<Vec<_>>(), numbers);
+                assert_eq!(parts.bare(), b"a");
+            }
+        }
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::aliases::RawKey;
 use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, RestoreError};
-use super::budget::Crowd;
 use super::closed::Closed;
 use super::counts::SeriesCounts;
 use super::hashing::Seeds;
@@ -18,6 +17,7 @@ use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
+use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
 use super::stored_name::StoredName;
@@ -524,8 +524,8 @@ impl Table {
     }
 
     /// The sender or prefix with the most series, if the table is full and refuses its names.
-    pub fn crowd(&self) -> Option<Crowd> {
-        self.live.shards.budget.crowd().filter(|_| self.live.room().is_full())
+    pub fn largest_group(&self) -> Option<LargestGroup> {
+        self.live.shards.groups.described().filter(|_| self.live.room().is_full())
     }
 
     /// The prefixes of names with the most new series.

@@ -58,9 +58,6 @@ struct Texts(TextChunks);
 
 const SHARDS: usize = 256;
 
-/// The least number that does not fit in three bytes.
-pub(super) const WIDE_NUMBER: u32 = 1 << 24;
-
 /// The bytes of a tag beside its text: the entry, its place in the index, and the slack of both.
 pub(super) const TAG_BYTES: usize = 20;
 
@@ -118,9 +115,10 @@ impl TagStore {
         self.shards[home_of(hash)].find(hash, tag).is_some()
     }
 
-    /// Whether the number of a new tag may be at least [`WIDE_NUMBER`].
-    pub(super) fn may_have_wide_numbers(&self) -> bool {
-        self.shards.iter().any(|shard| (shard.entries.len() + 1) * SHARDS > WIDE_NUMBER as usize)
+    /// The largest number that a tag has, or that the next tag can get.
+    pub(super) fn largest_number(&self) -> u32 {
+        let most = self.shards.iter().map(|shard| shard.entries.len()).max().unwrap_or_default();
+        u32::try_from(most * SHARDS + SHARDS - 1).unwrap_or(u32::MAX)
     }
 
     /// Ends one use of a tag.

@@ -13,6 +13,11 @@ pub(super) enum TimingSamples {
         values: Vec<f64>,
         weight: f64,
     },
+    /// One sample. It needs no buffer: many timings have no more in an interval.
+    One {
+        value: f64,
+        weight: f64,
+    },
     Sketch(Box<Sketch>),
 }
 
@@ -32,6 +37,7 @@ impl TimingSamples {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Exact { values, .. } => values.len(),
+            Self::One { .. } => 1,
             Self::Sketch(sketch) => sketch.len(),
         }
     }
@@ -63,7 +69,7 @@ impl TimingSamples {
     /// The events that the samples stand for.
     pub(super) fn weight(&self) -> f64 {
         match self {
-            Self::Exact { weight, .. } => *weight,
+            Self::Exact { weight, .. } | Self::One { weight, .. } => *weight,
             Self::Sketch(sketch) => sketch.moments().weight(),
         }
     }
@@ -73,15 +79,33 @@ impl TimingSamples {
     fn push(&mut self, value: f64, more: f64, pool: &mut Pool) -> bool {
         let (values, weight) = match self {
             Self::Exact { values, weight } => (values, weight),
+            Self::One { .. } => return self.buffer(pool) && self.push(value, more, pool),
             Self::Sketch(sketch) => return sketch.add(value, more, pool),
         };
         if values.len() >= pool.exactness.timer_exact {
             return self.sketch(pool) && self.push(value, more, pool);
         }
+        if values.capacity() == 0 {
+            *self = Self::One { value, weight: more };
+            return true;
+        }
         let granted = pool.reserve_one(values);
         if granted {
             values.push(value);
             *weight += more;
+        }
+        granted
+    }
+
+    /// Moves a single sample to a buffer. Returns false if there is no memory for it.
+    #[must_use]
+    fn buffer(&mut self, pool: &mut Pool) -> bool {
+        let Self::One { value, weight } = *self else { return true };
+        let mut values = Vec::new();
+        let granted = pool.reserve_one(&mut values);
+        if granted {
+            values.push(value);
+            *self = Self::Exact { values, weight };
         }
         granted
     }
@@ -111,6 +135,7 @@ impl TimingSamples {
                 pool.empty(values);
                 *weight = 0.0;
             }
+            Self::One { .. } => *self = Self::default(),
             Self::Sketch(_) => std::mem::take(self).release(pool),
         }
     }
@@ -119,6 +144,7 @@ impl TimingSamples {
     pub(super) fn release(self, pool: &mut Pool) {
         match self {
             Self::Exact { values, .. } => pool.keep(values),
+            Self::One { .. } => {}
             Self::Sketch(sketch) => pool.give_back(sketch.bytes()),
         }
     }
@@ -130,6 +156,12 @@ impl TimingSamples {
                 out.put_f64(*weight);
                 out.put_u32(u32::try_from(values.len()).expect("timer_exact is less"));
                 values.iter().for_each(|value| out.put_f64(*value));
+            }
+            Self::One { value, weight } => {
+                out.put_u8(0);
+                out.put_f64(*weight);
+                out.put_u32(1);
+                out.put_f64(*value);
             }
             Self::Sketch(sketch) => {
                 out.put_u8(1);
@@ -147,6 +179,9 @@ impl TimingSamples {
         let is_sketch = input.u8().ok_or(RestoreError::Damaged)? == 1;
         if is_sketch && matches!(self, Self::Sketch(_)) {
             return Err(RestoreError::BothEstimates);
+        }
+        if !self.buffer(pool) {
+            return Ok(false);
         }
         let restored = if is_sketch {
             self.restore_sketch(input, pool)
@@ -181,6 +216,7 @@ impl TimingSamples {
         }
         if let Self::Exact { values, .. } = self
             && values.capacity() == 0
+            && count > 1
             && count <= pool.exactness.timer_exact
             && !pool.reserve(values, count)
         {

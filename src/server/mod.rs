@@ -67,6 +67,7 @@ use crate::privileges;
 use crate::random;
 use crate::series::Seeds;
 use crate::state::{SavedState, StateHead};
+use crate::sys;
 use crate::time::Now;
 use crate::token::EventSource;
 
@@ -107,6 +108,7 @@ struct Resources<C> {
 impl Server {
     /// Opens and binds everything. After this the server can run.
     pub fn start(config: Config, origin: Origin) -> Result<Self, ServerError> {
+        sys::merge_freed_blocks_at_once();
         let descriptors = Descriptors::count();
         let reactor = Reactor::new(SystemClock::start()).map_err(ServerError::Poll)?;
         let signals = Signals::of_process(reactor.registry()).map_err(ServerError::Poll)?;

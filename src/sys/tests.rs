@@ -188,3 +188,16 @@ fn descriptors_are_counted_without_listing_them() {
     // Other tests open some at the same time.
     assert!(known >= files.len() && known.abs_diff(listed) < 100, "{known}, {listed} are listed");
 }
+
+#[cfg(target_env = "gnu")]
+#[test]
+fn small_blocks_that_are_freed_are_not_collected() {
+    // SAFETY: it takes nothing, and returns numbers.
+    let collected = || unsafe { libc::mallinfo2() }.smblks;
+    merge_freed_blocks_at_once();
+    let mut blocks: Vec<_> = (0..10_000).map(|_| Some(Box::new([0_u8; 24]))).collect();
+    let before = collected();
+    blocks.iter_mut().step_by(2).for_each(|block| *block = None);
+    let more = collected().saturating_sub(before);
+    assert!(more < 100, "{more} of 5,000");
+}

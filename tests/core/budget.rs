@@ -131,8 +131,8 @@ fn a_few_long_names_are_the_culprit_and_not_the_many_short_ones_beside_them() {
         |n: u32| sent.iter().any(|(name, _)| name == &format!("stats_counts.app.web.{n}"));
     let missing = (0..10_500).filter(|n| !arrived(*n)).count();
     assert_eq!(missing, 0, "of the good names");
-    let crowd = core.engine.crowd().expect("junk was refused").crowd;
-    assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
+    let group = core.engine.largest_group().expect("junk was refused").group;
+    assert_eq!(group.prefix.as_deref(), Some(&b"junk.x"[..]));
 }
 
 /// Returns 30 tags, as Datadog's clients have them. They are others for each `version`.
@@ -175,9 +175,9 @@ fn series_with_shared_tags_are_not_the_culprit_beside_a_flood() {
     (0..100).for_each(|n| send(&mut core, 1, &format!("{}:1|c", new(n))));
     assert_eq!(in_table(&core, 100, new), 100);
     assert_eq!(in_table(&core, 4000, tagged), 4000);
-    let crowd = core.engine.crowd().expect("junk was refused").crowd;
-    assert_eq!(crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
-    assert!((85..=95).contains(&crowd.percent()), "{}", crowd.percent());
+    let group = core.engine.largest_group().expect("junk was refused").group;
+    assert_eq!(group.prefix.as_deref(), Some(&b"junk.x"[..]));
+    assert!((85..=95).contains(&group.percent()), "{}", group.percent());
 }
 
 /// Shows that more new names get in than the order of creation is known of, all in one interval.
@@ -200,8 +200,8 @@ fn new_names_of_a_sender_that_made_up_others_get_in() {
     let name = |n: u32| format!("app.web.{n}");
     (0..100).for_each(|n| send(&mut core, 2, &format!("{}:1|c", name(n))));
     assert_eq!(in_table(&core, 100, name), 100);
-    let crowd = core.engine.crowd().expect("the table is full").crowd;
-    assert_eq!((crowd.prefix, crowd.sender != 0), (None, true));
+    let group = core.engine.largest_group().expect("the table is full").group;
+    assert_eq!((group.prefix, group.sender != 0), (None, true));
     assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), 4100);
     assert_eq!(core.engine.table().counts().evicted, 4100);
 }
@@ -243,16 +243,16 @@ fn the_keys_of_known_lines_are_within_the_memory_of_series() {
 #[test]
 fn the_culprit_is_named_with_its_sender_share_and_example() {
     let mut core = Core::configured("[limits]\nmax_series = 1000\n");
-    assert!(core.engine.crowd().is_none());
+    assert!(core.engine.largest_group().is_none());
     (0..100).for_each(|n| send(&mut core, 1, &format!("app.web.{n}:1|c")));
     (0..1000).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1|c")));
-    let named = core.engine.crowd().unwrap();
+    let named = core.engine.largest_group().unwrap();
     assert_eq!(named.sender.to_string(), "0.0.0.2");
-    assert_eq!(named.crowd.prefix.as_deref(), Some(&b"junk.x"[..]));
-    assert_eq!((named.crowd.series, named.crowd.percent()), (900, 90));
-    assert_eq!(named.crowd.example, b"junk.x.900");
+    assert_eq!(named.group.prefix.as_deref(), Some(&b"junk.x"[..]));
+    assert_eq!((named.group.series, named.group.percent()), (900, 90));
+    assert_eq!(named.group.example, b"junk.x.900");
     core.remove(MetricKind::Counter, "junk.x.1");
-    assert!(core.engine.crowd().is_none(), "there is room");
+    assert!(core.engine.largest_group().is_none(), "there is room");
 }
 
 /// Shows that series that are known and active stay, also those of the largest prefix.

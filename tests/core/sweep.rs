@@ -223,9 +223,23 @@ fn timings_and_sets_that_fall_idle_give_their_memory_to_newcomers() {
 fn a_name_whose_first_sample_is_refused_is_no_series() {
     let bounds = Bounds { sample_memory: 0, ..Bounds::default() };
     let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
-    core.packet("t:1|ms\ns:1|s\nc:1|c");
+    core.packet("s:1|s\nu:1|s\nc:1|c");
     assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 2);
     assert_eq!(core.flush(10), ["stats.c 0.1 10", "stats_counts.c 1 10"]);
+}
+
+#[test]
+fn a_timing_with_one_sample_takes_no_memory_of_samples() {
+    let bounds = Bounds { sample_memory: 0, ..Bounds::default() };
+    let mut core = Core::new(&Settings { bounds, ..settings() }, &Namespace::default());
+    for (at, value) in [(10, 7), (20, 9)] {
+        core.packet(&format!("t:{value}|ms|@0.5"));
+        assert_eq!(core.engine.table().sample_bytes(), 0);
+        let mean = value.to_string();
+        expect(&core.flush(at), &[("stats.timers.t.mean", &mean), ("stats.timers.t.count", "2")]);
+    }
+    core.packet("t:1|ms\nt:2|ms");
+    assert_eq!(core.engine.own().total(OwnCounter::SamplesDropped), 1, "the second one");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::host::machine;
 use crate::admin::json::JsonWriter;
 use crate::admin::view::View;
-use crate::engine::NamedCrowd;
+use crate::engine::NamedGroup;
 use crate::figures::{
     DestinationReport, FigureSection, FigureValue, LossCount, destinations, read, read_value,
 };
@@ -35,7 +35,7 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     let mut json = JsonWriter::new(out);
     json.open(b'{');
     put_server(view, &mut json);
-    put_crowd(view, &mut json);
+    put_largest_group(view, &mut json);
     let server = &view.server;
     let mut listeners = Labelled::new();
     let mut sinks = Labelled::new();
@@ -105,14 +105,14 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
 }
 
 /// Writes the sender or prefix with the most series. Writes nothing if the table has room.
-fn put_crowd(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
-    let Some(NamedCrowd { crowd, sender }) = view.server.engine.crowd() else { return };
+fn put_largest_group(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
+    let Some(NamedGroup { group, sender }) = view.server.engine.largest_group() else { return };
     json.key("crowd").open(b'{');
-    json.key("prefix").maybe_string(crowd.prefix.as_deref());
+    json.key("prefix").maybe_string(group.prefix.as_deref());
     json.key("sender").string(sender.to_string().as_bytes());
-    json.key("series").number(crowd.series as f64);
-    json.key("percent").number(crowd.percent() as f64);
-    json.key("example").string(&crowd.example).close(b'}');
+    json.key("series").number(group.series as f64);
+    json.key("percent").number(group.percent() as f64);
+    json.key("example").string(&group.example).close(b'}');
 }
 
 /// Writes what is known of the server beside its figures.

@@ -163,7 +163,7 @@ const hints = {
   udp_drops: "a larger [udp] recv_buffer takes larger bursts",
   dropped_lines: "their queue was full; see Destinations",
   in_doubt: "Their connection broke, or their command failed. They may have arrived.",
-  series_rejected: "statsd --ask top new names the culprit",
+  series_rejected: "statsd --ask top new names the largest group",
 };
 
 // The listeners or destinations at which it happened.

@@ -8,13 +8,13 @@
 use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
-use super::super::budget::{GroupChanges, NEWEST_TRIES};
 use super::super::counts::bytes_beside_name;
 use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
 use super::super::live_series::LiveSeries;
 use super::super::memory::Pool;
 use super::super::owner::Owner;
 use super::super::raw::{merged_name, sent_name};
+use super::super::series_groups::{GroupChanges, NEWEST_TRIES};
 use super::super::shard::SeriesPlace;
 use super::super::shards::Cursor;
 use super::super::stored_name::StoredName;
@@ -250,7 +250,7 @@ impl Forecast {
             self.groups.remove(live.shards.all[place.shard()].owner(place.at()));
             self.evicted.push(place);
         }
-        self.groups.add(&live.shards.budget, newcomer);
+        self.groups.add(&live.shards.groups, newcomer);
         self.created += 1;
         self.own += 1;
         true
@@ -266,7 +266,7 @@ impl Forecast {
         let shards = &live.shards;
         for _ in 0..tries {
             let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
-            if !idle.can_be_evicted_for(newcomer, self.groups.culprit(&shards.budget)) {
+            if !idle.can_be_evicted_for(newcomer, self.groups.largest_group(&shards.groups)) {
                 return None;
             }
             self.idle += 1;
@@ -282,21 +282,21 @@ impl Forecast {
         None
     }
 
-    /// Takes the newest series of the culprit that is not known yet.
+    /// Takes the newest series of the largest group that is not known yet.
     fn take_newest(&mut self, live: &LiveSeries, newcomer: &Owner) -> Option<SeriesPlace> {
         let shards = &live.shards;
-        if shards.raw.is_some() || self.groups.newest_to_evict_for(&shards.budget, newcomer) == 0 {
+        if shards.raw.is_some() || !self.groups.gives_up_newest_for(&shards.groups, newcomer) {
             return None;
         }
         self.take_noted(live).or_else(|| {
-            let culprit = self.groups.culprit(&shards.budget);
+            let largest = self.groups.largest_group(&shards.groups);
             let search = self.search.get_or_insert(shards.search);
-            self.found.extend(shards.find_new(search, culprit));
+            self.found.extend(shards.find_new(search, largest));
             self.take_noted(live)
         })
     }
 
-    /// Takes the newest series of the culprit that is noted and not known yet.
+    /// Takes the newest series of the largest group that is noted and not known yet.
     fn take_noted(&mut self, live: &LiveSeries) -> Option<SeriesPlace> {
         let shards = &live.shards;
         for _ in 0..NEWEST_TRIES {
@@ -305,7 +305,7 @@ impl Forecast {
                 None
             } else if let Some(place) = self.found.pop() {
                 Some(place)
-            } else if let Some(place) = shards.budget.newest().nth(self.newest) {
+            } else if let Some(place) = shards.groups.newest().nth(self.newest) {
                 self.newest += 1;
                 Some(place)
             } else {
@@ -318,8 +318,8 @@ impl Forecast {
             if shards.get(place).is_none() || self.has_evicted(place) {
                 continue;
             }
-            let culprit = self.groups.culprit(&shards.budget);
-            if self.is_as_before(place) && shards.can_be_evicted(place, live.tick, culprit) {
+            let largest = self.groups.largest_group(&shards.groups);
+            if self.is_as_before(place) && shards.can_be_evicted(place, live.tick, largest) {
                 return Some(place);
             }
             self.put_back.push_back(Some(place));

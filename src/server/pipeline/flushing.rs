@@ -39,6 +39,8 @@ pub(super) struct Flushing {
     turn: Duration,
     /// When a sink first held the current sweep.
     held_since: Option<Tick>,
+    /// Whether all series are closed, and only the end of the flush is left to do.
+    are_closed: bool,
 }
 
 /// How long the sinks together may hold one sweep; at most half of the flush interval if that is
@@ -64,6 +66,7 @@ impl Flushing {
             stall: Duration::ZERO,
             turn: Duration::ZERO,
             held_since: None,
+            are_closed: false,
         }
     }
 
@@ -184,15 +187,20 @@ impl Flushing {
     pub(super) fn sweep_slice(&mut self, clock: &impl Clock, stages: &mut Stages) -> bool {
         // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
         // and sending overlap, and no more than a slice's chunks are held here.
-        let end = clock.tick() + SLICE;
+        let began = clock.tick();
         if stages.engine.exchange_history() {
             return false; // the first slice of a sweep, for what the flush before has left to do
         }
-        let mut done = false;
-        while !done && clock.tick() < end {
-            done = stages.sweep_step();
+        let were_closed = self.are_closed;
+        while !self.are_closed && clock.tick() < began + SLICE {
+            self.are_closed = stages.sweep_step();
         }
+        // The end of a flush takes most of a millisecond. So it has a slice of its own, unless this
+        // one was short.
+        let is_short = were_closed || clock.tick() < began + SLICE / 2;
+        let done = self.are_closed && is_short;
         if done {
+            self.are_closed = false;
             self.finish_flush(clock.now(), stages);
         }
         stages.queue_chunks();
@@ -267,7 +275,49 @@ fn lag(before: UnixTime, now: UnixTime, interval: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::config::Config;
+    use crate::series::Seeds;
+
+    /// A clock that goes on by a step at each reading.
+    struct SteppingClock {
+        step: Duration,
+        now: Cell<Tick>,
+    }
+
+    impl Clock for SteppingClock {
+        fn tick(&self) -> Tick {
+            self.now.set(self.now.get() + self.step);
+            self.now.get()
+        }
+
+        fn now(&self) -> Now {
+            Now { tick: self.tick(), unix: UnixTime::from_secs(100) }
+        }
+
+        fn nap(&self, _span: Duration) {}
+
+        fn poll_timeout(&self, span: Option<Duration>) -> Option<Duration> {
+            span
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_flush_has_a_turn_of_its_own_after_a_long_slice() {
+        for (step, slices) in [(SLICE / 100, 1), (SLICE / 3, 2)] {
+            let config = Config::default();
+            let clock = SteppingClock { step, now: Cell::default() };
+            let schedule = Schedule::new(Duration::from_secs(10), false, UnixTime::from_secs(90));
+            let mut flushing = Flushing::new(schedule, Duration::from_secs(10));
+            let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+            let mut stages = Stages::new(&config, seeds);
+            flushing.tick(clock.now(), &mut stages);
+            let needed = (1..=10).find(|_| flushing.sweep_slice(&clock, &mut stages));
+            assert_eq!(needed, Some(slices), "{step:?} between two readings of the clock");
+        }
+    }
 
     #[test]
     fn a_reload_after_the_clock_was_set_back_keeps_the_end_of_the_interval() {

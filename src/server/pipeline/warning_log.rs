@@ -1,6 +1,6 @@
 //! Writes the collected warnings to the log.
 
-use crate::engine::{Engine, NamedCrowd};
+use crate::engine::{Engine, NamedGroup};
 use crate::logging::Bytes;
 use crate::sender::Sender;
 use crate::warnings::{Warning, WarningKind};
@@ -12,32 +12,32 @@ pub(super) fn log_warnings(engine: &mut Engine, warnings: &[Warning]) {
     let mut busiest = None;
     for warning in warnings {
         let is_full = warning.what == WarningKind::TooManySeries;
-        let crowd = is_full.then(|| engine.crowd()).flatten();
+        let largest = is_full.then(|| engine.largest_group()).flatten();
         let newcomers = engine.table_mut().newcomers();
         let take = || newcomers.take_busiest().unwrap_or_default();
         let most_new = is_full.then(|| &**busiest.get_or_insert_with(take));
-        log_warning(warning, most_new, crowd.as_ref());
+        log_warning(warning, most_new, largest.as_ref());
     }
 }
 
-/// Logs a warning. `most_new` is the prefix of names with the most new series, and `crowd` the
+/// Logs a warning. `most_new` is the prefix of names with the most new series, and `largest` the
 /// sender or prefix with the most series.
-fn log_warning(warning: &Warning, most_new: Option<&[u8]>, crowd: Option<&NamedCrowd>) {
+fn log_warning(warning: &Warning, most_new: Option<&[u8]>, largest: Option<&NamedGroup>) {
     let Warning { what, count, example, sender, other_senders } = warning;
     let text = what.text();
     let most_new = most_new.map(|prefix| Bytes(prefix).to_string());
     let other_senders = (*other_senders > 0).then_some(*other_senders);
     let sender = (*sender != Sender::Unknown).then(|| sender.to_string());
     let example = (!example.is_empty()).then(|| Bytes(example).to_string());
-    let prefix = crowd.and_then(|named| named.crowd.prefix.as_deref());
+    let prefix = largest.and_then(|named| named.group.prefix.as_deref());
     let crowd_prefix = prefix.map(|prefix| Bytes(prefix).to_string());
-    let crowd_share = crowd.map(|named| format!("{} %", named.crowd.percent()));
-    let crowd_example = crowd.map(|named| Bytes(&named.crowd.example).to_string());
+    let crowd_share = largest.map(|named| format!("{} %", named.group.percent()));
+    let crowd_example = largest.map(|named| Bytes(&named.group.example).to_string());
     log::warn!(
         (text.count_of) = count,
         reason = what.reason(),
         hint = text.hint,
-        crowd_sender = crowd.map(|named| named.sender.to_string()),
+        crowd_sender = largest.map(|named| named.sender.to_string()),
         most_new, crowd_share, crowd_prefix, crowd_example,
         other_senders, sender, example;
         "{}", text.sentence

@@ -5,11 +5,11 @@
 //! ```text
 //!  groups of a series:  first two elements of its name ─ first element ─ sender
 //!        with tags:     whole name without tags ─ first two elements ─ sender
-//!                       └───── the largest of each ──▶ the culprit, one of them ─────┘
+//!                       └─────── the largest of each ──▶ the largest group of all ───────┘
 //! ```
-//! The culprit is the largest group. But if a group is a part of a larger one and has at least half
-//! of its series, it is the culprit. So one prefix that many senders flood is the culprit, and a
-//! sender that makes up prefixes is the culprit itself.
+//! But if a group is a part of a larger one and has at least half of its series, it counts as the
+//! largest. So one prefix that many senders flood is the largest group, and a sender that makes up
+//! prefixes is itself.
 //!
 //! If the table is full by the bytes of its series, a series counts by its size: its name, and
 //! those of its tags that no other series had before it. So a few series with long names can be the
@@ -21,9 +21,9 @@ use std::collections::VecDeque;
 use super::owner::{Group, KINDS, Owner, PREFIX_BITS, SENDER, prefixes};
 use super::shard::SeriesPlace;
 
-/// The group with the most series, as the log shows it.
+/// The largest group, as the log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Crowd {
+pub struct LargestGroup {
     /// The prefix that its names share. `None` if a sender makes up prefixes.
     pub prefix: Option<Vec<u8>>,
     /// The number of the sender of the example. 0 if it is unknown.
@@ -36,7 +36,7 @@ pub struct Crowd {
     pub example: Vec<u8>,
 }
 
-impl Crowd {
+impl LargestGroup {
     /// Its share in all series.
     pub fn percent(&self) -> usize {
         self.series * 100 / self.all.max(1)
@@ -45,7 +45,7 @@ impl Crowd {
 
 /// The sizes of all groups, and the newest series.
 #[derive(Debug, Default)]
-pub(super) struct Budget {
+pub(super) struct SeriesGroups {
     /// The sizes of each group. Empty until the first series is counted. The memory of groups
     /// without series is never touched.
     groups: [Vec<Sizes>; KINDS],
@@ -75,7 +75,7 @@ pub(super) const SEARCH_MAX: usize = 8192;
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 /// The size of a group: the number of its series, and their bytes in the unit of
-/// [`Owner::weight`].
+/// [`Owner::weight`]. It stays at the largest number if the group takes more than 64 GiB.
 type Sizes = [u32; MEASURES];
 const MEASURES: usize = 2;
 const NUMBER: usize = 0;
@@ -91,7 +91,7 @@ fn groups_of(kind: usize) -> usize {
     1 << if kind == SENDER { u16::BITS } else { PREFIX_BITS }
 }
 
-impl Budget {
+impl SeriesGroups {
     /// Counts a new series.
     pub(super) fn add(&mut self, owner: &Owner) {
         if self.groups[SENDER].is_empty() {
@@ -106,7 +106,8 @@ impl Budget {
             self.last[kind][usize::from(id)] = owner.groups;
             let groups = &mut self.groups[kind];
             for (measure, more) in more.into_iter().enumerate() {
-                groups[usize::from(id)][measure] += more;
+                let size = &mut groups[usize::from(id)][measure];
+                *size = size.saturating_add(more);
                 let largest = &mut self.largest[measure][kind];
                 // Most series are of the largest group.
                 if *largest != id
@@ -126,8 +127,18 @@ impl Budget {
         }
         for (groups, &id) in self.groups.iter_mut().zip(&owner.groups) {
             for (size, less) in groups[usize::from(id)].iter_mut().zip(less) {
-                *size -= less;
+                *size = size.saturating_sub(less);
             }
+        }
+    }
+
+    /// Counts that a series takes `more` bytes and `fewer` bytes than before.
+    pub(super) fn change(&mut self, owner: &mut Owner, more: usize, fewer: usize) {
+        let before = *owner;
+        owner.change_bytes(more, fewer);
+        if owner.weight() != before.weight() {
+            self.remove(&before);
+            self.add(owner);
         }
     }
 
@@ -169,19 +180,18 @@ impl Budget {
 
     /// Returns the group that gives up a series for a new name. Returns `None` if no two series
     /// have a group in common.
-    pub(super) fn culprit(&self) -> Option<Group> {
-        culprit(
+    pub(super) fn largest_group(&self) -> Option<Group> {
+        largest_group(
             self.largest(),
             |group| self.count(group),
             |group, other| self.is_part(group, other),
         )
     }
 
-    /// Returns how many of its newest series the culprit gives up for those of `newcomer`. The
-    /// group of the newcomer stays at most half as large, so that two groups never take from each
-    /// other in turn.
-    pub(super) fn newest_to_evict_for(&self, newcomer: &Owner) -> usize {
-        newest_to_evict(self.culprit(), newcomer, |group| self.count(group))
+    /// Whether the largest group gives up one of its newest series for `newcomer`. The group of the
+    /// newcomer stays at most half as large, so that two groups never take from each other in turn.
+    pub(super) fn gives_up_newest_for(&self, newcomer: &Owner) -> bool {
+        gives_up_newest(self.largest_group(), newcomer, |group| self.count(group))
     }
 
     /// Notes the newest series of a table that is nearly full.
@@ -192,10 +202,11 @@ impl Budget {
         self.newest.push_back(place);
     }
 
-    /// Whether the culprit is the sender of a newcomer. It makes up prefixes, so nothing else tells
-    /// the newcomer from the other series of the sender.
+    /// Whether the largest group is the sender of a newcomer. It makes up prefixes, so nothing else
+    /// tells the newcomer from the other series of the sender.
     pub(super) fn is_sender_of(&self, newcomer: &Owner) -> bool {
-        self.culprit().is_some_and(|group| group.kind == SENDER && newcomer.is_in(Some(group)))
+        let largest = self.largest_group();
+        largest.is_some_and(|group| group.kind == SENDER && newcomer.is_in(Some(group)))
     }
 
     /// Takes the oldest of the newest series. It may be removed already.
@@ -218,70 +229,65 @@ impl Budget {
         self.newest.iter().rev().copied()
     }
 
-    /// Notes a name that was refused, or that replaced another one of the culprit. The first one of
-    /// the culprit is kept as its example.
+    /// Notes a name that was refused, or that replaced another one of the largest group. The first
+    /// one of the largest group is kept as its example.
     #[cold]
     pub(super) fn note_refused(&mut self, name: &[u8], owner: Owner) {
-        let culprit = self.culprit();
-        let is_known = self.example.as_ref().is_some_and(|(_, known)| known.is_in(culprit));
-        if !is_known && owner.is_in(culprit) {
+        let largest = self.largest_group();
+        let is_known = self.example.as_ref().is_some_and(|(_, known)| known.is_in(largest));
+        if !is_known && owner.is_in(largest) {
             self.example = Some((name[..name.len().min(EXAMPLE_BYTES_MAX)].to_vec(), owner));
         }
     }
 
-    /// Returns the culprit, if names of it were refused.
-    pub(super) fn crowd(&self) -> Option<Crowd> {
-        let culprit = self.culprit();
-        let (example, owner) = self.example.as_ref().filter(|(_, owner)| owner.is_in(culprit))?;
-        Some(Crowd {
+    /// Returns the largest group, if names of it were refused.
+    pub(super) fn described(&self) -> Option<LargestGroup> {
+        let largest = self.largest_group();
+        let (example, owner) = self.example.as_ref().filter(|(_, owner)| owner.is_in(largest))?;
+        Some(LargestGroup {
             prefix: prefixes(example)
-                .get(culprit?.kind)
+                .get(largest?.kind)
                 .map(|prefix| prefix.strip_suffix(b";").unwrap_or(prefix).to_vec()),
             sender: owner.groups[SENDER],
-            series: self.count(culprit?) as usize,
+            series: self.count(largest?) as usize,
             all: self.all[self.measure],
             example: example.clone(),
         })
     }
 }
 
-/// See [`Budget::culprit`].
-fn culprit(
-    largest: [u16; KINDS],
+/// See [`SeriesGroups::largest_group`].
+fn largest_group(
+    of_kinds: [u16; KINDS],
     count: impl Fn(Group) -> u32,
     is_part: impl Fn(Group, Group) -> bool,
 ) -> Option<Group> {
-    let mut culprit = Group { kind: 0, id: largest[0] };
-    for (kind, &id) in largest.iter().enumerate().skip(1) {
+    let mut largest = Group { kind: 0, id: of_kinds[0] };
+    for (kind, &id) in of_kinds.iter().enumerate().skip(1) {
         let other = Group { kind, id };
         if kind == SENDER && other.id == 0 {
             break; // the number stands for all senders that are not known
         }
-        let weight = if is_part(culprit, other) { 2 } else { 1 };
-        if u64::from(count(culprit)) * weight < count(other).into() {
-            culprit = other;
+        let weight = if is_part(largest, other) { 2 } else { 1 };
+        if u64::from(count(largest)) * weight < count(other).into() {
+            largest = other;
         }
     }
-    (count(culprit) > 1).then_some(culprit)
+    (count(largest) > 1).then_some(largest)
 }
 
-/// See [`Budget::newest_to_evict_for`].
-fn newest_to_evict(
-    culprit: Option<Group>,
-    newcomer: &Owner,
-    count: impl Fn(Group) -> u32,
-) -> usize {
-    let Some(culprit) = culprit.filter(|culprit| !newcomer.is_in(Some(*culprit))) else {
-        return 0;
+/// See [`SeriesGroups::gives_up_newest_for`].
+fn gives_up_newest(largest: Option<Group>, newcomer: &Owner, count: impl Fn(Group) -> u32) -> bool {
+    let Some(largest) = largest.filter(|largest| !newcomer.is_in(Some(*largest))) else {
+        return false;
     };
-    let own = Group { kind: culprit.kind, id: newcomer.groups[culprit.kind] };
-    // Each one makes the culprit smaller, and its own group larger.
-    let larger = count(culprit).saturating_sub(count(own)).saturating_sub(count(own));
-    larger.saturating_add(1) as usize / 3
+    let own = Group { kind: largest.kind, id: newcomer.groups[largest.kind] };
+    // One series makes the largest group smaller, and its own group larger.
+    count(largest).saturating_sub(count(own)).saturating_sub(count(own)) >= 2
 }
 
-/// A few series that are created and evicted, without a change of the budget: what an explanation
-/// reads in its place.
+/// A few series that are created and evicted, without a change of the
+/// [`SeriesGroups`]: what an explanation reads in their place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupChanges {
     added: Vec<Owner>,
@@ -291,12 +297,12 @@ pub(super) struct GroupChanges {
 }
 
 impl GroupChanges {
-    /// Counts a new series, as [`Budget::add`] does.
-    pub(super) fn add(&mut self, budget: &Budget, owner: &Owner) {
+    /// Counts a new series, as [`SeriesGroups::add`] does.
+    pub(super) fn add(&mut self, groups: &SeriesGroups, owner: &Owner) {
         self.added.push(*owner);
-        let before = self.largest(budget);
+        let before = self.largest(groups);
         for (kind, &id) in owner.groups.iter().enumerate() {
-            let count = |id| self.count(budget, Group { kind, id });
+            let count = |id| self.count(groups, Group { kind, id });
             if count(id) > count(before[kind]) {
                 self.largest[kind] = Some(id);
             }
@@ -308,36 +314,36 @@ impl GroupChanges {
         self.removed.push(*owner);
     }
 
-    /// See [`Budget::culprit`].
-    pub(super) fn culprit(&self, budget: &Budget) -> Option<Group> {
-        culprit(
-            self.largest(budget),
-            |group| self.count(budget, group),
+    /// See [`SeriesGroups::largest_group`].
+    pub(super) fn largest_group(&self, groups: &SeriesGroups) -> Option<Group> {
+        largest_group(
+            self.largest(groups),
+            |group| self.count(groups, group),
             |group, other| {
                 let is_last = |last: &&Owner| last.is_in(Some(group));
                 match self.added.iter().rev().find(is_last) {
                     Some(last) => last.is_in(Some(other)),
-                    None => budget.is_part(group, other),
+                    None => groups.is_part(group, other),
                 }
             },
         )
     }
 
-    /// See [`Budget::newest_to_evict_for`].
-    pub(super) fn newest_to_evict_for(&self, budget: &Budget, newcomer: &Owner) -> usize {
-        newest_to_evict(self.culprit(budget), newcomer, |group| self.count(budget, group))
+    /// See [`SeriesGroups::gives_up_newest_for`].
+    pub(super) fn gives_up_newest_for(&self, groups: &SeriesGroups, newcomer: &Owner) -> bool {
+        gives_up_newest(self.largest_group(groups), newcomer, |group| self.count(groups, group))
     }
 
-    fn largest(&self, budget: &Budget) -> [u16; KINDS] {
-        std::array::from_fn(|kind| self.largest[kind].unwrap_or_else(|| budget.largest()[kind]))
+    fn largest(&self, groups: &SeriesGroups) -> [u16; KINDS] {
+        std::array::from_fn(|kind| self.largest[kind].unwrap_or_else(|| groups.largest()[kind]))
     }
 
-    fn count(&self, budget: &Budget, group: Group) -> u32 {
+    fn count(&self, groups: &SeriesGroups, group: Group) -> u32 {
         let of = |all: &[Owner]| {
             let of_group = all.iter().filter(|owner| owner.is_in(Some(group)));
-            of_group.map(|owner| budget.size_of(owner)).sum::<u32>()
+            of_group.fold(0, |sum: u32, owner| sum.saturating_add(groups.size_of(owner)))
         };
-        budget.count(group) + of(&self.added) - of(&self.removed)
+        groups.count(group).saturating_add(of(&self.added)).saturating_sub(of(&self.removed))
     }
 }
 
@@ -349,64 +355,98 @@ mod tests {
         ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(text)
     }
 
-    /// Returns the culprit of a budget with these senders and names.
-    fn culprit(series: impl IntoIterator<Item = (u16, String)>) -> (usize, Budget) {
-        let mut budget = Budget::default();
+    /// Counts series with these senders and names. Returns the kind of the largest group, too.
+    fn counted(series: impl IntoIterator<Item = (u16, String)>) -> (usize, SeriesGroups) {
+        let mut groups = SeriesGroups::default();
         for (sender, name) in series {
-            budget.add(&Owner::new(name.as_bytes(), sender, hash));
+            groups.add(&Owner::new(name.as_bytes(), sender, hash));
         }
-        (budget.culprit().unwrap().kind, budget)
+        (groups.largest_group().unwrap().kind, groups)
     }
 
-    fn is_in(budget: &Budget, sender: u16, name: &str) -> bool {
-        Owner::new(name.as_bytes(), sender, hash).is_in(budget.culprit())
+    fn is_in(groups: &SeriesGroups, sender: u16, name: &str) -> bool {
+        Owner::new(name.as_bytes(), sender, hash).is_in(groups.largest_group())
     }
 
     #[test]
-    fn the_culprit_is_what_the_series_of_a_flood_share() {
+    fn the_largest_group_is_what_the_series_of_a_flood_share() {
         let good = || (0..1000).map(|n| (2, format!("app.web.{n}.hits")));
         // One sender and one prefix.
-        let (_, budget) = culprit(good().chain((0..5000).map(|n| (1, format!("a.junk.{n}")))));
-        assert!(is_in(&budget, 9, "a.junk.x") && !is_in(&budget, 1, "b.c.d"));
+        let (_, groups) = counted(good().chain((0..5000).map(|n| (1, format!("a.junk.{n}")))));
+        assert!(is_in(&groups, 9, "a.junk.x") && !is_in(&groups, 1, "b.c.d"));
         // One sender for all, and one prefix.
-        let (_, budget) = culprit(good().chain((0..5000).map(|n| (2, format!("junk.{n}")))));
-        assert!(is_in(&budget, 2, "junk.x") && !is_in(&budget, 2, "app.web.x"));
+        let (_, groups) = counted(good().chain((0..5000).map(|n| (2, format!("junk.{n}")))));
+        assert!(is_in(&groups, 2, "junk.x") && !is_in(&groups, 2, "app.web.x"));
         // One sender that makes up second elements.
-        let (kind, budget) = culprit(good().chain((0..5000).map(|n| (2, format!("junk.{n}.x")))));
+        let (kind, groups) = counted(good().chain((0..5000).map(|n| (2, format!("junk.{n}.x")))));
         assert_eq!(kind, 1);
-        assert!(is_in(&budget, 2, "junk.new.x") && !is_in(&budget, 2, "app.web.x"));
+        assert!(is_in(&groups, 2, "junk.new.x") && !is_in(&groups, 2, "app.web.x"));
         // One sender that makes up whole names.
-        let (kind, budget) = culprit(good().chain((0..5000).map(|n| (1, format!("{n}.b.c")))));
+        let (kind, groups) = counted(good().chain((0..5000).map(|n| (1, format!("{n}.b.c")))));
         assert_eq!(kind, SENDER);
-        assert!(is_in(&budget, 1, "app.web.x") && !is_in(&budget, 2, "app.web.x"));
+        assert!(is_in(&groups, 1, "app.web.x") && !is_in(&groups, 2, "app.web.x"));
         // One name with a tag of many values, beside others with the same first element.
         let tagged = |n: u32| (2, format!("app.requests;user={n}"));
-        let (kind, budget) = culprit(good().chain((0..5000).map(tagged)));
+        let (kind, groups) = counted(good().chain((0..5000).map(tagged)));
         assert_eq!(kind, 0);
-        assert!(is_in(&budget, 2, "app.requests;user=x") && !is_in(&budget, 2, "app.errors"));
+        assert!(is_in(&groups, 2, "app.requests;user=x") && !is_in(&groups, 2, "app.errors"));
         // Many senders, which may be forged, and one prefix.
-        let (_, budget) = culprit(good().chain((0..5000).map(|n| (3 + n, format!("a.junk.{n}")))));
-        assert!(is_in(&budget, 9, "a.junk.x") && !is_in(&budget, 2, "app.web.x"));
+        let (_, groups) = counted(good().chain((0..5000).map(|n| (3 + n, format!("a.junk.{n}")))));
+        assert!(is_in(&groups, 9, "a.junk.x") && !is_in(&groups, 2, "app.web.x"));
     }
 
     #[test]
     fn removed_series_do_not_count() {
-        let (_, mut budget) = culprit((0..100).map(|n| (1, format!("a.b.{n}"))));
-        (0..50).for_each(|n| budget.add(&Owner::new(format!("c.d.{n}").as_bytes(), 2, hash)));
-        assert!(is_in(&budget, 1, "a.b.x"));
-        (0..90).for_each(|n| budget.remove(&Owner::new(format!("a.b.{n}").as_bytes(), 1, hash)));
-        budget.find_largest();
-        assert!(is_in(&budget, 2, "c.d.x") && !is_in(&budget, 1, "a.b.x"));
+        let (_, mut groups) = counted((0..100).map(|n| (1, format!("a.b.{n}"))));
+        (0..50).for_each(|n| groups.add(&Owner::new(format!("c.d.{n}").as_bytes(), 2, hash)));
+        assert!(is_in(&groups, 1, "a.b.x"));
+        (0..90).for_each(|n| groups.remove(&Owner::new(format!("a.b.{n}").as_bytes(), 1, hash)));
+        groups.find_largest();
+        assert!(is_in(&groups, 2, "c.d.x") && !is_in(&groups, 1, "a.b.x"));
     }
 
     #[test]
     fn two_groups_do_not_take_from_each_other_in_turn() {
-        let (_, budget) = culprit((0..100).map(|n| (1, format!("a.b.{n}"))));
+        let (_, groups) = counted((0..100).map(|n| (1, format!("a.b.{n}"))));
         let owner = |name: &str| Owner::new(name.as_bytes(), 1, hash);
-        assert_eq!(budget.newest_to_evict_for(&owner("a.b.new")), 0);
-        assert_eq!(budget.newest_to_evict_for(&owner("c.d.new")), 33);
+        assert!(!groups.gives_up_newest_for(&owner("a.b.new")));
+        assert!(groups.gives_up_newest_for(&owner("c.d.new")));
         let names = (0..100).map(|n| (1, format!("a.b.{n}")));
-        let (_, budget) = culprit(names.chain((0..50).map(|n| (1, format!("c.d.{n}")))));
-        assert_eq!(budget.newest_to_evict_for(&owner("c.d.new")), 0, "it has half as many");
+        let (_, groups) = counted(names.chain((0..50).map(|n| (1, format!("c.d.{n}")))));
+        assert!(!groups.gives_up_newest_for(&owner("c.d.new")), "it has half as many");
+    }
+
+    #[test]
+    fn a_group_of_more_than_64_gib_is_the_largest() {
+        let mut groups = SeriesGroups::default();
+        groups.count_bytes(true);
+        let owner = |name: &str, bytes| {
+            let mut owner = Owner::new(name.as_bytes(), 1, hash);
+            owner.set_bytes(bytes);
+            owner
+        };
+        let largest = owner("a.b.c", 1 << 20);
+        (0..(1 << 16) + 2).for_each(|_| groups.add(&largest));
+        groups.add(&owner("c.d.e", 1 << 20));
+        assert!(largest.is_in(groups.largest_group()));
+        groups.remove(&largest);
+        assert!(largest.is_in(groups.largest_group()));
+    }
+
+    #[test]
+    fn a_series_that_gets_a_longer_original_name_counts_for_more() {
+        let mut groups = SeriesGroups::default();
+        groups.count_bytes(true);
+        let mut one = Owner::new(b"a.b.c", 0, hash);
+        let mut other = Owner::new(b"c.d.e", 0, hash);
+        one.set_bytes(4000);
+        other.set_bytes(100);
+        [&one, &other, &one, &other].into_iter().for_each(|owner| groups.add(owner));
+        assert!(one.is_in(groups.largest_group()));
+        groups.change(&mut other, 8000, 0);
+        assert!(other.is_in(groups.largest_group()));
+        groups.change(&mut other, 0, 8000);
+        groups.find_largest();
+        assert!(one.is_in(groups.largest_group()));
     }
 }
