@@ -23,7 +23,7 @@
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `stdio` (standard output and error),
 //!   `sys` (system calls), `clock` and `time`, `token` (the owner of an event), `sender`, `wire`
-//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (short lists), `nearest`
+//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (sorts in little code), `nearest`
 //!   ("did you mean"), `random`,
 //!   `gzip`.
 //!
