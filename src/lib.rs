@@ -23,9 +23,8 @@
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `stdio` (standard output and error),
 //!   `sys` (system calls), `clock` and `time`, `token` (the owner of an event), `sender`, `wire`
-//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (sorts in little code), `nearest`
-//!   ("did you mean"), `random`,
-//!   `gzip`.
+//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (sorts in little code),
+//!   `nearest` ("did you mean"), `random`, `gzip`.
 //!
 //! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
 //! of its own, because it alone is optimised for speed. All others are optimised for size.
