@@ -341,7 +341,8 @@ fn first<'s, 'a>(
         let least = nth_highest(&mut samples, count - 1);
         let mut moved = 0;
         for wanted in [Ordering::Greater, Ordering::Equal] {
-            for at in moved..series.len() {
+            let left = moved..series.len();
+            for at in left {
                 if moved < count && series[at].0.cmp(&least) == wanted {
                     series.swap(moved, at);
                     moved += 1;
