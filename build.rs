@@ -1,8 +1,8 @@
-//! Compresses the files of the page, and links a release without what only a debugger would read,
-//! if the linker can.
+//! Compresses the files that the binary holds, and links a release without what only a debugger
+//! would read, if the linker can.
 //!
-//! The page is in the binary once, compressed. `src/admin/page/mod.rs` shows which client gets
-//! which form.
+//! The page and `statsd.conf.example` are in the binary once, compressed. `src/admin/page/mod.rs`
+//! shows which client gets which form of the page.
 //!
 //! The server aborts on a panic, so nothing in it unwinds the stack. The tables for unwinding would
 //! be 130 kB of the binary, and what reads them 150 kB. A profile with debug information keeps
@@ -34,6 +34,7 @@ fn main() -> io::Result<()> {
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     pack_page(&folder.join("page"))?;
+    pack_example(&folder)?;
     let is = |key: &str, value: &str| env::var(key).is_ok_and(|found| found == value);
     if !is("PROFILE", "release") || !is("DEBUG", "false") || !is("CARGO_CFG_TARGET_OS", "linux") {
         return Ok(());
@@ -85,6 +86,13 @@ fn pack_page(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes the manual, which `--print-config=example` prints, to `folder` in the format of gzip.
+fn pack_example(folder: &Path) -> io::Result<()> {
+    const NAME: &str = "statsd.conf.example";
+    println!("cargo:rerun-if-changed={NAME}");
+    fs::write(folder.join(NAME), gzip(&fs::read(NAME)?))
+}
+
 /// Compresses a file as much as possible. The result depends on nothing but `file`, so two builds
 /// are the same.
 fn gzip(file: &[u8]) -> Vec<u8> {
@@ -92,7 +100,7 @@ fn gzip(file: &[u8]) -> Vec<u8> {
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
     packed.extend(miniz_oxide::deflate::compress_to_vec(file, 10));
     packed.extend(crc32fast::hash(file).to_le_bytes());
-    let length = u32::try_from(file.len()).expect("a file of the page is small");
+    let length = u32::try_from(file.len()).expect("the files are small");
     packed.extend(length.to_le_bytes());
     packed
 }

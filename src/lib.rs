@@ -23,8 +23,8 @@
 //! - `ledger` has the server's own counters, `warnings` the limited log lines about bad input.
 //! - The rest are tools: `logging`, `files`, `privileges`, `stdio` (standard output and error),
 //!   `sys` (system calls), `clock` and `time`, `token` (the owner of an event), `sender`, `wire`
-//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (short lists), `nearest`
-//!   ("did you mean"), `random`.
+//!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (sorts in little code),
+//!   `nearest` ("did you mean"), `random`, `gzip`.
 //!
 //! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
 //! of its own, because it alone is optimised for speed. All others are optimised for size.
@@ -76,6 +76,7 @@ pub mod privileges;
 pub mod memory_limit;
 mod nearest;
 mod random;
+mod gzip;
 pub mod stdio;
 mod sys;
 mod clock;

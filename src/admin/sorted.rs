@@ -12,6 +12,7 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::ops::Range;
 
+use crate::few::sort_many;
 use crate::protocol::MetricKind;
 use crate::series::{Audience, Cursor, SeriesPlace, SeriesSlot, Table};
 
@@ -148,7 +149,7 @@ impl SortedNames {
     fn end_run(&mut self, table: &mut Table) {
         let keys = std::mem::take(&mut self.keys);
         let mut places = std::mem::take(&mut self.places);
-        places.sort_unstable_by(|a, b| {
+        sort_many(&mut places, |a, b| {
             let shards = a.shard().cmp(&b.shard());
             shards.then_with(|| keys[b.key.clone()].cmp(&keys[a.key.clone()]))
         });

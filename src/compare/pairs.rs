@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
-use crate::few::sort_few;
+use crate::few::{sort_few, sort_many};
 
 /// The most points that wait to be compared. Each takes about 100 bytes. When there are more, the
 /// oldest flush is compared early.
@@ -275,7 +275,7 @@ impl Pairs {
             }));
         }
         // A map has no order. A report should be the same each time.
-        found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        sort_many(&mut found, |one, other| one.name.cmp(&other.name));
         self.old.before = old;
         self.new.before = new;
         self.next = Some(flush + 1);

@@ -27,6 +27,7 @@ mod key;
 mod keys;
 mod limits;
 mod memory;
+#[cfg(test)]
 mod manual;
 mod overrides;
 mod paths;

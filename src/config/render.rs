@@ -3,13 +3,12 @@
 
 use super::destination::DestinationKind;
 use super::ini::{quoted, takes_rest_of_line};
-use super::key::{Applies, Key};
 use super::keys::keys_of;
 use super::load::Origin;
-use super::manual::{CHAPTERS, ExampleLine, PREFACE};
 use super::model::Config;
 use super::rules;
-use super::sections::{RULE, SECTIONS, indices, switch};
+use super::sections::{SECTIONS, indices, switch};
+use crate::gzip;
 
 /// Returns the settings as the text of a file. If the file is read, it gives the same settings.
 pub fn render(config: &Config) -> String {
@@ -98,32 +97,12 @@ pub(crate) fn line_of(section: &str, key: &str, value: &str) -> String {
 }
 
 /// Returns the manual: a configuration with every section and key, its default and an explanation.
+///
+/// It is the file `statsd.conf.example`, which `build.rs` has compressed. The tests of `manual`
+/// write that file.
 pub fn example() -> String {
-    let mut text = String::from(PREFACE);
-    for chapter in CHAPTERS {
-        let section = chapter.section;
-        text += &if section == RULE {
-            let line =
-                |name: &str| ExampleLine { text: rules::example(name), needs_restart: false };
-            chapter.render("#[rule.latency]", &line)
-        } else {
-            chapter.render(&format!("[{section}]"), &|name| default_line(section, name))
-        };
-    }
-    text
-}
-
-/// Returns the line of a key with its default.
-fn default_line(section: &str, name: &str) -> ExampleLine {
-    let key = keys_of(section).find(|key| key.name == name);
-    let text = |key: &Key| {
-        let value = if key.is_derived() { "" } else { key.default_in(section) };
-        format!("{name} = {value}").trim_end().into()
-    };
-    ExampleLine {
-        text: key.map_or_else(String::new, text),
-        needs_restart: key.is_some_and(|key| key.applies == Applies::Restart),
-    }
+    let file = gzip::inflated(include_bytes!(concat!(env!("OUT_DIR"), "/statsd.conf.example")));
+    String::from_utf8(file).unwrap_or_default() // a test shows that it is text
 }
 
 #[cfg(test)]
@@ -201,15 +180,5 @@ mod tests {
     #[test]
     fn the_example_reads_as_the_defaults() {
         assert_eq!(read_again(&example()), Config::default());
-    }
-
-    #[test]
-    fn the_example_in_the_repository_is_the_one_made_here() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/statsd.conf.example");
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(path, example()).unwrap();
-        }
-        let found = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(found == example(), "{path} is stale: run UPDATE=1 cargo test");
     }
 }

@@ -21,8 +21,6 @@ use crate::policy::{PERCENTILES_MAX, Rule, SignedGauges};
 /// A key of a rule.
 struct RuleKey {
     name: &'static str,
-    /// The value that the manual shows.
-    example: &'static str,
     /// Sets the key of a rule. Returns what was expected and what was found if the text is not a
     /// value of it.
     set: fn(&mut Rule, &str) -> Result<(), String>,
@@ -47,22 +45,21 @@ macro_rules! setting {
 }
 
 macro_rules! rule_keys {
-    ($($name:ident = $example:literal, $field:expr;)*) => {
+    ($($name:ident: $field:expr;)*) => {
         const RULE_KEYS: &[RuleKey] = &[$({
             type Set = fn(&mut Rule, &str) -> Result<(), String>;
             type Get = fn(&Rule) -> Option<String>;
             type IsSame = fn(&Rule, &Rule) -> bool;
             let (set, get, is_same): (Set, Get, IsSame) = $field;
-            RuleKey { name: stringify!($name), example: $example, set, get, is_same }
+            RuleKey { name: stringify!($name), set, get, is_same }
         }),*];
     };
 }
 
 rule_keys! {
-    match = "api.**, web.*.latency",
-        (read_matches, show_matches, |one, other| one.matches == other.matches);
-    match_regex = "^(api|web)\\.", setting!(match_regex: RegexText);
-    match_tags = "env=test*, debug", (
+    match: (read_matches, show_matches, |one, other| one.matches == other.matches);
+    match_regex: setting!(match_regex: RegexText);
+    match_tags: (
         |rule, text| {
             rule.match_tags = AtMost(PATTERNS_MAX, List(TagPatternText)).read_or_explain(text)?;
             Ok(())
@@ -70,20 +67,19 @@ rule_keys! {
         |rule| (!rule.match_tags.is_empty()).then(|| List(TagPatternText).show(&rule.match_tags)),
         |one, other| one.match_tags == other.match_tags,
     );
-    drop = "no", setting!(drop: YES_NO);
-    name = "latency.$1", setting!(rename: TemplateText);
-    tags = "host=$1, dc=eu", setting!(add_tags: AtMost(PATTERNS_MAX, List(NewTagText)));
-    drop_tags = "pod_*, version", setting!(drop_tags: AtMost(PATTERNS_MAX, List(GlobText)));
-    keep_tags = "host, dc", setting!(keep_tags: AtMost(PATTERNS_MAX, List(GlobText)));
-    rename_tag = "dc=region", setting!(rename_tag: AtMost(PATTERNS_MAX, List(TagRenameText)));
-    max_tag_values = "1000, user=50",
-        setting!(max_tag_values: AtMost(PATTERNS_MAX, List(TagLimitText)));
-    percentiles = "50, 99", setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent)));
-    timer_metrics = "count, upper_percent", setting!(timer_metrics: TIMER_METRICS_WANTED);
-    expire = "1h", setting!(expire: SpanOrNever);
-    delete_idle = "yes", setting!(delete_idle: YES_NO);
-    histogram = "10, 100, 1000, inf", setting!(histogram: Bins);
-    signed_gauges = "delta", setting!(signed_gauges: SIGNED);
+    drop: setting!(drop: YES_NO);
+    name: setting!(rename: TemplateText);
+    tags: setting!(add_tags: AtMost(PATTERNS_MAX, List(NewTagText)));
+    drop_tags: setting!(drop_tags: AtMost(PATTERNS_MAX, List(GlobText)));
+    keep_tags: setting!(keep_tags: AtMost(PATTERNS_MAX, List(GlobText)));
+    rename_tag: setting!(rename_tag: AtMost(PATTERNS_MAX, List(TagRenameText)));
+    max_tag_values: setting!(max_tag_values: AtMost(PATTERNS_MAX, List(TagLimitText)));
+    percentiles: setting!(percentiles: AtMost(PERCENTILES_MAX, List(Percent)));
+    timer_metrics: setting!(timer_metrics: TIMER_METRICS_WANTED);
+    expire: setting!(expire: SpanOrNever);
+    delete_idle: setting!(delete_idle: YES_NO);
+    histogram: setting!(histogram: Bins);
+    signed_gauges: setting!(signed_gauges: SIGNED);
 }
 
 fn read_matches(rule: &mut Rule, text: &str) -> Result<(), String> {
@@ -194,17 +190,11 @@ pub(super) fn render(rule: &Rule) -> String {
     text
 }
 
-/// Returns the line of a key in the example, commented out.
-pub(super) fn example(name: &str) -> String {
-    let value = RULE_KEYS.iter().find(|key| key.name == name).map_or("", |key| key.example);
-    format!("#{name} = {value}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::parse::tests::{config, mistakes};
     use super::*;
-    use crate::config::{Origin, Surroundings, warnings};
+    use crate::config::{Origin, Surroundings, example, warnings};
     use crate::policy::RULES_MAX;
 
     #[test]
@@ -283,12 +273,30 @@ mod tests {
         assert!(found[0].ends_with("quotes, not \"b c\""), "{found:?}");
     }
 
+    /// Returns the name and the line of each setting of a rule in the example.
+    fn settings_of_the_example(example: &str) -> Vec<(&str, &str)> {
+        let (_, rule) = example.split_once("\n#[rule.latency]\n").unwrap();
+        let rule = rule.split("\n\n\n").next().unwrap_or_default();
+        let settings = rule.lines().filter_map(|line| line.strip_prefix('#'));
+        settings
+            .filter_map(|line| Some((line.split_once(" = ")?.0, line)))
+            .filter(|(name, _)| !name.starts_with(' '))
+            .collect()
+    }
+
+    #[test]
+    fn the_example_shows_every_key_in_the_order_of_the_table() {
+        let example = example();
+        let shown = settings_of_the_example(&example).into_iter().map(|(name, _)| name);
+        assert!(shown.eq(RULE_KEYS.iter().map(|key| key.name)), "{example}");
+    }
+
     /// Shows that the warnings cover every key. Otherwise a rule with a new key alone would look as
     /// if it had no effect.
     #[test]
     fn a_rule_with_any_key_but_patterns_has_an_effect_for_the_warnings() {
-        for RuleKey { name, example, .. } in RULE_KEYS {
-            let text = format!("[rule.a]\nmatch = *.*\n{name} = {example}\n");
+        for (name, setting) in settings_of_the_example(&example()) {
+            let text = format!("[rule.a]\nmatch = *.*\n{setting}\n");
             if !name.starts_with("match") {
                 let found = warnings(&config(&text), &Origin::default(), &Surroundings::default());
                 let is_idle =

@@ -1,6 +1,7 @@
 //! Computes the figures of a timing from its samples in Node's order of operations, so that they
 //! are equal to Node's to the last digit.
 
+use crate::few::sort_few;
 use crate::policy::{Bin, Figure, FigureId, Percentile, Plan, PlannedPercentile};
 
 /// Computes the figures of one timing after another, and reuses its buffer.
@@ -86,7 +87,7 @@ impl TimingFigures {
             let count = cut_at(planned.percentile, n);
             self.cuts.push(Cut { count, sum: 0.0, sum_squares: 0.0 });
         }
-        self.cuts.sort_unstable_by_key(|cut| cut.count);
+        sort_few(&mut self.cuts, |one, other| one.count.cmp(&other.count));
         let mut running = Cut { count: 0, sum: 0.0, sum_squares: 0.0 };
         for cut in &mut self.cuts {
             running.extend(&samples[running.count..cut.count]);

@@ -14,11 +14,13 @@
 
 mod track;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
 use arrayvec::ArrayVec;
 
+use crate::few::{nth_highest, sort_few};
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
 use track::Track;
@@ -255,7 +257,7 @@ impl History {
         let mut wanted = first(&mut active, ranks).to_vec();
         wanted.retain(|(_, (kind, name))| !self.keeps(*kind, name));
         let mut wanted = first(&mut wanted, EXCHANGED_MAX).to_vec();
-        wanted.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.1.cmp(b.1.1)));
+        sort_few(&mut wanted, |a, b| b.0.cmp(&a.0).then_with(|| a.1.1.cmp(b.1.1)));
         let mut forgotten = Vec::new();
         let most = wanted.len().saturating_sub(free);
         for kind in MetricKind::ALL {
@@ -389,7 +391,18 @@ fn first<'s, 'a>(
 ) -> &'s mut [(u64, SeriesName<'a>)] {
     let count = count.min(series.len());
     if count > 0 {
-        series.select_nth_unstable_by(count - 1, |a, b| b.0.cmp(&a.0));
+        let mut samples: Vec<u64> = series.iter().map(|(samples, _)| *samples).collect();
+        let least = nth_highest(&mut samples, count - 1);
+        let mut moved = 0;
+        for wanted in [Ordering::Greater, Ordering::Equal] {
+            let left = moved..series.len();
+            for at in left {
+                if moved < count && series[at].0.cmp(&least) == wanted {
+                    series.swap(moved, at);
+                    moved += 1;
+                }
+            }
+        }
     }
     &mut series[..count]
 }

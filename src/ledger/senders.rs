@@ -12,6 +12,7 @@
 //! a record is summed in [`OtherSenders`].
 
 use ahash::RandomState;
+use arrayvec::ArrayVec;
 use hashbrown::HashTable;
 
 use super::client_reports::{ClientReports, ReportField, ReportedPackets};
@@ -331,11 +332,18 @@ impl Senders {
             let is_recent = now.saturating_sub(last) < LONG_AGO_MILLIS;
             (is_recent, if is_recent { record.lines } else { 0 }, last)
         };
-        let mut all: Vec<&SenderRecord> = self.records.iter().collect();
-        all.select_nth_unstable_by_key(VICTIMS, |record| need(record));
-        all.truncate(VICTIMS);
-        sort_few(&mut all, |a, b| need(b).cmp(&need(a)));
-        self.victims.extend(all.iter().map(|record| (record.id, record.lines)));
+        let mut chosen: ArrayVec<_, VICTIMS> = ArrayVec::new();
+        for record in &self.records {
+            let new = (need(record), record.id, record.lines);
+            if chosen.is_full() {
+                if chosen.last().is_some_and(|most| *most <= new) {
+                    continue;
+                }
+                chosen.pop();
+            }
+            chosen.insert(chosen.partition_point(|other| *other < new), new);
+        }
+        self.victims.extend(chosen.iter().rev().map(|(_, id, lines)| (*id, *lines)));
     }
 }
 

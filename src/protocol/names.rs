@@ -3,6 +3,7 @@
 
 use super::grammar::{Dialect, Dialects, Grammar};
 use super::reject::Reject;
+use crate::few::{sort_few, sort_many};
 
 /// Returns a canonical name without its tags.
 pub fn bare_name(name: &[u8]) -> &[u8] {
@@ -16,6 +17,9 @@ pub fn tags_of(name: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         (key, value.get(1..).unwrap_or_default())
     })
 }
+
+/// Most lines have fewer tags than this.
+const USUAL_TAGS: usize = 20;
 
 /// What happens to a byte of a name.
 #[derive(Clone, Copy, PartialEq)]
@@ -406,9 +410,12 @@ impl NameWriter {
     fn sort_tags(&mut self) {
         let text = &self.text;
         let key = |tag: &TagRange| &text[tag.key.0..tag.key.1];
-        // The sort must be stable. For a handful of tags it is an insertion sort and does not
-        // allocate.
-        self.tags.sort_by(|a, b| key(a).cmp(key(b)));
+        // The sort must be stable. For the usual number of tags it does not allocate.
+        if self.tags.len() <= USUAL_TAGS {
+            sort_few(&mut self.tags, |a, b| key(a).cmp(key(b)));
+        } else {
+            sort_many(&mut self.tags, |a, b| key(a).cmp(key(b)));
+        }
         let mut kept = 0;
         for at in 0..self.tags.len() {
             let tag = self.tags[at];

@@ -17,6 +17,7 @@ use super::group::FIELDS;
 use super::names::{KEEPS, is_plain_for};
 use super::number::POWERS;
 use super::sample::MetricKind;
+use crate::few::sort_few;
 
 /// A line whose value, type and rate are clean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -310,7 +311,7 @@ fn split_tags(tags: &[u8]) -> Option<ArrayVec<Tag<'_>, TAGS_MAX>> {
 fn sort_tags(tags: &mut [Tag<'_>]) -> bool {
     let is_sorted = |tags: &[Tag<'_>]| tags.windows(2).all(|pair| pair[0].key < pair[1].key);
     is_sorted(tags) || {
-        tags.sort_unstable_by_key(|tag| tag.key);
+        sort_few(tags, |one, other| one.key.cmp(other.key));
         is_sorted(tags)
     }
 }

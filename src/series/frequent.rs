@@ -10,6 +10,7 @@ use std::collections::BinaryHeap;
 use hashbrown::HashTable;
 
 use super::shard::NameHash;
+use crate::few::{nth_highest, sort_many};
 
 /// The counts since they were last taken.
 ///
@@ -122,7 +123,7 @@ impl<L: Copy + Eq> Tally<L> {
     fn make_room(&mut self) {
         let mut counts: Vec<u64> = self.known.iter().map(|counted| counted.count).collect();
         let half = counts.len() / 2;
-        let (_, &mut least, _) = counts.select_nth_unstable_by(half, |a, b| b.cmp(a));
+        let least = nth_highest(&mut counts, half);
         self.error += least;
         let bytes = &mut self.bytes;
         self.known.retain(|counted| {
@@ -161,7 +162,7 @@ impl<L: Copy + Eq> Tally<L> {
     /// Returns the `n` highest counts in descending order, equal ones by name.
     pub(super) fn top(&self, n: usize) -> Vec<Counted<L>> {
         let mut all: Vec<&Counted<L>> = self.known.iter().collect();
-        all.sort_unstable_by(|a, b| b.cmp_counts(a));
+        sort_many(&mut all, |a, b| b.cmp_counts(a));
         all.into_iter().take(n).cloned().collect()
     }
 

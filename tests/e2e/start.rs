@@ -219,7 +219,8 @@ fn without_a_user_no_account_is_looked_up() {
     daemon.stop();
 }
 
-/// Shows that an idle server with the default receive buffers takes less than 4 MiB of memory.
+/// Shows that an idle server with the default receive buffers takes less than 4 MiB of memory, and
+/// that the binary of a release has at most 2 MiB.
 #[test]
 fn idle_memory() {
     let daemon = Daemon::start(&Conf::flushing_every("1s"));
@@ -228,10 +229,13 @@ fn idle_memory() {
     println!("idle resident memory: {kib} KiB, of which {own} KiB are not pages of files");
     // Nearly all of it are pages of the binary, which the kernel maps around those that are used.
     // A build without link-time optimisation has more code. The rest is the same for all.
-    let limit = if env!("CARGO_BIN_EXE_statsd").contains("/release/") { 4096 } else { 4608 };
+    let is_release = env!("CARGO_BIN_EXE_statsd").contains("/release/");
+    let limit = if is_release { 4096 } else { 4608 };
     assert!(!IS_OPTIMISED || kib < limit, "{kib} KiB");
     // A build that is not optimised has more addresses that the loader writes.
     assert!(!IS_OPTIMISED || own < 768, "{own} KiB");
+    let bytes = fs::metadata(env!("CARGO_BIN_EXE_statsd")).unwrap().len();
+    assert!(!is_release || bytes <= 2 << 20, "{bytes} bytes");
     // One call of `f64::ln` would load it, and half a mebibyte with it.
     let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
     assert!(!maps.contains("libm.so"), "{maps}");

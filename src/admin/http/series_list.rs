@@ -17,6 +17,7 @@ use crate::admin::text::refusals;
 use crate::admin::view::View;
 use crate::encode::sent_names::NameEncoders;
 use crate::engine::explain::{ExplainedLine, explain_series};
+use crate::few::sort_many;
 use crate::policy::Glob;
 use crate::protocol::MetricKind;
 use crate::series::{Audience, Cursor, LastInterval, SeriesPlace, Table, Values, Visited};
@@ -307,7 +308,7 @@ impl Search {
 
     /// Sorts the entries, and removes all but the first.
     fn keep_first(&self, found: &mut Vec<FoundSeries>) {
-        found.sort_unstable_by(|a, b| self.compare(a.key(), b.key()));
+        sort_many(found, |a, b| self.compare(a.key(), b.key()));
         found.truncate(self.most);
     }
 }

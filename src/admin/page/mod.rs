@@ -15,7 +15,7 @@
 #[cfg(test)]
 mod shrink;
 
-use miniz_oxide::inflate::decompress_slice_iter_to_slice;
+use crate::gzip;
 
 /// A file of the page.
 #[derive(Clone, Copy, Debug)]
@@ -26,23 +26,11 @@ pub struct PageFile {
     pub gzip: &'static [u8],
 }
 
-/// The bytes of gzip before and after the compressed ones, as `build.rs` writes them. The last four
-/// are the length of the file.
-const GZIP_HEAD: usize = 10;
-const GZIP_TAIL: usize = 8;
-
 impl PageFile {
     /// Returns the file for a client that does not take gzip. It takes some 0.3 ms and at most
     /// 64 KiB, which the client holds until all is sent.
     pub fn inflated(&self) -> Vec<u8> {
-        let (packed, tail) =
-            self.gzip[GZIP_HEAD..].split_at(self.gzip.len() - GZIP_HEAD - GZIP_TAIL);
-        let length = tail.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
-        let mut file = vec![0; length as usize];
-        let packed = std::iter::once(packed);
-        let inflated = decompress_slice_iter_to_slice(&mut file, packed, false, true);
-        file.truncate(inflated.unwrap_or(0)); // a test shows that every file inflates
-        file
+        gzip::inflated(self.gzip)
     }
 }
 
@@ -160,7 +148,7 @@ mod tests {
             let name = if name.is_empty() { "index.html" } else { name };
             let expected = shrink::shrunk(name, &source(file));
             assert_eq!(String::from_utf8_lossy(&plain), expected, "{}", file.path);
-            let tail = &file.gzip[file.gzip.len() - GZIP_TAIL..];
+            let tail = &file.gzip[file.gzip.len() - gzip::TAIL..];
             assert_eq!(tail[..4], crc32fast::hash(&plain).to_le_bytes(), "{}", file.path);
             assert!(plain.len() <= 64 * 1024, "{}", file.path);
         }

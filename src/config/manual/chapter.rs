@@ -6,10 +6,7 @@ pub(in crate::config) struct Chapter {
     /// What the section is for, as comment lines. They stand above its header.
     pub(super) about: &'static str,
     /// For each key an empty line, its text as comment lines, and its name. Keys that share a text
-    /// follow each other.
-    ///
-    /// It is one string, because each string of a table would add 40 bytes for its reference to the
-    /// binary.
+    /// follow each other. A key of a rule has a value, too, as a file gives it.
     pub(super) keys: &'static str,
     /// Settings that are commented out and end the chapter. Empty if there are none.
     pub(super) further: &'static str,
@@ -23,17 +20,20 @@ pub(in crate::config) struct ExampleLine {
 }
 
 /// A doc comment for the section, its name, perhaps settings that are commented out, then a doc
-/// comment for each key. Keys that share a text are separated by commas.
+/// comment for each key. Keys that share a text are separated by commas. A key of a rule has no
+/// default, so it has a value to show.
 macro_rules! chapter {
     (
         $(#[doc = $about:literal])*
         [$section:ident] $(, $further:literal)?;
-        $($(#[doc = $text:literal])* $($key:ident),+;)*
+        $($(#[doc = $text:literal])* $($key:ident $(= $value:literal)?),+;)*
     ) => {
         Chapter {
             section: stringify!($section),
             about: concat!($("#", $about, "\n"),*),
-            keys: concat!($("\n", $("#", $text, "\n",)* $(stringify!($key), "\n",)+)*),
+            keys: concat!(
+                $("\n", $("#", $text, "\n",)* $(stringify!($key), $(" = ", $value,)? "\n",)+)*
+            ),
             further: concat!($("\n", $further)?),
         }
     };

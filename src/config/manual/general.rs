@@ -391,59 +391,59 @@ pub(super) const RULE: Chapter = chapter! {
     /// At most 100 patterns. A pattern covers a whole cleaned name, without its tags. As
     /// in Graphite, * is any run of bytes within one path element (between two dots), and ? is one
     /// byte that is no dot. ** is any run of bytes, also of dots: api.** is everything below api.
-    match;
+    match = "api.**, web.*.latency";
 
     /// A regular expression, without look-around and back-references. It matches a part of a cleaned
     /// name, unless it has ^ and $. With match, a name must match both, and is compared with the
     /// patterns first, which is faster.
-    match_regex;
+    match_regex = "^(api|web)\\.";
 
     /// The name must also have these tags: KEY with any value, or KEY=PATTERN.
-    match_tags;
+    match_tags = "env=test*, debug";
 
     /// Set this to yes to drop all values of these names. They are counted in samples_dropped. The
     /// log does not show them.
-    drop;
+    drop = "no";
 
     /// The name of the series, without tags. $1 or ${1} is what the first * or ** of the pattern
     /// stands for, or the first group of match_regex if there is one, $2 the second, and $0 the whole
     /// name. Each wildcard takes as few bytes as it can.
-    name;
+    name = "latency.$1";
 
     /// Tags to add: KEY=VALUE, with $1 as in name. They replace tags with the same keys. A tag
     /// without a value is left out.
-    tags;
+    tags = "host=$1, dc=eu";
 
     /// Patterns for the keys of tags. drop_tags removes these tags, keep_tags removes all others.
     /// An empty keep_tags removes all tags. The tags that tags adds stay.
-    drop_tags, keep_tags;
+    drop_tags = "pod_*, version", keep_tags = "host, dc";
 
     /// New keys for tags: OLD=NEW.
-    rename_tag;
+    rename_tag = "dc=region";
 
     /// How many values a tag may have among the series that get this setting: a number for each key,
     /// or KEY=NUMBER. Further values become other. 1 to 100000.
-    max_tag_values;
+    max_tag_values = "1000, user=50";
 
     /// The percentiles of a timer, as in [statsd]. Empty means none.
-    percentiles;
+    percentiles = "50, 99";
 
     /// The figures of a timer to send, as in [statsd]. Empty means all.
-    timer_metrics;
+    timer_metrics = "count, upper_percent";
 
     /// As in [statsd]. 0 means never.
-    expire;
+    expire = "1h";
 
     /// As in [statsd], for all kinds of series.
-    delete_idle;
+    delete_idle = "yes";
 
     /// The bins of a timer's histogram: at most 256 upper bounds in ascending order. The last one
     /// may be inf. A bin counts the samples below its bound and not below the bound before. Or
     /// min:max:width, such as 0:100:10. A bin is sent as NAME.histogram.bin_100. Empty means no
     /// histogram.
-    histogram;
+    histogram = "10, 100, 1000, inf";
 
     /// What a gauge does with a value that has a sign. With delta, -10 subtracts 10. With absolute,
     /// -10 sets the gauge to -10. Without a rule it is delta.
-    signed_gauges;
+    signed_gauges = "delta";
 };

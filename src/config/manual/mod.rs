@@ -1,9 +1,10 @@
-//! The texts of `statsd.conf.example`, which is the manual: a chapter for each section, and a text
-//! for each key of the table. Pure.
+//! Makes `statsd.conf.example`, which is the manual: a chapter for each section, and a text for
+//! each key of the table. Only tests compile this folder. The server has the file itself,
+//! compressed.
 //!
 //! The texts are not in the table, because the table would be hard to read with them. A text is a
-//! doc comment above the keys that it explains. `concat!` joins its lines when the server is
-//! compiled. After a change here, `UPDATE=1 cargo test` writes `statsd.conf.example` again.
+//! doc comment above the keys that it explains. After a change here, `UPDATE=1 cargo test --lib
+//! manual` writes `statsd.conf.example` again.
 //!
 //! Sections and keys have the same order here and in the table: common ones first. A test compares
 //! them, so a key without a text cannot be forgotten.
@@ -12,12 +13,19 @@ mod chapter;
 mod destinations;
 mod general;
 
-use chapter::Chapter;
-pub(super) use chapter::ExampleLine;
+use std::path::Path;
+
+use chapter::{Chapter, ExampleLine, is_key};
+
+use super::example;
+use super::key::{Applies, Key};
+use super::keys::keys_of;
+use super::parse::tests::config;
+use super::sections::{RULE, SECTIONS};
 
 /// All chapters, in the order of the example. Rules come after what the server listens to, because
 /// they are about names that arrive.
-pub(super) const CHAPTERS: [&Chapter; 16] = [
+const CHAPTERS: [&Chapter; 16] = [
     &general::STATSD,
     &destinations::CARBON,
     &general::NAMESPACE,
@@ -37,7 +45,7 @@ pub(super) const CHAPTERS: [&Chapter; 16] = [
 ];
 
 /// The head of the file.
-pub(super) const PREFACE: &str = "\
+const PREFACE: &str = "\
 # statsd.conf: every section and key of the server, with its default value.
 #
 # A key that is left out has the value shown here. The sections and keys that most people change
@@ -75,60 +83,93 @@ pub(super) const PREFACE: &str = "\
 # comments say so. A file has at most 512 KiB, and 128 KiB without its comments.
 ";
 
-#[cfg(test)]
-mod tests {
-    use super::super::example;
-    use super::super::keys::keys_of;
-    use super::super::parse::tests::config;
-    use super::super::sections::{RULE, SECTIONS};
-    use super::chapter::is_key;
-    use super::*;
-
-    #[test]
-    fn each_section_and_key_has_a_text_in_the_order_of_the_table() {
-        let chapters = || CHAPTERS.iter().filter(|chapter| chapter.section != RULE);
-        let sections: Vec<_> = chapters().map(|chapter| chapter.section).collect();
-        assert_eq!(sections, SECTIONS);
-        for chapter in chapters() {
-            let explained: Vec<_> = chapter.keys.lines().filter(|line| is_key(line)).collect();
-            let keys: Vec<_> = keys_of(chapter.section).map(|key| key.name).collect();
-            assert_eq!(explained, keys, "[{}]", chapter.section);
-        }
-    }
-
-    #[test]
-    fn every_key_stands_under_a_text() {
-        for chapter in CHAPTERS {
-            assert!(chapter.about.starts_with("# ["), "[{}]", chapter.section);
-            for of_key in chapter.keys.trim_start().split("\n\n") {
-                assert!(of_key.starts_with("# "), "[{}] {of_key}", chapter.section);
-            }
-        }
-    }
-
-    #[test]
-    fn the_manual_is_wrapped_at_100_columns() {
-        for line in example().lines() {
-            assert!(line.len() <= 100 && line.trim_end() == line, "{line}");
-        }
-    }
-
-    #[test]
-    fn the_settings_that_are_off_in_the_example_can_be_turned_on() {
-        let turned_on = |line: &str| match line.strip_prefix('#') {
-            Some(setting) if setting.starts_with(|first: char| !" #=".contains(first)) => {
-                format!("{setting}\n")
-            }
-            _ => format!("{line}\n"),
+/// Returns the file: every section and key, its default and its text.
+fn made() -> String {
+    let mut text = String::from(PREFACE);
+    for chapter in CHAPTERS {
+        let section = chapter.section;
+        text += &if section == RULE {
+            let line =
+                |setting: &str| ExampleLine { text: format!("#{setting}"), needs_restart: false };
+            chapter.render("#[rule.latency]", &line)
+        } else {
+            chapter.render(&format!("[{section}]"), &|name| default_line(section, name))
         };
-        let config = config(&example().lines().map(turned_on).collect::<String>());
-        let [rule] = &config.rules.rules[..] else { panic!("{:?}", config.rules) };
-        assert_eq!((rule.matches.len(), rule.histogram.as_ref().map(Vec::len)), (2, Some(4)));
-        assert!(rule.signed_gauges.is_some() && rule.expire.is_some() && rule.drop.is_some());
-        assert!(rule.percentiles.is_some() && rule.timer_metrics.is_some());
-        let names: Vec<_> = config.namespaces.iter().map(|space| space.name.as_str()).collect();
-        assert_eq!(names, ["", "new"]);
-        let second = config.active_destinations().find(|to| to.name == "carbon.second");
-        assert_eq!(second.map(|to| to.namespace.as_str()), Some("new"));
     }
+    text
+}
+
+/// Returns the line of a key with its default.
+fn default_line(section: &str, name: &str) -> ExampleLine {
+    let key = keys_of(section).find(|key| key.name == name);
+    let text = |key: &Key| {
+        let value = if key.is_derived() { "" } else { key.default_in(section) };
+        format!("{name} = {value}").trim_end().into()
+    };
+    ExampleLine {
+        text: key.map_or_else(String::new, text),
+        needs_restart: key.is_some_and(|key| key.applies == Applies::Restart),
+    }
+}
+
+/// The server has the file as it was when it was compiled, so both are compared.
+#[test]
+fn the_example_in_the_repository_and_in_the_server_is_the_one_made_here() {
+    let made = made();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("statsd.conf.example");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, made).unwrap();
+        return;
+    }
+    let is_stale = "statsd.conf.example is stale: run UPDATE=1 cargo test --lib manual";
+    assert!(std::fs::read_to_string(&path).unwrap_or_default() == made, "{is_stale}");
+    assert!(example() == made, "build.rs has not compressed statsd.conf.example again");
+}
+
+#[test]
+fn each_section_and_key_has_a_text_in_the_order_of_the_table() {
+    let chapters = || CHAPTERS.iter().filter(|chapter| chapter.section != RULE);
+    let sections: Vec<_> = chapters().map(|chapter| chapter.section).collect();
+    assert_eq!(sections, SECTIONS);
+    for chapter in chapters() {
+        let explained: Vec<_> = chapter.keys.lines().filter(|line| is_key(line)).collect();
+        let keys: Vec<_> = keys_of(chapter.section).map(|key| key.name).collect();
+        assert_eq!(explained, keys, "[{}]", chapter.section);
+    }
+}
+
+#[test]
+fn every_key_stands_under_a_text() {
+    for chapter in CHAPTERS {
+        assert!(chapter.about.starts_with("# ["), "[{}]", chapter.section);
+        for of_key in chapter.keys.trim_start().split("\n\n") {
+            assert!(of_key.starts_with("# "), "[{}] {of_key}", chapter.section);
+        }
+    }
+}
+
+#[test]
+fn the_manual_is_wrapped_at_100_columns() {
+    for line in made().lines() {
+        assert!(line.len() <= 100 && line.trim_end() == line, "{line}");
+    }
+}
+
+#[test]
+fn the_settings_that_are_off_in_the_example_can_be_turned_on() {
+    let turned_on = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|first: char| !" #=".contains(first)) => {
+            format!("{setting}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    let config = config(&made().lines().map(turned_on).collect::<String>());
+    let [rule] = &config.rules.rules[..] else { panic!("{:?}", config.rules) };
+    assert_eq!((rule.matches.len(), rule.histogram.as_ref().map(Vec::len)), (2, Some(4)));
+    assert!(rule.signed_gauges.is_some() && rule.expire.is_some() && rule.drop.is_some());
+    assert!(rule.percentiles.is_some() && rule.timer_metrics.is_some());
+    let names: Vec<_> = config.namespaces.iter().map(|space| space.name.as_str()).collect();
+    assert_eq!(names, ["", "new"]);
+    let second = config.active_destinations().find(|to| to.name == "carbon.second");
+    assert_eq!(second.map(|to| to.namespace.as_str()), Some("new"));
 }

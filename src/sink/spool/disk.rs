@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
+use crate::few::sort_many;
 use crate::files::{self, Lock, Stall};
 
 /// Numbered segments, and one short note beside them. Written data survives a kill of this process,
@@ -214,7 +215,7 @@ impl Disk for Folder {
                 there.push(SegmentFile { number, bytes: entry.metadata()?.len() });
             }
         }
-        there.sort_unstable();
+        sort_many(&mut there, Ord::cmp);
         Ok(there)
     }
 
