@@ -112,7 +112,7 @@ pub(super) fn derive(
     machine: Option<MemoryLimit>,
 ) -> Result<(), String> {
     let set = config.max_memory.map(|bytes| bytes as u64);
-    let Some(most) = set.or(machine.map(|limit| limit.bytes)) else { return Ok(()) };
+    let Some(most) = set.or_else(|| machine.map(|limit| limit.bytes)) else { return Ok(()) };
     let derived = derived_limits(config, given);
     derived.iter().for_each(|limit| limit.set(config, 0));
     let given_clients = client_bytes(config);
@@ -123,9 +123,8 @@ pub(super) fn derive(
     let half = most / 2;
     share(config, &derived, false, room(half.min(most.saturating_sub(given_clients))));
     let kernel = if set.is_some() { 0 } else { recv_buffers(config).bytes };
-    let others = kernel + derivable_bytes(config) - given_clients;
-    let left = most.saturating_sub(others).min(half);
-    share(config, &derived, true, left.saturating_sub(given_clients));
+    let others = kernel + half.max(derivable_bytes(config) - given_clients);
+    share(config, &derived, true, most.saturating_sub(others + given_clients));
     if set.is_none() {
         return Ok(());
     }
@@ -315,15 +314,16 @@ mod tests {
     #[test]
     fn clients_count_too() {
         let clients = |config: &Config| (config.tcp.max_connections, config.admin.max_connections);
-        for mib in [10, 12, 16, 24, 32, 48, 63, 64, 100] {
+        for mib in [10, 12, 16, 24, 32, 48, 63, 64, 79, 80, 100] {
             let machine = derived("", mib).unwrap();
             let set = derived(&format!("[limits]\nmax_memory = {mib}m"), 1).unwrap();
-            for (config, outside) in [(&machine, recv_buffers(&machine).bytes), (&set, 0)] {
+            let kernel = recv_buffers(&machine).bytes;
+            for (config, outside, all_fit) in [(&machine, kernel, 80), (&set, 0, 64)] {
                 let total = derivable_bytes(config) + outside;
                 let least = outside + (10 << 20);
                 assert!(total <= (mib << 20).max(least), "{mib}: {total}");
                 assert!(client_bytes(config) <= (mib << 20) / 2, "{mib}");
-                assert_eq!(clients(config) == (1024, 64), mib >= 64, "{mib}: {config:#?}");
+                assert_eq!(clients(config) == (1024, 64), mib >= all_fit, "{mib}: {config:#?}");
             }
         }
         let small = clients(&derived("[limits]\nmax_memory = 32m", 1).unwrap());
