@@ -79,8 +79,10 @@ test-all: ## `make test`, then `make browser`, `monitors`, `packages`, `arm`, `s
 	run $(remake) fuzz; \
 	report
 
-packages: deb $(static_binary) ## the Debian package, the units, the container, the completions, the manifests (as root)
+packages: deb dist ## the ways of docs/install.md, the units, the container, the completions, the manifests (as root)
 	tests/packages/debian.sh $(CARGO_TARGET_DIR)/debian/statsd_*.deb $(CARGO_TARGET_DIR)/tmp
+	tests/packages/doors.sh $(CARGO_TARGET_DIR)/debian/statsd_*.deb $(CARGO_TARGET_DIR)/$(name).tar.gz \
+		$(binary) $(CARGO_TARGET_DIR)/tmp
 	tests/packages/units.sh $(static_binary) $(CARGO_TARGET_DIR)/tmp
 	tests/packages/container.sh $(static_binary) $(CARGO_TARGET_DIR)/tmp
 	tests/packages/completions.sh

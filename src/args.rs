@@ -158,13 +158,13 @@ Files:
 
 Exit status:
   0  the server was stopped, or what was asked for was done
-  1  the system refused something, such as a port or a file. With --stdin: not all was delivered.
-     With --stdin and --dry-run: no line was valid. If only some lines are bad, the status is 0,
-     and the log shows how many.
+  1  the system refused something, such as a port or a file. With --check: it would refuse it to a
+     start. With --stdin: not all was delivered. With --stdin and --dry-run: no line was valid. If
+     only some lines are bad, the status is 0, and the log shows how many.
      With --ask health: the server answers that its health is down.
      With --compare: points differ, or no flush has points of both sides.
-  2  the command line or the configuration has a mistake, or --import cannot read the file. With
-     --check --strict: or a warning. With --compare: or the points could not be compared.
+  2  the command line or the configuration has a mistake, or --import does not understand the file.
+     With --check --strict: or a warning. With --compare: or the points could not be compared.
      With --ask: or the server does not know the command.
   3  with --ask: no server answers, or the answer is not complete
 

@@ -16,7 +16,7 @@ pub struct Key {
     /// The sections that have the key. Only keys of destinations have several.
     pub uses: &'static [KeyUse],
     pub(super) applies: Applies,
-    /// The least bytes, if the key is derived from `max_memory` where the file leaves it empty. The
+    /// The least value, if the key is derived from `max_memory` where the file leaves it empty. The
     /// default is then the most.
     pub(super) least_derived: Option<usize>,
     pub(super) field: FieldOf,
@@ -58,12 +58,12 @@ pub(super) trait Access<Owner> {
     fn is_same(&self, one: &Owner, other: &Owner) -> bool;
     /// Copies the field from one owner to another.
     fn copy(&self, to: &mut Owner, from: &Owner);
-    /// Returns the field if it is a number of bytes, which `max_memory` may set.
-    fn size<'a>(&self, _owner: &'a Owner) -> Option<&'a usize> {
+    /// Returns the field if it is a number, which `max_memory` may set.
+    fn number<'a>(&self, _owner: &'a Owner) -> Option<&'a usize> {
         None
     }
-    /// As [`size`](Self::size).
-    fn size_mut<'a>(&self, _owner: &'a mut Owner) -> Option<&'a mut usize> {
+    /// As [`number`](Self::number).
+    fn number_mut<'a>(&self, _owner: &'a mut Owner) -> Option<&'a mut usize> {
         None
     }
 }
@@ -93,12 +93,12 @@ impl<Owner, T: Clone + PartialEq + 'static, K: ValueKind<T>> Access<Owner> for M
         (self.of_mut)(to).clone_from((self.of)(from));
     }
 
-    fn size<'a>(&self, owner: &'a Owner) -> Option<&'a usize> {
-        self.kind.size((self.of)(owner))
+    fn number<'a>(&self, owner: &'a Owner) -> Option<&'a usize> {
+        self.kind.number((self.of)(owner))
     }
 
-    fn size_mut<'a>(&self, owner: &'a mut Owner) -> Option<&'a mut usize> {
-        self.kind.size_mut((self.of_mut)(owner))
+    fn number_mut<'a>(&self, owner: &'a mut Owner) -> Option<&'a mut usize> {
+        self.kind.number_mut((self.of_mut)(owner))
     }
 }
 
@@ -122,22 +122,26 @@ impl Key {
         }
     }
 
-    /// Returns the value of the key in the section with this index if it is a number of bytes.
-    pub(super) fn size(&self, config: &Config, at: usize) -> Option<usize> {
-        let size = match self.field {
-            FieldOf::Config(field) => field.size(config),
-            FieldOf::Namespace(field) => field.size(&config.namespaces[at]),
-            FieldOf::Destination(field) => field.size(&config.destinations[at]),
+    /// Returns the value of the key in the section with this index if it is a number.
+    pub(super) fn number(&self, config: &Config, at: usize) -> Option<usize> {
+        let number = match self.field {
+            FieldOf::Config(field) => field.number(config),
+            FieldOf::Namespace(field) => field.number(&config.namespaces[at]),
+            FieldOf::Destination(field) => field.number(&config.destinations[at]),
         };
-        size.copied()
+        number.copied()
     }
 
-    /// As [`size`](Self::size), to set it.
-    pub(super) fn size_mut<'a>(&self, config: &'a mut Config, at: usize) -> Option<&'a mut usize> {
+    /// As [`number`](Self::number), to set it.
+    pub(super) fn number_mut<'a>(
+        &self,
+        config: &'a mut Config,
+        at: usize,
+    ) -> Option<&'a mut usize> {
         match self.field {
-            FieldOf::Config(field) => field.size_mut(config),
-            FieldOf::Namespace(field) => field.size_mut(&mut config.namespaces[at]),
-            FieldOf::Destination(field) => field.size_mut(&mut config.destinations[at]),
+            FieldOf::Config(field) => field.number_mut(config),
+            FieldOf::Namespace(field) => field.number_mut(&mut config.namespaces[at]),
+            FieldOf::Destination(field) => field.number_mut(&mut config.destinations[at]),
         }
     }
 

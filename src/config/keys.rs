@@ -285,7 +285,8 @@ keys! {
 
     [tcp] bind = "*:8125", config!(tcp.bind: BINDS);
     [tcp] allow_from = "", config!(tcp.allow_from: NETWORKS);
-    [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000));
+    [tcp] max_connections = "1024", config!(tcp.max_connections: Count(1..=60_000)),
+        derived(16);
     [tcp] idle_timeout = "0", config!(tcp.idle_timeout: SpanOrNever);
     [tcp] max_line = "16k", config!(tcp.max_line: Size(64..=MIB));
 
@@ -300,7 +301,8 @@ keys! {
     [admin] hosts = "", config!(admin.hosts: HOSTS);
     [admin] health = "up", config!(admin.healthy: UP_DOWN);
     [admin] idle_timeout = "10m", config!(admin.idle_timeout: SpanOrNever);
-    [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024));
+    [admin] max_connections = "64", config!(admin.max_connections: Count(1..=1024)),
+        derived(4);
     [admin] history = "1h", config!(bounds.history: Span(Duration::from_secs(1)));
     [admin] history_memory = "4m", config!(bounds.history_memory: Size(0..=MOST_MEMORY)),
         derived(0);

@@ -22,12 +22,12 @@ pub(super) trait ValueKind<T> {
     fn read(&self, text: &str) -> Result<T, String>;
     /// Returns the text of a value. [`read`](Self::read) must accept it.
     fn show(&self, value: &T) -> String;
-    /// Returns the value if it is a number of bytes, which `max_memory` may set.
-    fn size<'a>(&self, _value: &'a T) -> Option<&'a usize> {
+    /// Returns the value if it is a number, which `max_memory` may set.
+    fn number<'a>(&self, _value: &'a T) -> Option<&'a usize> {
         None
     }
-    /// As [`size`](Self::size).
-    fn size_mut<'a>(&self, _value: &'a mut T) -> Option<&'a mut usize> {
+    /// As [`number`](Self::number).
+    fn number_mut<'a>(&self, _value: &'a mut T) -> Option<&'a mut usize> {
         None
     }
     /// Returns what a message shows in place of the expected: the wrong text, or the wrong element
@@ -103,11 +103,11 @@ impl ValueKind<usize> for Size {
         size_text(*size as u64)
     }
 
-    fn size<'a>(&self, size: &'a usize) -> Option<&'a usize> {
+    fn number<'a>(&self, size: &'a usize) -> Option<&'a usize> {
         Some(size)
     }
 
-    fn size_mut<'a>(&self, size: &'a mut usize) -> Option<&'a mut usize> {
+    fn number_mut<'a>(&self, size: &'a mut usize) -> Option<&'a mut usize> {
         Some(size)
     }
 }
@@ -142,6 +142,14 @@ impl ValueKind<usize> for Count {
 
     fn show(&self, count: &usize) -> String {
         count.to_string()
+    }
+
+    fn number<'a>(&self, count: &'a usize) -> Option<&'a usize> {
+        Some(count)
+    }
+
+    fn number_mut<'a>(&self, count: &'a mut usize) -> Option<&'a mut usize> {
+        Some(count)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::old::OldSetting;
 use super::transfer::{
-    Move, Transfer, affix, debug_level, join, listen, percentiles, remote, same, seconds, yes_no,
+    Move, Transfer, affix, debug_level, join, listen, percentiles, remote, seconds, yes_no,
 };
 
 const SECTION: &str = "main";
@@ -12,7 +12,6 @@ const MOVES: &[Move] = &[
     ("percent_threshold", "statsd", "percentiles", percentiles),
     ("debug", "statsd", "log_level", debug_level),
     ("graphite_timeout", "carbon", "connect_timeout", seconds),
-    ("pickle_batch_size", "carbon", "pickle_batch", same),
     ("global_prefix", "namespace", "global_prefix", affix),
     ("prefix_counter", "namespace", "prefix_counter", affix),
     ("prefix_timer", "namespace", "prefix_timer", affix),
@@ -52,6 +51,7 @@ pub(super) fn transfer(to: &mut Transfer) {
 fn carbon(to: &mut Transfer) {
     let keys = ["graphite_host", "graphite_port", "graphite_pickle_port", "pickle_protocol"];
     let [host, port, pickle_port, pickle] = keys.map(|key| to.take(&join(SECTION, key)));
+    let batch = to.take(&join(SECTION, "pickle_batch_size"));
     let is_pickle = pickle.as_ref().and_then(OldSetting::is_on).unwrap_or(false);
     if let Some(setting) = &pickle {
         let value = if is_pickle { "pickle" } else { "plaintext" };
@@ -65,7 +65,11 @@ fn carbon(to: &mut Transfer) {
     for setting in [host, used].into_iter().flatten() {
         to.draft.set("carbon", "address", address.clone(), setting.origin());
     }
-    if let Some(setting) = unused {
+    let (used, unused_batch) = if is_pickle { (batch, None) } else { (None, batch) };
+    if let Some(setting) = used {
+        to.draft.set("carbon", "pickle_batch", setting.text(), setting.origin());
+    }
+    for setting in [unused, unused_batch].into_iter().flatten() {
         to.draft.remark(format!("{}: the other protocol is used", setting.origin()));
     }
 }

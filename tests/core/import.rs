@@ -221,6 +221,26 @@ fn forms_of_real_files_are_read() {
     assert!(error.contains("a configuration of the cluster proxy of Node StatsD"), "{error}");
 }
 
+/// Shows that the two public files of statsdpy are read: a template of Puppet with keys of an older
+/// version, and the sample with a size of batches beside the plain protocol, which has none.
+#[test]
+fn the_public_files_of_statsdpy_are_read() {
+    for (text, expected) in [
+        (
+            "[main]\ngraphite_host = <%= @graphite %>\nlisten_port = 8125\ncombined_events = no\n",
+            "\n# - main.combined_events (line 4): no: statsdpy has no such setting, and ignores it\n",
+        ),
+        (
+            "[main]\ngraphite_host = g\npickle_protocol = no\npickle_batch_size = 500\n",
+            "\n# - main.pickle_batch_size (line 4): 500: the other protocol is used\n",
+        ),
+    ] {
+        let made = import(Path::new("old"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        assert!(made.contains(expected), "{expected}: {made}");
+        config::parse(Path::new("made"), made.as_bytes()).expect(&made);
+    }
+}
+
 /// Shows that what is made of the largest file is short enough for this server, and that it reports
 /// the number of the settings that it does not name.
 #[test]

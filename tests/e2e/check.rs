@@ -330,7 +330,7 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     let checked = limited(&too_much, "--check");
     let warnings = lines_of("warning", &checked);
     assert_eq!((checked.code, warnings.len()), (Some(0), 1), "{checked:?}");
-    let reason = "all limits together are 248 MiB, 200 MiB with [statsd] timer_memory alone, and \
+    let reason = "all limits together are 217 MiB, 200 MiB with [statsd] timer_memory alone, and \
                   the limit of address space (ulimit -v) has 128 MiB; write [statsd] timer_memory = ";
     let (_, value) = warnings[0].split_once(reason).unwrap_or_else(|| panic!("{warnings:?}"));
     let fitting = clean().set("statsd", "timer_memory", value);
@@ -340,14 +340,14 @@ fn limits_beyond_the_memory_are_reported_with_values_that_fit() {
     daemon.stop();
     let refused = limited(&too_much.set("limits", "max_memory", "100m"), "--check");
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    let mistake = "[limits] max_memory: the limits together are 208 MiB, 200 MiB with [statsd] \
-                   timer_memory alone; lower or empty [statsd] timer_memory, or write at least 208m";
+    let mistake = "[limits] max_memory: the limits together are 209 MiB, 200 MiB with [statsd] \
+                   timer_memory alone; lower or empty [statsd] timer_memory, or write at least 209m";
     assert!(refused.stderr.contains(mistake), "{refused:?}");
     let tight = limited(&clean().set("limits", "max_memory", "8m"), "--check");
-    let mistake = "[limits] max_memory: with all limits at their smallest the server takes 9 MiB; \
-                   write at least 9m here";
+    let mistake = "[limits] max_memory: with all limits at their smallest the server takes 10 MiB; \
+                   write at least 10m here";
     assert!(tight.stderr.contains(mistake), "{tight:?}");
-    assert_eq!(limited(&clean().set("limits", "max_memory", "9m"), "--check").code, Some(0));
+    assert_eq!(limited(&clean().set("limits", "max_memory", "10m"), "--check").code, Some(0));
 }
 
 /// Shows that a limit of open files that is too low for all clients is reported.

@@ -37,9 +37,7 @@ expect active inside systemctl is-active statsd.service
 check_buffer
 
 step "reload"
-inside sed -i 's/^address = .*/&\nqueue = 2m/' /etc/statsd.conf
-inside systemctl reload statsd
-until_true inside sh -c 'statsd --ask config | grep -q "^queue = 2m"'
+check_reload
 
 step "a refused reload changes nothing"
 inside sh -c 'echo "bnid = 1" >> /etc/statsd.conf'

@@ -99,11 +99,20 @@ send_count() { inside sh -c 'echo "foo:3|c" | nc -u -w1 127.0.0.1 8125'; }
 count() { inside statsd --ask counters | grep -o '"foo": [0-9]*' | grep -o '[0-9]*$'; }
 has_count() { [ "$(count)" -gt 0 ]; }
 
+# A reload applies a changed file. The new interval is so long that no flush comes between the steps
+# that follow, however busy the machine is.
+check_reload() {
+    inside sed -i 's/^address = .*/&\nqueue = 2m/; s/^state_file = .*/&\nflush_interval = 10m/' \
+        /etc/statsd.conf
+    inside systemctl reload statsd
+    until_true inside sh -c 'statsd --ask config | grep -q "^queue = 2m"'
+}
+
 # A flush may end the interval between a count and the look at it. So it is sent until it is seen.
 count_arrives() { send_count && has_count; }
 
 # survives COMMAND…: a count of the open interval is still there after the command. A flush in
-# between spoils an attempt.
+# between spoils an attempt; see `check_reload`.
 survives() {
     local attempt before
     for attempt in $(seq 5); do

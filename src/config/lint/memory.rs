@@ -5,7 +5,7 @@
 //! exceed the memory.
 
 use super::context::Lint;
-use crate::config::memory::{MemoryKey, memory_keys, mib, with_fixed};
+use crate::config::memory::{MemoryKey, memory_keys, mib, recv_buffers, with_fixed};
 use crate::config::value::size_text;
 use crate::memory_limit::MemoryLimit;
 
@@ -30,9 +30,9 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         mib(limit)
     );
     if given.is_none() && lint.given.has_value("limits", "max_memory") {
-        let half = size_text(limit >> 21 << 20);
+        let fitting = limit.saturating_sub(recv_buffers(lint.config).bytes);
         let reason = format!("all limits together are {}, and {of} has {}", mib(total), mib(limit));
-        let remedy = format!("write [limits] max_memory = {half}");
+        let remedy = format!("write [limits] max_memory = {}", size_text(fitting >> 20 << 20));
         return lint.warn("limits", "max_memory", reason, remedy);
     }
     let room = (limit / 100 * USED_PERCENT).saturating_sub(total - bytes) / unit.max(1);

@@ -166,12 +166,14 @@ pub(super) const LIMITS: Chapter = chapter! {
     /// [limits]: how much memory clients may make the server use, and how many series.
     [limits];
 
-    /// Memory in one number, such as 64m. At least 8m. The server subtracts the limits that have a
-    /// value. The empty ones share two thirds of the rest: series_memory, [statsd] timer_memory and
-    /// passthrough_memory, [admin] history_memory, and the queue of each destination. One third is
-    /// for what the allocator holds beside them. If the values exceed max_memory, the server does
-    /// not start. Empty means half of the memory of the machine or of the cgroup. The other half is
-    /// for connections, receive buffers and other programs.
+    /// Memory in one number, such as 64m. At least 8m. Receive buffers of the kernel come on top.
+    /// Clients get at most half: an empty max_connections of [tcp] and [admin] is lowered to that.
+    /// The server subtracts the clients and the limits that have a value. The empty ones share two
+    /// thirds of the rest: series_memory, [statsd] timer_memory and passthrough_memory, [admin]
+    /// history_memory, and the queue of each destination. One third is for what the allocator holds
+    /// beside them. If the values exceed max_memory, the server does not start. Empty means half of
+    /// the memory of the machine or of the cgroup, for the limits without the clients. The other
+    /// half is for clients, receive buffers and other programs.
     max_memory;
 
     /// Memory for all series, with their names and tags, without the samples of timers. A series
@@ -298,7 +300,8 @@ pub(super) const TCP: Chapter = chapter! {
 
     /// Connections at the same time, of TCP and the unix stream socket together. 1 to 60000.
     /// More connections are closed and counted in connections_refused. If the limit of open files
-    /// (ulimit -n) is too low for this number, the server accepts fewer and logs how many.
+    /// (ulimit -n) is too low for this number, the server accepts fewer and logs how many. Empty
+    /// means at most 1024, derived from [limits] max_memory.
     max_connections;
 
     /// Close a connection that sent nothing for this long, log it, and count it in
@@ -360,7 +363,8 @@ pub(super) const ADMIN: Chapter = chapter! {
     idle_timeout;
 
     /// Clients at the same time. 1 to 1024. When all are in use, a new client replaces the one that
-    /// was idle longest, or else one that does not read, or else one that watches.
+    /// was idle longest, or else one that does not read, or else one that watches. Empty means at
+    /// most 64, derived from [limits] max_memory.
     max_connections;
 
     /// How long points are kept for charts: one for each flush, of the server's own figures and of
