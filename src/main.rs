@@ -37,7 +37,10 @@ fn main() -> ExitCode {
         Action::Stdin { config } => with_config(config, config::load, flush_stdin),
         Action::DryRun { config } => with_config(config, config::load_without_secrets, dry_run),
         Action::Ask { config, command, every } => {
-            with_config(config, config::load_without_secrets, |config, origin| {
+            with_config(config, config::load_to_ask, |config, origin| {
+                for mistake in origin.mistakes() {
+                    report(&format!("a start would fail: {mistake}"));
+                }
                 ask(&config, &origin, &command, every)
             })
         }

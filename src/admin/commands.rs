@@ -263,7 +263,7 @@ commands! {
     ///                   packets that the client reports to have dropped itself
     /// The line others is the sum of all other senders. 512 senders have figures of their own.
     /// With GLOB it counts all lines of one name, or of the names that match, for 5 s or for up to
-    /// 60s. Then it shows who has sent them: a line for each socket and type of value.
+    /// 1m. Then it shows who has sent them: a line for each socket and type of value.
     ///   lines, values   lines and values of this type; reason shows why bad values are refused
     ///   rates           the sample rates, and the number of values with each: 0.1 x12
     ///   adds            what a counter has grown by, rates included
@@ -504,6 +504,10 @@ fn watch(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> An
 }
 
 fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
+    if view.server.sinks.iter().next().is_none() {
+        let what = "# no destination is on: what arrives is added up and dropped";
+        write(out, format_args!("{what}\n"));
+    }
     put_sinks(view, out);
     write(out, format_args!("END\n\n"));
     Answer::Done

@@ -19,7 +19,7 @@ use super::limits::FILE_MAX;
 use super::memory;
 use super::model::Config;
 use super::overrides::Overrides;
-use super::parse::{parse_with_places, sets_a_key};
+use super::parse::{parse_admin, parse_with_places, sets_a_key};
 use crate::files;
 use crate::memory_limit::MemoryLimit;
 
@@ -36,6 +36,27 @@ pub fn load_without_secrets(
     overrides: Overrides,
 ) -> Result<(Config, Origin), LoadError> {
     load_with(explicit, overrides, |_| Ok(()))
+}
+
+/// As [`load_without_secrets`], but for `--ask`, which needs `[admin]` alone. If the configuration
+/// has mistakes elsewhere, they are in [`Origin::mistakes`]: the server that runs does not have
+/// them.
+pub fn load_to_ask(
+    explicit: Option<&Path>,
+    overrides: Overrides,
+) -> Result<(Config, Origin), LoadError> {
+    let failure = match load_without_secrets(explicit, overrides.clone()) {
+        Err(LoadError::Mistakes(mistakes)) => mistakes,
+        result => return result,
+    };
+    let Some((path, text)) = find(explicit)? else { return Err(LoadError::Mistakes(failure)) };
+    match parse_admin(&path, &text, &overrides) {
+        Ok((config, given)) => {
+            let file = Some(ConfigFile { path, ended: text.ends_with(b"\n") });
+            Ok((config, Origin { file, overrides, given, mistakes: failure }))
+        }
+        Err(_) => Err(LoadError::Mistakes(failure)),
+    }
 }
 
 type ReadSecrets = fn(&mut Config) -> Result<(), UnreadableSecret>;
@@ -63,7 +84,7 @@ fn read_config(
     let (mut config, given) = parse_with_places(path, text, &overrides)?;
     let derived = memory::derive(&mut config, &given, MemoryLimit::of_process());
     let secrets = secrets(&mut config);
-    let origin = Origin { file, overrides, given };
+    let origin = Origin { file, overrides, given, mistakes: Vec::new() };
     let unreadable = |UnreadableSecret { section, key, reason }| {
         let place = origin.place(&section, key);
         Mistake { place, what: format!("[{section}] {key}: {reason}") }
@@ -147,6 +168,8 @@ pub struct Origin {
     overrides: Overrides,
     /// The keys that the file and the overrides set.
     given: GivenSettings,
+    /// What [`load_to_ask`] has found wrong.
+    mistakes: Vec<Mistake>,
 }
 
 /// The file of a configuration.
@@ -277,6 +300,11 @@ impl LoadError {
 }
 
 impl Origin {
+    /// Returns what [`load_to_ask`] has found wrong. Empty for every other configuration.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+
     /// Returns the origin of a configuration that was read from `path` alone.
     pub fn of_file(path: &Path, given: GivenSettings) -> Self {
         Self::new(path, Overrides::NONE, given)
@@ -285,7 +313,7 @@ impl Origin {
     /// Returns the origin of a configuration that was read from `path`, with `overrides` over it.
     pub(super) fn new(path: &Path, overrides: Overrides, given: GivenSettings) -> Self {
         let file = ConfigFile { path: path.into(), ended: true };
-        Self { file: Some(file), overrides, given }
+        Self { file: Some(file), overrides, given, mistakes: Vec::new() }
     }
 
     /// Returns the file, if there is one.

@@ -49,7 +49,9 @@ pub use key::{Key, KeyUse};
 pub use keys::KEYS;
 pub(crate) use limits::FILE_MAX;
 pub use lint::{ConfigWarning, PassedAddress, Surroundings, warnings};
-pub use load::{LoadError, Origin, UnreadableFile, load, load_without_secrets, reload};
+pub use load::{
+    LoadError, Origin, UnreadableFile, load, load_to_ask, load_without_secrets, reload,
+};
 pub use model::{Admin, Bind, Config, KeyFlush, MetricsShown, Spool, State, Tcp, Udp, Unix};
 pub use overrides::{OverrideError, Overrides, key_without_section};
 pub use parse::{parse, parse_with_places};

@@ -41,6 +41,30 @@ pub fn parse_with_places(
 ) -> Result<(Config, GivenSettings), Vec<Mistake>> {
     let ini::Document { mut sections, flaws } = ini::read(text);
     overrides.apply(&mut sections);
+    read_sections(file, text, overrides, sections, flaws)
+}
+
+/// As [`parse_with_places`], but reads `[admin]` alone. Mistakes in other sections do not matter.
+/// Fails if the text is that of another server's configuration.
+pub(super) fn parse_admin(
+    file: &Path,
+    text: &[u8],
+    overrides: &Overrides,
+) -> Result<(Config, GivenSettings), Vec<Mistake>> {
+    let ini::Document { mut sections, .. } = ini::read(text);
+    overrides.apply(&mut sections);
+    sections.retain(|section| section.name == "admin");
+    let flaws = flaw_of_foreign_file(file, text).into_iter().collect();
+    read_sections(file, text, overrides, sections, flaws)
+}
+
+fn read_sections(
+    file: &Path,
+    text: &[u8],
+    overrides: &Overrides,
+    sections: Vec<IniSection>,
+    flaws: Vec<Flaw>,
+) -> Result<(Config, GivenSettings), Vec<Mistake>> {
     let defaults = defaults::with_all_sections();
     let config = defaults.clone();
     let mut reader = FileReader {
@@ -404,7 +428,7 @@ pub(super) mod tests {
             [
                 "t.conf:2: [statsd] flush_interval: expected a duration such as 10s, 500ms, 2m or 1h, \
                  from 1s to 8760h, not \"0.5s\"",
-                "t.conf:4: [tcp] max_line: expected a size such as 64k, 16m or 1g, from 64 to 1m, not \"1\"",
+                "t.conf:4: [tcp] max_line: expected a size from 64 to 1m, not \"1\"",
                 "t.conf:5: expected `key = value` or `[section]`",
                 "t.conf:7: [admin] health: expected one of up, down, not \"good\"",
                 "t.conf:9: [tcp] max_line: given twice, first in line 4",

@@ -92,10 +92,13 @@ const SIZE_UNITS: [(&str, u64); 4] =
 
 impl ValueKind<usize> for Size {
     fn read(&self, text: &str) -> Result<usize, String> {
-        bytes(text).filter(|size| self.0.contains(size)).ok_or_else(|| {
+        let size = bytes(text);
+        size.filter(|size| self.0.contains(size)).ok_or_else(|| {
             let least = self.show(self.0.start());
             let most = self.show(self.0.end());
-            format!("expected a size such as 64k, 16m or 1g, from {least} to {most}")
+            // An example may be out of the range, and would contradict it.
+            let examples = if size.is_some() { "" } else { " such as 64k, 16m or 1g," };
+            format!("expected a size{examples} from {least} to {most}")
         })
     }
 

@@ -126,6 +126,23 @@ fn whatever_prevents_an_answer_is_named_with_its_remedy() {
     }
 }
 
+/// Shows that a mistake elsewhere in the file does not keep an operator from the running server.
+#[test]
+fn the_running_server_answers_beside_a_file_with_a_mistake() {
+    let daemon = Daemon::start(&Conf::never_flushing());
+    let folder = tempfile::tempdir().unwrap();
+    let address = daemon.admin_bound()[0];
+    let conf = format!("[admin]\nbind = {address}\n[carbon]\nqueue = 64k\n");
+    fs::write(folder.path().join("other.conf"), conf).unwrap();
+    let (code, answer, errors) = ask(&folder, &["--ask", "health", "-c", "other.conf"]);
+    assert_eq!((code, answer.as_str()), (Some(0), "health: up\n"));
+    let shown = "statsd: a start would fail: other.conf:4: [carbon] queue: expected a size from 1m";
+    assert!(errors.starts_with(shown), "{errors}");
+    fs::write(folder.path().join("other.conf"), "{ port: 8125 }\n").unwrap();
+    let (code, _, errors) = ask(&folder, &["--ask", "health", "-c", "other.conf"]);
+    assert!(code == Some(2) && errors.contains("--import"), "{errors}");
+}
+
 /// Shows that `watch` streams until the client is interrupted.
 #[test]
 fn a_watch_streams() {
