@@ -162,7 +162,8 @@ Exit status:
      start. With --stdin: not all was delivered. With --stdin and --dry-run: no line was valid. If
      only some lines are bad, the status is 0, and the log shows how many.
      With --ask health: the server answers that its health is down.
-     With --compare: points differ, or no flush has points of both sides.
+     With --compare: points differ, or no flush has points of both sides, or one side has none of
+     the last three flushes.
   2  the command line or the configuration has a mistake, or --import does not understand the file.
      With --check --strict: or a warning. With --compare: or the points could not be compared.
      With --ask: or the server does not know the command.

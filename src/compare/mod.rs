@@ -138,6 +138,7 @@ impl Comparison<'_> {
         }
         let compared = self.pairs.counts().points;
         let silence = self.silence(if compared == 0 { 1 } else { SILENT_FLUSHES });
+        let is_silent = silence.is_some();
         self.pairs.end(!is_interrupted);
         self.compare(out)?;
         let mut counts = self.pairs.counts();
@@ -147,7 +148,8 @@ impl Comparison<'_> {
             summary = format!("{text}\n{summary}");
         }
         writeln!(out, "{summary}").and_then(|()| out.flush()).map_err(CompareError::Output)?;
-        Ok(counts.differing == 0 && counts.crowded == 0 && counts.points > 0)
+        // If one side has ended long before the other, nothing is shown of the rest.
+        Ok(counts.differing == 0 && counts.crowded == 0 && counts.points > 0 && !is_silent)
     }
 
     /// Returns the text about a side that is behind by at least `least` flushes.

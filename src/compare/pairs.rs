@@ -248,13 +248,14 @@ impl Pairs {
     fn compare(&mut self, flush: i64, shift: i64) -> Vec<PointDifference> {
         let old = self.old.take(flush, &mut self.counts, &mut self.points);
         let new = self.new.take(flush - shift, &mut self.counts, &mut self.points);
+        let has_both = !old.is_empty() && !new.is_empty();
         let stamp = flush * self.interval + self.old.phase.unwrap_or(0);
         let mut found = Vec::new();
         let mut points = 0;
         for (name, point) in &old {
             points += 1;
             let partner = new.get(name);
-            let reason = self.reason(name, Some(point), partner, [flush, flush - shift]);
+            let reason = self.reason(name, Some(point), partner, [flush, flush - shift], has_both);
             found.extend(reason.map(|reason| PointDifference {
                 name: point.unsorted.as_ref().unwrap_or(name).to_vec(),
                 stamp,
@@ -265,7 +266,7 @@ impl Pairs {
         }
         for (name, point) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
             points += 1;
-            let reason = self.reason(name, None, Some(point), [flush, flush - shift]);
+            let reason = self.reason(name, None, Some(point), [flush, flush - shift], has_both);
             found.extend(reason.map(|reason| PointDifference {
                 name: point.unsorted.as_ref().unwrap_or(name).to_vec(),
                 stamp,
@@ -286,16 +287,20 @@ impl Pairs {
     }
 
     /// Returns why two points of a name differ, or `None` if they do not. `flushes` are the numbers
-    /// of the flush in the two streams.
+    /// of the flush in the two streams. `has_both` is true if each of them has points in it.
     fn reason(
         &self,
         name: &[u8],
         old: Option<&StreamPoint>,
         new: Option<&StreamPoint>,
         flushes: [i64; 2],
+        has_both: bool,
     ) -> Option<DifferenceReason> {
+        // A stream without any point in this flush has missed it, also those that are as before.
         let was = |stream: &PairedStream, value: f64| {
-            value == 0.0 || stream.before.get(name).is_some_and(|before| before.value == value)
+            let is_as_before =
+                || stream.before.get(name).is_some_and(|before| before.value == value);
+            value == 0.0 || has_both && is_as_before()
         };
         match (old, new) {
             (Some(old), Some(new)) if old.value == new.value => {
@@ -440,6 +445,17 @@ mod tests {
             let counts = pairs.counts();
             assert_eq!((counts.flushes, counts.points), (3, 3), "{stamps:?}: {counts:?}");
         }
+    }
+
+    /// Shows that points of a flush which the other side has missed are not taken for idle series,
+    /// though their values are those of before.
+    #[test]
+    fn a_flush_that_one_side_has_missed_is_no_idle_series() {
+        let old = [("a", 1.0, 10), ("a", 1.0, 20), ("b", 0.0, 20), ("a", 1.0, 30)];
+        let new = [("a", 1.0, 10), ("a", 1.0, 30)];
+        let found = differences(compared(10, &old, &new));
+        let reasons: Vec<_> = found.iter().map(|found| (&*found.name, found.reason)).collect();
+        assert_eq!(reasons, [(&b"a"[..], OnlyOld), (&b"b"[..], Idle)]);
     }
 
     #[test]

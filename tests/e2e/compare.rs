@@ -105,6 +105,12 @@ fn files_are_compared_and_the_exit_status_tells() {
     ] {
         assert!(differs.stdout.contains(expected), "{expected}: {}", differs.stdout);
     }
+    // A side that has ended long before the other is no proof.
+    let long: String = (1..=9).map(|n| format!("a {n} {n}0\n")).collect();
+    let short = compare_files(folder.path(), &long, "a 1 10\n", &[]);
+    assert_eq!(short.code, Some(1), "{short:?}");
+    let ended = "NEW (new.txt) has no points of the last 8 flushes of OLD\n";
+    assert!(short.stdout.starts_with(ended), "{short:?}");
     let none = compare_files(folder.path(), old, "", &[]);
     assert_eq!(none.code, Some(1), "{none:?}");
     assert!(none.stdout.contains("No flush has points of both sides"), "{none:?}");
