@@ -1,8 +1,8 @@
 //! Reads the clocks. The loop takes its time from here, and so does the log.
 //!
-//! - The loop reads both clocks after each poll, so that a whole turn uses one time.
+//! - The loop reads both clocks after each poll: once a turn, and once more before a tick.
 //! - A slice of background work, such as a sweep, reads the monotonic clock while it runs, to stop
-//!   in time.
+//!   in time. The end of a flush reads both, to measure how long the flush took.
 //! - The log stamps each line with the wall clock ([`wall`]), also outside of any turn.
 //!
 //! Two other files read a clock. `files.rs` measures how long calls to the disk take, and

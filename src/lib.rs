@@ -26,8 +26,8 @@
 //!   (bytes on disk), `memory_limit` (of the machine or the cgroup), `few` (sorts in little code),
 //!   `nearest` ("did you mean"), `random`, `gzip`.
 //!
-//! `core.rs` is the root of the pure half: the modules from `engine` to `protocol`. It is a package
-//! of its own, because it alone is optimised for speed. All others are optimised for size.
+//! `core.rs` is the root of the pure half: the modules from `engine` to `time`. It is a package of
+//! its own, because it alone is optimised for speed. All others are optimised for size.
 //!
 //! What holds everywhere:
 //! - Data goes one way. Sinks never see series, and series never see sinks. Delivery is visible
@@ -35,7 +35,7 @@
 //! - The modules of `core.rs` are pure: bytes and a clock value in, bytes out. `engine` drives
 //!   `protocol`, `policy`, `series`, `flush` and `history`. To most tests it is the whole server.
 //! - `ingest`, `sink`, `admin`, `state` and `server` own the descriptors, except standard error,
-//!   which `logging` owns. `server` reads the clocks once a turn (`clock.rs`).
+//!   which `logging` owns. `server` reads the clocks after each poll (`clock.rs`).
 //! - There is one thread. No call in its loop waits for a peer: not a connect, not a name look-up,
 //!   not a write to a slow reader. Calls to the disk may wait; they are measured (`files.rs`).
 //! - A flush never stops reception. A tick costs O(1). Series are closed in slices, each exactly

@@ -58,7 +58,7 @@ pub(crate) fn outstanding(fd: BorrowedFd<'_>) -> io::Result<usize> {
 
 /// The last signs of life of a TCP peer (TCP_INFO).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Signs {
+pub(crate) struct PeerActivity {
     /// The time since its last acknowledgement. An answer to a window probe is one, too.
     pub(crate) last_ack: Duration,
     /// Whether it must still acknowledge segments in flight, or answer a window probe. If it must
@@ -67,12 +67,12 @@ pub(crate) struct Signs {
     pub(crate) owes_answer: bool,
 }
 
-/// Reads from the kernel the [`Signs`] of the peer of a TCP socket.
-pub(crate) fn signs(fd: BorrowedFd<'_>) -> io::Result<Signs> {
+/// Reads from the kernel the [`PeerActivity`] of the peer of a TCP socket.
+pub(crate) fn peer_activity(fd: BorrowedFd<'_>) -> io::Result<PeerActivity> {
     // SAFETY: `tcp_info` is plain integers, for which all zeros is a value.
     let mut info: libc::tcp_info = unsafe { mem::zeroed() };
     get_option(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)?;
-    Ok(Signs {
+    Ok(PeerActivity {
         last_ack: Duration::from_millis(u64::from(info.tcpi_last_ack_recv)),
         owes_answer: info.tcpi_unacked > 0 || info.tcpi_probes > 0,
     })

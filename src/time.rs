@@ -78,8 +78,8 @@ impl UnixTime {
     }
 }
 
-/// One reading of both clocks. The loop takes it once a turn; everything in that turn sees the same
-/// time.
+/// One reading of both clocks. The loop takes it after each poll: once a turn, and once more before
+/// a tick. What the loop does until the next poll uses that time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     pub tick: Tick,

@@ -9,8 +9,7 @@ use socket2::Socket;
 
 use super::client::{Client, NextStep};
 use super::view::View;
-use crate::figures::InUse;
-use crate::ingest::listener::ClientTable;
+use crate::ingest::client_table::{ClientTable, InUse};
 use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{EventSource, Slot, Slots};

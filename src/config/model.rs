@@ -1,6 +1,6 @@
 //! [`Config`]: the settings as the rest of the server reads them. Pure.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -125,6 +125,44 @@ impl Bind {
             Self::At(address) => address.port(),
         }
     }
+
+    /// Returns the same address with another port.
+    pub fn with_port(self, port: u16) -> Self {
+        match self {
+            Self::Any(_) => Self::Any(port),
+            Self::Localhost(_) => Self::Localhost(port),
+            Self::At(mut address) => {
+                address.set_port(port);
+                Self::At(address)
+            }
+        }
+    }
+
+    /// Whether the kernel binds only one of two sockets of the same transport to these addresses.
+    /// With port 0 it chooses a free port for each, so these never overlap.
+    pub fn overlaps(self, other: Self) -> bool {
+        let covers = |one: Self, other: Self| other.ips().iter().any(|ip| one.takes(*ip));
+        let is_same_port = self.port() == other.port() && self.port() != 0;
+        is_same_port && (covers(self, other) || covers(other, self))
+    }
+
+    /// Returns the IP addresses that sockets are bound to.
+    fn ips(self) -> Vec<IpAddr> {
+        match self {
+            Self::Any(_) => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            Self::Localhost(_) => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            Self::At(at) => vec![at.ip()],
+        }
+    }
+
+    /// Whether a socket receives what is sent to this IP address.
+    fn takes(self, ip: IpAddr) -> bool {
+        match self {
+            Self::Any(_) => true,
+            Self::At(at) if at.ip().is_unspecified() => at.is_ipv4() == ip.is_ipv4(),
+            Self::Localhost(_) | Self::At(_) => self.ips().contains(&ip),
+        }
+    }
 }
 
 /// The state file, which keeps gauges and the open interval over a restart.
@@ -225,6 +263,34 @@ impl Config {
         for destination in &mut self.destinations {
             if let DestinationKind::Console(console) = &mut destination.kind {
                 console.enabled = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_overlap_as_the_kernel_sees_it() {
+        let at = |text: &str| Bind::At(text.parse().unwrap());
+        for (one, other, expected) in [
+            (Bind::Any(1), Bind::Any(1), true),
+            (Bind::Any(1), Bind::Any(2), false),
+            (Bind::Any(1), at("10.0.0.1:1"), true),
+            (Bind::Any(1), Bind::Localhost(1), true),
+            (Bind::Localhost(1), at("127.0.0.1:1"), true),
+            (Bind::Localhost(1), at("127.0.0.2:1"), false),
+            (Bind::Localhost(1), at("[::1]:1"), true),
+            (at("0.0.0.0:1"), at("10.0.0.1:1"), true),
+            (at("0.0.0.0:1"), at("[::1]:1"), false),
+            (at("0.0.0.0:1"), at("[::]:1"), false),
+            (at("10.0.0.1:1"), at("10.0.0.2:1"), false),
+            (Bind::Any(0), Bind::Any(0), false),
+        ] {
+            for (one, other) in [(one, other), (other, one)] {
+                assert_eq!(one.overlaps(other), expected, "{one:?} {other:?}");
             }
         }
     }

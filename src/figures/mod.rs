@@ -29,7 +29,5 @@ pub use read::{FigureValue, of_flush, read, read_value};
 pub use remember::remember;
 pub use row::{FigureKind, FigureRow, FigureUnit, GraphiteName, LossCount};
 pub use section::FigureSection;
-pub use server_parts::{
-    DestinationReport, FlushFigures, InUse, RecentFigures, ServerParts, destinations,
-};
+pub use server_parts::{DestinationReport, FlushFigures, RecentFigures, ServerParts, destinations};
 pub use table::TABLE;

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::ingest::ListenerCounts;
 use crate::ingest::bind::Purpose;
+use crate::ingest::client_table::InUse;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
 use crate::ledger::OwnCounter;
@@ -39,13 +40,6 @@ pub struct ServerParts<'a> {
     /// When the last packet or line arrived. `None` if none has so far.
     pub last_input: Option<Now>,
     pub now: Now,
-}
-
-/// How many of a limited number are in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InUse {
-    pub used: usize,
-    pub limit: usize,
 }
 
 /// The figures of the last flush. Flushes send them.

@@ -10,9 +10,9 @@ use mio::{Interest, Registry};
 use socket2::Socket;
 
 use super::ReadOutcome;
+use super::client_table::ClientTable;
 use super::frames::{ConnectionSplitter, StreamLimits};
 use super::lines::Piece;
-use super::listener::ClientTable;
 use crate::sender::Sender;
 use crate::time::Tick;
 use crate::token::{EventSource, Slot, Slots};
@@ -25,8 +25,6 @@ pub struct Connections {
     most: usize,
     /// All connections are read through this one buffer.
     buffer: Box<[u8]>,
-    /// The bytes of the last read.
-    last_read: usize,
 }
 
 /// One connection.
@@ -41,6 +39,14 @@ struct Connection {
     active: Tick,
 }
 
+/// What a read of one connection has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamRead {
+    pub outcome: ReadOutcome,
+    /// The bytes that were read from the socket.
+    pub bytes: usize,
+}
+
 /// Bytes read from one connection at a time: about a millisecond's work if each line creates a
 /// series.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
@@ -49,7 +55,7 @@ impl Connections {
     /// At most `most` connections.
     pub fn new(most: usize) -> Self {
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        Self { clients: Slots::default(), most, buffer, last_read: 0 }
+        Self { clients: Slots::default(), most, buffer }
     }
 
     /// Sets another limit. Connections that are open stay.
@@ -130,11 +136,6 @@ impl Connections {
         }
     }
 
-    /// Returns the bytes that the last call of [`read`](Self::read) has read.
-    pub fn last_read(&self) -> usize {
-        self.last_read
-    }
-
     /// Reads once, at most `limits.share` bytes and never more than [`READ_BYTES`], and passes on
     /// the lines and packets. A long packet is passed on in parts, in further calls that do not
     /// read. A connection that has ended or failed is removed.
@@ -144,28 +145,33 @@ impl Connections {
         now: Tick,
         limits: StreamLimits,
         mut each: impl FnMut(Piece<'_>),
-    ) -> ReadOutcome {
-        self.last_read = 0;
-        let Some(connection) = self.clients.get_mut(slot) else { return ReadOutcome::Dry };
+    ) -> StreamRead {
+        let nothing = |outcome| StreamRead { outcome, bytes: 0 };
+        let Some(connection) = self.clients.get_mut(slot) else {
+            return nothing(ReadOutcome::Dry);
+        };
         let share = limits.share.min(READ_BYTES);
         if connection.input.pass_on(share, &mut each) {
-            return ReadOutcome::More;
+            return nothing(ReadOutcome::More);
         }
         let room = connection.input.room(share);
         match connection.stream.read(&mut self.buffer[..room]) {
             Ok(read) if read > 0 => {
                 connection.active = now;
-                self.last_read = read;
                 connection.input.feed(&self.buffer[..read], limits, &mut each);
-                return ReadOutcome::More;
+                return StreamRead { outcome: ReadOutcome::More, bytes: read };
             }
             Ok(_) => connection.input.end(limits, &mut each),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Dry,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return ReadOutcome::More,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return nothing(ReadOutcome::Dry);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return nothing(ReadOutcome::More);
+            }
             Err(_) => connection.input.end_reset(&mut each),
         }
         self.clients.remove(slot);
-        ReadOutcome::Dry
+        nothing(ReadOutcome::Dry)
     }
 }
 
@@ -226,9 +232,11 @@ mod tests {
             .unwrap()
             .unwrap();
         client.write_all(b"a:1|c\n").unwrap();
-        connections.read(slot, at(5), LIMITS, |_| {});
+        let read = connections.read(slot, at(5), LIMITS, |_| {});
+        assert_eq!(read, StreamRead { outcome: ReadOutcome::More, bytes: 6 });
         assert_eq!(connections.timeout(slot, idle, at(14), |_| {}), None);
-        assert_eq!(connections.read(slot, at(14), LIMITS, |_| {}), ReadOutcome::Dry);
+        let read = connections.read(slot, at(14), LIMITS, |_| {});
+        assert_eq!(read, StreamRead { outcome: ReadOutcome::Dry, bytes: 0 });
         assert_eq!(connections.deadline(slot, idle), Some(at(15)), "nothing was read");
         connections.note_unread_input(slot, at(15));
         assert_eq!(connections.timeout(slot, idle, at(24), |_| {}), None);

@@ -1,5 +1,6 @@
 //! A listening stream socket, TCP or unix. It accepts a bounded number of connections in a turn,
-//! and pauses if the process has no descriptor left. The clients go to a [`ClientTable`].
+//! and pauses if the process has no descriptor left. The clients go to a
+//! [`ClientTable`](super::client_table::ClientTable).
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,7 +16,6 @@ use super::bind::Purpose;
 use super::{ListenerCounts, ReadOutcome};
 use crate::sender::Sender;
 use crate::time::Tick;
-use crate::token::Slot;
 
 /// A listening socket, and whether it pauses after a failure.
 #[derive(Debug)]
@@ -180,28 +180,6 @@ fn concerns_one_peer(error: &io::Error) -> bool {
                 | libc::ETIMEDOUT
         )
     )
-}
-
-/// Where the accept loop puts the clients of one kind: the connections that send lines, or the
-/// clients of the admin port.
-pub trait ClientTable {
-    /// Closes one client to make room for a new one, if all places are taken and a client may be
-    /// closed. Returns the key and the address of the closed client.
-    fn make_room(&mut self) -> Option<(Slot, Sender)>;
-
-    /// Admits a client and registers it with the poller. Returns `None` if all places are taken,
-    /// and fails if the poller refuses it. The stream is then closed.
-    fn admit(
-        &mut self,
-        stream: Socket,
-        sender: Sender,
-        now: Tick,
-        registry: &Registry,
-    ) -> io::Result<Option<Slot>>;
-
-    /// Returns when a client is to be closed if nothing moves on it, given the `idle_timeout` of
-    /// its kind. Returns `None` if the client is closed already, or may stay.
-    fn deadline(&self, slot: Slot, idle: Option<Duration>) -> Option<Tick>;
 }
 
 #[cfg(test)]

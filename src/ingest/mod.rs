@@ -10,6 +10,7 @@
 //! returns [`ReadOutcome::More`], and is read again in the next turn.
 
 pub mod bind;
+pub mod client_table;
 pub mod connections;
 pub mod datagrams;
 pub mod frames;

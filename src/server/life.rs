@@ -7,10 +7,11 @@
 pub(super) mod notify;
 pub(super) mod state_saver;
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use self::state_saver::StateSaver;
-use super::descriptors::{ClientLimits, Descriptors};
 use super::drain_limit::DrainLimit;
 use super::open_interval::OpenInterval;
 use super::reactor::{Reactor, Timer};
@@ -18,7 +19,7 @@ use super::received_signals::ReceivedSignals;
 use super::server_error::ServerError;
 use crate::admin::Health;
 use crate::clock::Clock;
-use crate::config::{self, Config, Origin};
+use crate::config::{self, Config, LoadError, Origin};
 use crate::engine::Engine;
 use crate::ingest::datagrams::DropsSeen;
 use crate::sink::Sinks;
@@ -32,8 +33,8 @@ pub(super) struct Life {
     /// settings that they keep.
     config: Config,
     origin: Origin,
-    /// The configuration that a reload has read, and its origin. It applies once the sweep is over.
-    pending: Option<Box<(Config, Origin)>>,
+    /// What a reload has read. It applies once the sweep is over.
+    pending: Option<Box<PendingReload>>,
     /// Whether a reload has applied a configuration whose warnings are not logged yet.
     is_unreported: bool,
     phase: Phase,
@@ -42,9 +43,26 @@ pub(super) struct Life {
     saver: Option<StateSaver>,
     /// The key of the hashes of set members, which the next run needs.
     members: [u64; 2],
-    descriptors: Descriptors,
     /// How often the service manager must be notified that the server is alive.
     watchdog: Option<Duration>,
+}
+
+/// A configuration that a reload has read and checked, but not applied.
+#[derive(Debug)]
+pub(super) struct PendingReload {
+    pub(super) config: Config,
+    pub(super) origin: Origin,
+}
+
+/// What a reload does with the state file.
+#[derive(Debug)]
+pub(super) enum StateChange {
+    /// The settings of the state are the same.
+    Same,
+    /// The file that is open stays. The new configuration has this path for it.
+    Renamed(PathBuf),
+    /// Another file. `None` if the new configuration has no file, or one that cannot be used now.
+    Other(Option<StateFile>),
 }
 
 /// The phase of the server's life.
@@ -69,7 +87,6 @@ impl Life {
         origin: Origin,
         saver: Option<StateSaver>,
         members: [u64; 2],
-        descriptors: Descriptors,
     ) -> Self {
         Self {
             health: if config.admin.healthy { Health::Up } else { Health::Down },
@@ -80,7 +97,6 @@ impl Life {
             phase: Phase::Running,
             saver,
             members,
-            descriptors,
             watchdog: notify::watchdog(),
         }
     }
@@ -136,9 +152,12 @@ impl Life {
     pub(super) fn begin_reload(&mut self) -> Option<&Config> {
         notify::reloading();
         match config::reload(&self.origin) {
-            Ok((config, origin)) => Some(&self.pending.insert(Box::new((config, origin))).0),
+            Ok((config, origin)) => {
+                let pending = PendingReload { config, origin };
+                Some(&self.pending.insert(pending.into()).config)
+            }
             Err(failure) => {
-                refuse_reload(&self.origin, &failure, self.pending.is_some());
+                refuse_file(&self.origin, &failure, self.pending.is_some());
                 None
             }
         }
@@ -148,8 +167,8 @@ impl Life {
     pub(super) fn take_pending_if(
         &mut self,
         is_applicable: impl FnOnce(&Config) -> bool,
-    ) -> Option<Box<(Config, Origin)>> {
-        self.pending.take_if(|pending| is_applicable(&pending.0))
+    ) -> Option<Box<PendingReload>> {
+        self.pending.take_if(|pending| is_applicable(&pending.config))
     }
 
     /// Ends a reload that was applied as `running`. What only a start can apply stays as it was.
@@ -177,41 +196,40 @@ impl Life {
         std::mem::take(&mut self.is_unreported)
     }
 
-    /// Returns how many clients may connect beside `sinks` destinations.
-    pub(super) fn client_limits(&self, config: &Config, sinks: usize) -> ClientLimits {
-        self.descriptors.client_limits(config, sinks)
+    /// Returns what a new configuration does with the state file. Opens its file, unless that is
+    /// the one already open.
+    pub(super) fn open_state_of(&self, config: &Config) -> Result<StateChange, ServerError> {
+        if config.state == self.config.state {
+            return Ok(StateChange::Same);
+        }
+        match (&self.saver, &config.state.file) {
+            (Some(saver), Some(path)) if saver.is_at(path) => {
+                Ok(StateChange::Renamed(path.clone()))
+            }
+            _ => state_saver::open(&config.state).map(StateChange::Other),
+        }
     }
 
-    /// Opens the state file of a new configuration, unless it is the one already open.
-    pub(super) fn open_other_state(
-        &self,
-        config: &Config,
-    ) -> Result<Option<StateFile>, ServerError> {
-        let is_same = config.state == self.config.state || self.has_state_at(config);
-        if is_same { Ok(None) } else { state_saver::open(&config.state) }
-    }
-
-    /// Continues with the state file of a new configuration. `file` is what
-    /// [`Self::open_other_state`] returned.
-    pub(super) fn replace_state<C: Clock>(
+    /// Continues with the state file of a new configuration. `change` is what
+    /// [`Self::open_state_of`] returned.
+    pub(super) fn change_state<C: Clock>(
         &mut self,
         config: &Config,
-        file: Option<StateFile>,
+        change: StateChange,
         reactor: &mut Reactor<C>,
     ) {
-        if config.state == self.config.state {
-            return;
-        }
-        let stays = file.is_none() && self.has_state_at(config);
-        match (self.saver.as_mut(), &config.state.file) {
-            (Some(saver), Some(path)) if stays => saver.rename(path.clone()),
-            _ => self.saver = StateSaver::new(&config.state, file, self.members),
+        match change {
+            StateChange::Same => return,
+            StateChange::Renamed(path) => {
+                if let Some(saver) = &mut self.saver {
+                    saver.rename(path);
+                }
+            }
+            StateChange::Other(file) => {
+                self.saver = StateSaver::new(&config.state, file, self.members);
+            }
         }
         self.plan_save_of(&config.state, reactor);
-    }
-
-    fn has_state_at(&self, config: &Config) -> bool {
-        self.saver.as_ref().is_some_and(|saver| saver.is_at(&config.state))
     }
 
     /// Sets the time of the next save of the gauges.
@@ -318,29 +336,43 @@ fn log_dropped_reload() {
     );
 }
 
-/// Ends a reload that changes nothing: logs why, one line for each mistake. The service manager
-/// waits for READY after every reload, so it is notified, too. If an earlier reload is pending, the
-/// end of that one notifies it.
-pub(super) fn refuse_reload(origin: &Origin, why: &dyn std::fmt::Display, is_one_pending: bool) {
-    let path = origin.to_string();
+/// Ends a reload whose file cannot be used: logs why, one line for each mistake. The service
+/// manager waits for READY after every reload, so it is notified, too. If an earlier reload is
+/// pending, the end of that one notifies it.
+fn refuse_file(origin: &Origin, why: &LoadError, is_one_pending: bool) {
     let state = if is_one_pending {
         "an earlier reload is pending and applies after a flush"
     } else {
         "nothing has changed"
     };
+    log_refusal(origin, why, state, "fix the file, test it with statsd --check");
+    if !is_one_pending {
+        notify::ready();
+    }
+}
+
+/// Ends a reload whose file has no mistake, but which cannot be applied, because an address is
+/// taken for example.
+pub(super) fn refuse_reload(origin: &Origin, why: &ServerError) {
+    let state = match why {
+        ServerError::ListenerLost(_) => "a listener is closed, see the error before this line",
+        _ => "nothing has changed",
+    };
+    log_refusal(origin, why, state, "remove the cause");
+    notify::ready();
+}
+
+/// Logs why a reload was refused, one line for each mistake. `state` is what is in force now.
+fn log_refusal(origin: &Origin, why: &dyn fmt::Display, state: &str, remedy: &str) {
+    let path = origin.to_string();
     for line in why.to_string().lines() {
         log::error!(
             reload = "refused",
             config = path,
             reason = line,
-            hint:% = format_args!(
-                "{state}; fix the file, test it with statsd --check, and reload again"
-            );
+            hint:% = format_args!("{state}; {remedy}, and reload again");
             "the configuration was not reloaded"
         );
-    }
-    if !is_one_pending {
-        notify::ready();
     }
 }
 
@@ -348,6 +380,7 @@ pub(super) fn refuse_reload(origin: &Origin, why: &dyn std::fmt::Display, is_one
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::sink::testing::logged;
     use crate::time::{Tick, UnixTime};
 
     const SIGTERM: ReceivedSignals =
@@ -362,7 +395,7 @@ mod tests {
 
     fn life() -> Life {
         let config = Config { destinations: Vec::new(), ..Config::default() };
-        Life::new(config, Origin::default(), None, [1, 2], Descriptors::count())
+        Life::new(config, Origin::default(), None, [1, 2])
     }
 
     #[test]
@@ -392,8 +425,28 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_reload_shows_what_has_changed_and_what_to_fix() {
+        logged();
+        let origin = Origin::default();
+        refuse_file(&origin, &LoadError::NoFile, false);
+        refuse_reload(&origin, &ServerError::TooManyLeaving(80));
+        refuse_reload(&origin, &ServerError::ListenerLost(ServerError::TooManyLeaving(80).into()));
+        let lines = logged().into_iter().map(|(_, line)| line);
+        let hints: Vec<_> =
+            lines.filter_map(|line| Some(line.split_once("hint=")?.1.to_owned())).collect();
+        assert_eq!(
+            hints,
+            [
+                "\"nothing has changed; fix the file, test it with statsd --check, and reload again\"",
+                "\"nothing has changed; remove the cause, and reload again\"",
+                "\"a listener is closed, see the error before this line; remove the cause, and reload again\"",
+            ]
+        );
+    }
+
+    #[test]
     fn a_reload_of_the_running_configuration_needs_no_other_state_file() {
         let life = life();
-        assert!(life.open_other_state(life.config()).unwrap().is_none());
+        assert!(matches!(life.open_state_of(life.config()), Ok(StateChange::Same)));
     }
 }

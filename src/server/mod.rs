@@ -18,6 +18,7 @@
 
 mod accept;
 mod admin_port;
+mod config_warnings;
 mod descriptors;
 mod drain_limit;
 mod life;
@@ -33,7 +34,6 @@ mod signals;
 mod simulation;
 mod stages;
 mod start_check;
-mod surroundings;
 
 use std::io;
 use std::rc::Rc;
@@ -43,7 +43,7 @@ use self::admin_port::AdminPort;
 use self::descriptors::Descriptors;
 use self::life::notify;
 use self::life::state_saver::{self, StateSaver};
-use self::life::{Life, Request, refuse_reload};
+use self::life::{Life, PendingReload, Request, refuse_reload};
 pub use self::once::{StdinOutcome, dry_run, flush_stdin};
 use self::pipeline::Pipeline;
 use self::pipeline::outputs::SinkResources;
@@ -80,6 +80,7 @@ pub struct Server<C = SystemClock> {
     pipeline: Pipeline,
     admin: AdminPort,
     life: Life,
+    descriptors: Descriptors,
     /// What the server remembers of the figures of all its parts.
     figures: RecentFigures,
 }
@@ -311,8 +312,8 @@ impl<C: Clock> Server<C> {
         }
     }
 
-    /// Ends the open interval. Polls and reads every socket once before, so that the interval holds
-    /// all that came before its end.
+    /// Ends the open interval. Polls and reads once more before, for at most [`INPUT_SLICE`]. What
+    /// is not read in that time counts in the next interval.
     fn tick(&mut self) {
         if self.reactor.poll_now().is_ok() {
             self.serve_events();
@@ -360,31 +361,33 @@ impl<C: Clock> Server<C> {
     fn finish_reload(&mut self) {
         let pipeline = &self.pipeline;
         let pending = self.life.take_pending_if(|config| pipeline.can_take(config));
-        let Some((wanted, origin)) = pending.map(|pending| *pending) else { return };
+        let Some(PendingReload { config: wanted, origin }) = pending.map(|pending| *pending) else {
+            return;
+        };
         let running = config::applicable(self.life.config(), &wanted);
         match self.apply(&running) {
             Ok(()) => {
                 self.life.finish_reload(running, &wanted, origin);
                 self.reactor.turn_again(); // for the warnings about it
             }
-            Err(error) => refuse_reload(&origin, &error, false),
+            Err(error) => refuse_reload(&origin, &error),
         }
     }
 
     /// All steps that can fail come first. `rebind` is the last of them, and the only one that may
     /// have closed a listener when it fails. It binds that listener again.
     fn apply(&mut self, config: &Config) -> Result<(), ServerError> {
-        let Self { reactor, reception, pipeline, admin, life, .. } = self;
+        let Self { reactor, reception, pipeline, admin, life, descriptors, .. } = self;
         let opened = pipeline.open_for(config, &life.config().spool)?;
-        let state_file = life.open_other_state(config)?;
+        let state = life.open_state_of(config)?;
         reception.rebind(config, life.config(), pipeline, reactor)?;
         logging::set_format(config.log_format);
         logging::set_level(config.log_level);
         pipeline.reconfigure(config, life.config(), opened, reactor);
-        let limits = life.client_limits(config, pipeline.sinks().len());
+        let limits = descriptors.client_limits(config, pipeline.sinks().len());
         reception.set_limit(limits.connections, config, reactor);
         admin.set_limit(limits.admin);
-        life.replace_state(config, state_file, reactor);
+        life.change_state(config, state, reactor);
         Ok(())
     }
 
@@ -435,7 +438,8 @@ impl<C: Clock> Server<C> {
             reception: Reception::new(listeners, limits.connections),
             admin: AdminPort::new(limits.admin),
             figures: RecentFigures::default(),
-            life: Life::new(config, origin, saver, seeds.members, descriptors),
+            life: Life::new(config, origin, saver, seeds.members),
+            descriptors,
             signals,
             pipeline,
             reactor,
@@ -464,8 +468,8 @@ impl<C: Clock> Server<C> {
     /// Ends a turn, and waits until there is something to do.
     fn wait(&mut self) -> io::Result<()> {
         self.reactor.turn_again_if(self.reception.has_backlog());
-        self.reactor.wait()?;
-        self.pipeline.note_turn(self.reactor.last_turn());
+        let took = self.reactor.wait()?;
+        self.pipeline.note_turn(took);
         self.pipeline.ledger().set_now(self.reactor.now().unix);
         Ok(())
     }
@@ -486,7 +490,7 @@ impl<C: Clock> Server<C> {
     /// Logs a warning for each setting that is legal and probably wrong.
     pub fn log_config_warnings(&self) {
         let passed = self.reception.listeners().passed();
-        surroundings::log_warnings(self.life.config(), self.life.origin(), &passed);
+        config_warnings::log_config_warnings(self.life.config(), self.life.origin(), &passed);
     }
 
     /// Returns the line that reports where the server listens.

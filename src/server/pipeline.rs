@@ -22,7 +22,6 @@ use self::key_flush::KeyFlush;
 use self::outputs::{NewSink, SinkResources};
 use self::reaper::Reaper;
 use self::sink_round::SinkRound;
-use self::warning_log::log_warnings;
 use super::drain_limit::DrainLimit;
 use super::open_interval::OpenInterval;
 use super::reactor::{Reactor, Timer};
@@ -319,7 +318,7 @@ impl Pipeline {
     pub(super) fn log_warnings(&mut self, now: Tick) {
         self.ledger().count(OwnCounter::LogLinesDropped, logging::take_dropped());
         let warnings = self.ledger().take_warnings(now);
-        log_warnings(&mut self.stages.engine, &warnings);
+        warning_log::write(&mut self.stages.engine, &warnings);
     }
 
     /// Whether these settings can be applied now. They cannot during a sweep. Other rules must wait
@@ -422,7 +421,7 @@ impl Pipeline {
     /// Logs all warnings, including those whose minute is not over. Called once, at the end.
     pub(super) fn log_last_warnings(&mut self, now: Tick) {
         let warnings = self.ledger().take_last_warnings(now);
-        log_warnings(&mut self.stages.engine, &warnings);
+        warning_log::write(&mut self.stages.engine, &warnings);
     }
 
     /// Logs the warnings whose minute is not over, which would be lost otherwise. Moves the
@@ -431,23 +430,6 @@ impl Pipeline {
     pub(super) fn finish_stop(&mut self, now: Tick) {
         self.log_last_warnings(now);
         self.stages.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
-    }
-
-    /// Whether a value of the input was valid, even if a rule or a limit then dropped it. Must be
-    /// called before the flush, which takes the values that are passed through.
-    pub(super) fn has_valid_input(&self) -> bool {
-        let taken =
-            [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected, OwnCounter::EventsIgnored];
-        let is_taken = |own: &OwnCounter| self.stages.engine.own().total(*own) > 0;
-        !self.stages.engine.is_empty() || taken.iter().any(is_taken)
-    }
-
-    /// Whether no line was dropped, or may have been lost on its way.
-    pub(super) fn is_lossless(&self) -> bool {
-        self.stages.sinks.iter().all(|sink| {
-            let figures = sink.figures();
-            figures.dropped_lines == 0 && figures.in_doubt == 0
-        })
     }
 
     /// Begins the only flush of a process. Its timestamp is `now`. It has no own figures of the
@@ -553,11 +535,11 @@ mod tests {
     use mio::{Registry, Token};
 
     use super::*;
-    use crate::sink::Platform;
     use crate::sink::error::SinkError;
     use crate::sink::platform::{Dialer, Socket};
     use crate::sink::spool::Disk;
-    use crate::sys::Signs;
+    use crate::sink::{LostLines, Platform};
+    use crate::sys::PeerActivity;
     use crate::time::UnixTime;
     use crate::token::EventSource;
 
@@ -621,8 +603,8 @@ mod tests {
             Ok(0)
         }
 
-        fn signs(&self) -> io::Result<Signs> {
-            Ok(Signs { last_ack: Duration::ZERO, owes_answer: false })
+        fn peer_activity(&self) -> io::Result<PeerActivity> {
+            Ok(PeerActivity { last_ack: Duration::ZERO, owes_answer: false })
         }
     }
 
@@ -723,7 +705,7 @@ mod tests {
         rig.sweep();
         rig.pump();
         assert_eq!(rig.received("stats_counts.a"), ["3 1000010", "5 1000020"]);
-        assert!(rig.pipeline.is_lossless());
+        assert_eq!(rig.pipeline.sinks().lost_lines(), LostLines::default());
     }
 
     #[test]

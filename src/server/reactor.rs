@@ -36,8 +36,6 @@ pub(super) struct Reactor<C = SystemClock> {
     now: Now,
     /// When the turn began.
     began: Tick,
-    /// How long the turn before it was.
-    last_turn: Duration,
     wheel: Wheel<Timer>,
     gather: Gather,
     /// Some work stopped at its budget and could go on at once, so the next wait returns at once.
@@ -55,7 +53,6 @@ impl<C: Clock> Reactor<C> {
             events: VecDeque::new(),
             now,
             began: now.tick,
-            last_turn: Duration::ZERO,
             wheel: Wheel::new(),
             gather: Gather::default(),
             has_more: false,
@@ -103,9 +100,10 @@ impl<C: Clock> Reactor<C> {
     }
 
     /// Ends a turn, waits until an event arrives or a timer is due, and begins the next turn.
-    pub(super) fn wait(&mut self) -> io::Result<()> {
+    /// Returns the length of the turn that has ended.
+    pub(super) fn wait(&mut self) -> io::Result<Duration> {
         let end = self.clock.tick();
-        self.last_turn = end - self.began;
+        let took = end - self.began;
         let timeout = match self.idle_until(end) {
             Idle::No => Some(Duration::ZERO),
             Idle::Nap(span) => {
@@ -118,12 +116,7 @@ impl<C: Clock> Reactor<C> {
         };
         self.poll(timeout)?;
         self.began = self.now.tick;
-        Ok(())
-    }
-
-    /// Returns how long the turn was that the last wait has ended.
-    pub(super) fn last_turn(&self) -> Duration {
-        self.last_turn
+        Ok(took)
     }
 
     /// Returns how long the reactor may wait at `now`.
@@ -139,7 +132,8 @@ impl<C: Clock> Reactor<C> {
         }
     }
 
-    /// Polls without waiting. A tick does so, so that the interval holds all that came before it.
+    /// Polls without waiting. A tick does so first, so that what has just arrived can be read
+    /// before the interval ends.
     pub(super) fn poll_now(&mut self) -> io::Result<()> {
         self.poll(Some(Duration::ZERO))
     }

@@ -8,6 +8,7 @@
 //! addresses together.
 
 mod backlog;
+mod datagram_filter;
 pub(super) mod dump_messages;
 pub(super) mod listeners;
 mod read_totals;
@@ -16,10 +17,9 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use self::backlog::Backlog;
-use self::dump_messages::{log_packet, log_piece};
-use self::listeners::{
-    BoundSocket, Endpoint, ListenerChange, Listeners, bind_all, set_receive_buffer,
-};
+use self::datagram_filter::DatagramFilter;
+use self::dump_messages::log_piece;
+use self::listeners::{BoundSocket, Endpoint, ListenerChange, Listeners, bind_all};
 use self::read_totals::ReadTotals;
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
@@ -27,18 +27,18 @@ use super::reactor::{Reactor, Timer};
 use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::figures::InUse;
 use crate::ingest::bind::{BindError, Purpose};
-use crate::ingest::connections::{Connections, READ_BYTES};
+use crate::ingest::client_table::{ClientTable as _, InUse};
+use crate::ingest::connections::{Connections, READ_BYTES, StreamRead};
 use crate::ingest::datagrams::{DropsSeen, SHARE_BYTES};
 use crate::ingest::frames::StreamLimits;
-use crate::ingest::listener::{ClientTable as _, Listener};
+use crate::ingest::listener::Listener;
 use crate::ingest::{InputHandler, ReadOutcome};
 use crate::ledger::OwnCounter;
-use crate::sys::batch::{Datagram, RecvBatch};
+use crate::sys::batch::RecvBatch;
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Slot};
-use crate::warnings::{AllowFrom, CloseReason, LimitedBy, PacketLoss, WarningKind};
+use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
 /// The listeners, the connections, and the sources with unread input.
 #[derive(Debug)]
@@ -243,7 +243,7 @@ impl Reception {
         input.ledger().set_sender(connections.sender(slot));
         let listener = connections.listener(slot);
         let before = ReadTotals::of(input.ledger());
-        let outcome = connections.read(slot, now.tick, limits, |piece| {
+        let StreamRead { outcome, bytes } = connections.read(slot, now.tick, limits, |piece| {
             *last_input = Some(now);
             input.repeat_piece(piece);
             if config.dump_messages {
@@ -253,7 +253,7 @@ impl Reception {
         });
         let listener = listener.and_then(|index| listeners.streams.get_mut(index.into()));
         if let Some(listener) = listener {
-            listener.count(before.until(input.ledger(), connections.last_read() as u64));
+            listener.count(before.until(input.ledger(), bytes as u64));
         }
         // The connection may have ended. While it is open its timer is not moved at each read,
         // which would cost too much: `check_idle` sets it again when it fires.
@@ -391,23 +391,25 @@ impl Reception {
             self.close_now(&in_the_way, running, input, reactor);
             rest = bind_all(&held);
         }
+        let mut kept = self.listeners.all();
         let adopted = rest.map_err(ServerError::from).and_then(|rest| {
             bound.extend(rest);
             self.adopt(bound, config, reactor)
         });
         if let Err(error) = adopted {
-            self.listen_again(&closed, running, reactor);
-            return Err(error);
+            let is_whole = self.listen_again(&closed, running, reactor);
+            return Err(if is_whole { error } else { ServerError::ListenerLost(error.into()) });
         }
         if config.udp.recv_buffer != running.udp.recv_buffer {
-            let sockets = self.listeners.datagrams.iter();
-            sockets.for_each(|(_, socket)| set_receive_buffer(socket, config.udp.recv_buffer));
+            // New sockets have the new size already, and retired ones are closed soon.
+            kept.retain(|source| !self.retired.contains(source));
+            self.listeners.set_receive_buffers(&kept, config.udp.recv_buffer);
         }
         Ok(())
     }
 
     /// Registers bound sockets. Only then retires the listeners that `config` no longer wants, and
-    /// sets the modes of unix sockets, which cannot fail.
+    /// sets the modes of unix sockets, whose failure is only logged.
     fn adopt<C: Clock>(
         &mut self,
         bound: Vec<BoundSocket>,
@@ -420,20 +422,18 @@ impl Reception {
         Ok(())
     }
 
+    /// Opens listeners again that were closed for a reload. Returns `false`, and logs why, if that
+    /// fails.
     fn listen_again<C: Clock>(
         &mut self,
         closed: &[Endpoint],
         config: &Config,
         reactor: &Reactor<C>,
-    ) {
-        match bind_all(closed) {
-            Ok(bound) => {
-                if let Err(error) = self.listeners.add(bound, config, reactor.registry()) {
-                    log_lost_listener(&error);
-                }
-            }
-            Err(error) => log_lost_listener(&error),
-        }
+    ) -> bool {
+        let opened = bind_all(closed).map_err(ServerError::from).and_then(|bound| {
+            self.listeners.add(bound, config, reactor.registry()).map_err(ServerError::Watch)
+        });
+        opened.inspect_err(log_lost_listener).is_ok()
     }
 
     /// Reads listeners that are no longer wanted until they are empty. They are closed over the
@@ -554,55 +554,6 @@ impl Reception {
     }
 }
 
-/// Passes datagrams to the input, after the checks that each new one must pass.
-struct DatagramFilter<'a, H> {
-    input: &'a mut H,
-    last_input: &'a mut Option<Now>,
-    config: &'a Config,
-    now: Now,
-    /// The bytes of the datagrams that were admitted.
-    bytes: u64,
-}
-
-impl<H: InputHandler> DatagramFilter<'_, H> {
-    /// Takes the lines of a datagram, at most about `share` bytes of them. Returns the number of
-    /// bytes taken.
-    fn take(&mut self, datagram: &Datagram<'_>, share: usize) -> usize {
-        if datagram.is_rest {
-            self.input.ledger().set_sender(datagram.sender);
-        } else if !self.admit(datagram) {
-            return datagram.bytes.len();
-        }
-        let taken = self.input.take_lines(datagram.bytes, share);
-        if self.config.dump_messages {
-            log_packet(&datagram.bytes[..taken]);
-        }
-        self.bytes += taken as u64;
-        taken
-    }
-
-    /// Counts a datagram and passes it to the repeaters. Returns `false` if its lines are not to be
-    /// read: its sender is not allowed, or it was cut off.
-    fn admit(&mut self, datagram: &Datagram<'_>) -> bool {
-        let ledger = self.input.ledger();
-        if !datagram.sender.is_allowed(&self.config.udp.allow_from) {
-            // A sender that is refused gets no record, which would replace that of another one.
-            ledger.name_peer(datagram.sender);
-            ledger.refuse_packet();
-            return false;
-        }
-        ledger.set_sender(datagram.sender);
-        *self.last_input = Some(self.now);
-        ledger.count(OwnCounter::PacketsReceived, 1);
-        if datagram.truncated {
-            ledger.lose_packet(PacketLoss::Datagram);
-            return false;
-        }
-        self.input.repeat_packet(datagram.bytes);
-        true
-    }
-}
-
 /// Returns the bytes that one source may bring at a time.
 fn share_of(share: usize, config: &Config) -> usize {
     if config.dump_messages { LOGGED_SHARE_BYTES } else { share }
@@ -621,7 +572,7 @@ fn log_unread(sockets: usize, time: Duration) {
 }
 
 /// Reports that a refused reload could not get back a listener that it had closed.
-fn log_lost_listener(error: &dyn std::fmt::Display) {
+fn log_lost_listener(error: &ServerError) {
     log::error!(
         reload = "failed",
         reason:% = error,
@@ -641,6 +592,7 @@ mod tests {
     use crate::ingest::datagrams::DatagramSocket;
     use crate::ingest::lines::Piece;
     use crate::ledger::Ledger;
+    use crate::sink::testing::logged;
 
     const MOST: ClientLimit = ClientLimit { clients: 100, limited_by: LimitedBy::MaxConnections };
     const SECOND: Duration = Duration::from_secs(1);
@@ -917,6 +869,48 @@ mod tests {
             assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
             assert_eq!(reception.connections_in_use().used, 0, "the client waits at it");
         }
+    }
+
+    /// The kernel grants no buffer as large as the one that is asked for, so it logs a warning for
+    /// each socket whose buffer is set.
+    #[test]
+    fn a_new_receive_buffer_is_set_once_for_each_udp_socket_that_stays_or_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reactor = Reactor::new(SystemClock::start()).unwrap();
+        let mut input = Collected::default();
+        let free_udp = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [stays, leaves, new] = [free_udp(), free_udp(), free_udp()];
+        let mut running = listening(&[], &[]);
+        running.udp.bind = vec![Bind::At(stays), Bind::At(leaves)];
+        running.unix.datagram = Some(folder.path().join("socket"));
+        let mut wanted = running.clone();
+        wanted.udp.bind = vec![Bind::At(stays), Bind::At(new)];
+        wanted.udp.recv_buffer = 1 << 40;
+        let listeners = Listeners::open(&running, Vec::new(), reactor.registry()).unwrap();
+        let mut reception = Reception::new(listeners, MOST);
+        logged();
+        reception.rebind(&wanted, &running, &mut input, &mut reactor).unwrap();
+        let lines: Vec<String> = logged().into_iter().map(|(_, line)| line).collect();
+        let of = |address: SocketAddr| {
+            lines.iter().filter(|line| line.contains(&address.to_string())).count()
+        };
+        assert_eq!([of(stays), of(leaves), of(new)], [1, 0, 1], "{lines:#?}");
+        let of_unix = lines.iter().filter(|line| line.contains("unix=")).count();
+        assert_eq!(of_unix, 0, "the queue of a unix socket has not changed: {lines:#?}");
+    }
+
+    #[test]
+    fn a_listener_that_cannot_be_opened_again_is_reported() {
+        let reactor = Reactor::new(SystemClock::start()).unwrap();
+        let running = listening(&[free()], &[]);
+        let mut reception = Reception::new(Listeners::default(), MOST);
+        let closed = Endpoint::all(&running);
+        let Bind::At(address) = running.tcp.bind[0] else { panic!("it has an address") };
+        let other = TcpListener::bind(address).unwrap();
+        assert!(!reception.listen_again(&closed, &running, &reactor), "the address is taken");
+        drop(other);
+        assert!(reception.listen_again(&closed, &running, &reactor));
+        assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
     }
 
     #[test]

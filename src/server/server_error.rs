@@ -31,6 +31,9 @@ pub enum ServerError {
     Poll(io::Error),
     /// The event loop cannot watch a socket that is bound.
     Watch(io::Error),
+    /// A reload has failed with this error. A listener was closed for it, and could not be opened
+    /// again.
+    ListenerLost(Box<Self>),
 }
 
 impl fmt::Display for ServerError {
@@ -72,6 +75,7 @@ impl fmt::Display for ServerError {
                 out,
                 "cannot watch a new socket: {error}; is fs.epoll.max_user_watches too low?"
             ),
+            Self::ListenerLost(error) => error.fmt(out),
         }
     }
 }

@@ -2,13 +2,14 @@
 //! meanwhile. Each cause of a failure has its own hint, which names the section and the key to
 //! check.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 
 use super::error::SinkError;
 use super::look_up::LookUpError;
 use crate::config::{Carbon, Destination, DestinationKind, Protocol, Remote};
 
-/// The facts of a destination that its hints depend on.
+/// The facts of a destination that its hints depend on. The sink and its outlet share them.
 #[derive(Debug)]
 pub(super) struct Advice {
     /// The section, such as `carbon.second`.
@@ -18,7 +19,7 @@ pub(super) struct Advice {
     is_queued: bool,
     /// The section has the key `write_timeout`.
     has_timeout: bool,
-    spool: SpoolChoice,
+    spool: Cell<SpoolChoice>,
     /// The hint for a peer that closes each connection right after the first bytes.
     wrong_protocol: String,
 }
@@ -42,15 +43,19 @@ impl Advice {
             is_udp: to.is_udp(),
             is_queued: !(is_repeater && to.is_udp()),
             has_timeout: has_spool,
-            spool: if has_spool { SpoolChoice::Possible } else { SpoolChoice::NotOfThisKind },
+            spool: Cell::new(if has_spool {
+                SpoolChoice::Possible
+            } else {
+                SpoolChoice::NotOfThisKind
+            }),
             wrong_protocol: wrong_protocol_hint(to),
         }
     }
 
     /// Hints no longer recommend a spool: this process has none.
-    pub(super) fn exclude_spool(&mut self) {
-        if self.spool == SpoolChoice::Possible {
-            self.spool = SpoolChoice::NotInThisProcess;
+    pub(super) fn exclude_spool(&self) {
+        if self.spool.get() == SpoolChoice::Possible {
+            self.spool.set(SpoolChoice::NotInThisProcess);
         }
     }
 
@@ -186,7 +191,7 @@ impl Advice {
     /// Returns the hint for a queue that is full.
     pub(super) fn on_full_queue(&self) -> String {
         let section = &self.section;
-        match self.spool {
+        match self.spool.get() {
             SpoolChoice::Possible => format!(
                 "check the destination; set [spool] dir to keep on disk what does not fit, or raise [{section}] queue"
             ),
@@ -222,7 +227,7 @@ impl Advice {
     pub(super) fn on_abandoned(&self) -> String {
         let section = &self.section;
         let other = format!("check [{section}], or raise [statsd] shutdown_timeout");
-        match self.spool {
+        match self.spool.get() {
             SpoolChoice::Possible => {
                 format!("set [spool] dir to keep such lines for the next start; or {other}")
             }
@@ -322,7 +327,7 @@ mod tests {
                 assert!(!hint.contains("[spool]") && hint.contains("spool"), "{hint}");
             }
         }
-        let mut carbon = advice("[carbon]\naddress = graphit.example.org:2003\n");
+        let carbon = advice("[carbon]\naddress = graphit.example.org:2003\n");
         assert!(carbon.on_full_queue().contains("[spool] dir"));
         assert!(carbon.on_abandoned().contains("[spool] dir"));
         carbon.exclude_spool();

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use mio::Registry;
 
+use super::last_move::LastMove;
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::state::{LastMove, SinkState};
+use super::state::SinkState;
 use crate::config::CONSOLE;
 use crate::stdio::StandardStream;
 use crate::time::{Now, Tick};
@@ -116,8 +117,8 @@ impl Console {
             ConsoleState::Resting { until: now.tick + REST }
         };
         let hint = if is_closed { CLOSED_HINT } else { RESTING_HINT };
-        self.outages.note_error(error.to_string(), now);
         let failed = FailedAttempt {
+            error: error.to_string(),
             state: self.state().name(),
             place: LogPlace::default(),
             is_round: true,
@@ -126,7 +127,7 @@ impl Console {
             hint: hint.into(),
             sentence: "standard output cannot be written",
         };
-        self.outages.note_failure(failed, outbox, now.tick);
+        self.outages.note_failure(failed, outbox, now);
     }
 
     /// Handles an event.

@@ -15,6 +15,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use log::Level;
@@ -23,11 +24,12 @@ use mio::{Interest, Registry, Token};
 
 use super::advice::Advice;
 use super::error::SinkError;
+use super::last_move::LastMove;
 use super::outage::{FailedAttempt, LogPlace, OutageReport, retry_delay};
 use super::outbox::Outbox;
 use super::platform::Platform;
 use super::resolver::{LookUp, Resolver};
-use super::state::{LastMove, SinkState};
+use super::state::SinkState;
 use crate::config::{Destination, DestinationKind, Net};
 use crate::encode::chunk::{Packet, framed, whole_lines};
 use crate::random::RandomNumbers;
@@ -65,7 +67,7 @@ pub(super) struct Datagrams {
     generation: Generation,
     outages: OutageReport,
     moved: LastMove,
-    advice: Advice,
+    advice: Rc<Advice>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Datagrams {
         index: u16,
         to: &Destination,
         net: &Net,
+        advice: Rc<Advice>,
         platform: &dyn Platform,
         seed: u64,
     ) -> Self {
@@ -110,7 +113,7 @@ impl Datagrams {
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, Duration::ZERO),
             moved: LastMove::default(),
-            advice: Advice::new(to),
+            advice,
         }
     }
 
@@ -237,11 +240,11 @@ impl Datagrams {
 
     /// Handles a failure: logs it and rests before the next address is tried.
     fn fail(&mut self, error: &SinkError, outbox: &Outbox, now: Now) {
-        self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
         let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         self.state = UdpState::Resting { until: now.tick + wait };
         let failed = FailedAttempt {
+            error: error.to_string(),
             state: self.state().name(),
             place: LogPlace {
                 address: Some(self.resolver.remote.to_string()),
@@ -254,7 +257,7 @@ impl Datagrams {
             hint: self.advice.on_failure(error, &self.resolver.remote),
             sentence: error.sentence(),
         };
-        self.outages.note_failure(failed, outbox, now.tick);
+        self.outages.note_failure(failed, outbox, now);
         self.resolver.rotate();
     }
 

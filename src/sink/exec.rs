@@ -23,9 +23,10 @@ use mio::{Interest, Registry, Token};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::last_move::LastMove;
 use super::outage::{FailedAttempt, LogPlace, OutageReport};
 use super::outbox::Outbox;
-use super::state::{LastMove, SinkState};
+use super::state::SinkState;
 use crate::config::{self, Destination, DestinationKind};
 use crate::privileges::{Login, has_no_new_privileges};
 use crate::time::{Now, Tick};
@@ -284,8 +285,8 @@ impl Exec {
     /// Counts a failure of the command and logs it.
     fn fail(&mut self, failure: &CommandFailure, outbox: &Outbox, now: Now) {
         let reason = failure.to_string();
-        self.outages.note_error(reason.clone(), now);
         let failed = FailedAttempt {
+            error: reason.clone(),
             state: "failing",
             place: LogPlace { command: Some(&self.config.command), ..LogPlace::default() },
             is_round: true,
@@ -294,7 +295,7 @@ impl Exec {
             hint: failure.hint(&self.name, has_no_new_privileges()),
             sentence: "a command has failed",
         };
-        self.outages.note_failure(failed, outbox, now.tick);
+        self.outages.note_failure(failed, outbox, now);
     }
 
     /// Ends a rest at once, since a stop does not wait for the end of the rest.

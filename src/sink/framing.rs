@@ -117,18 +117,18 @@ impl Framing {
 
     /// Whether the acknowledgements on this connection count. Answers of HTTP always do, because
     /// they come from the peer's process and not only from its TCP.
-    pub(super) fn is_proven(&self, now: Tick) -> bool {
+    pub(super) fn is_trusted(&self, now: Tick) -> bool {
         match self {
-            Self::Plain(plain) => plain.is_proven(now),
+            Self::Plain(plain) => plain.is_trusted(now),
             Self::Http(_) => true,
         }
     }
 
-    /// Returns when the connection is proven, if it lasts until then. Returns `None` before the
-    /// first bytes, and if the connection needs no proof.
-    pub(super) fn proves_itself_at(&self) -> Option<Tick> {
+    /// Returns when the connection is trusted, if it lasts until then. Returns `None` before the
+    /// first bytes, and if the connection is always trusted.
+    pub(super) fn trusted_at(&self) -> Option<Tick> {
         match self {
-            Self::Plain(plain) => plain.proves_itself_at(),
+            Self::Plain(plain) => plain.trusted_at(),
             Self::Http(_) => None,
         }
     }
@@ -142,7 +142,7 @@ impl Framing {
         }
     }
 
-    /// Limits this connection to one chunk until it is proven. The acknowledgement of that chunk
+    /// Limits this connection to one chunk until it is trusted. The acknowledgement of that chunk
     /// counts only then.
     pub(super) fn probe(&mut self) {
         if let Self::Plain(plain) = self {

@@ -26,9 +26,9 @@ use std::time::Duration;
 mod messages;
 
 use super::error::SinkError;
+use super::last_move::LastMove;
 use super::outbox::Outbox;
 use super::platform::Socket;
-use super::state::LastMove;
 use crate::encode::chunk::Chunk;
 use crate::time::Tick;
 use messages::HttpAnswer;

@@ -22,8 +22,9 @@
 //!
 //! TCP's acknowledgements come from the peer's kernel, not from its process. A peer that closes a
 //! connection *early*, right after the first bytes, has probably read nothing. So an outage ends
-//! only when a connection has proved itself, by lasting for a while after its first bytes. After
-//! [`EARLY_CLOSES_MAX`] early closes in a row the link assumes that the peer refuses the data.
+//! only when a connection is *trusted*, because it has lasted for a while after its first bytes.
+//! After [`EARLY_CLOSES_MAX`] early closes in a row the link assumes that the peer refuses the
+//! data.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -33,25 +34,26 @@ use std::time::Duration;
 use log::Level;
 use mio::{Registry, Token};
 
+use super::advice::Advice;
 use super::error::SinkError;
 use super::framing::Framing;
-use super::http::{HttpFraming, RequestHead};
 use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
 use super::outbox::Outbox;
-use super::plain_framing::PlainFraming;
 use super::platform::{Dialer, Platform, Socket};
 use super::resolver::{LookUp, Resolver};
 use super::state::SinkState;
-use crate::config::{Destination, DestinationKind, InfluxTransport, Influxdb, Net};
+use crate::config::{Destination, Net};
 use crate::random::RandomNumbers;
 use crate::time::{Now, Tick};
 use crate::token::{EventSource, Generation};
 
 mod ack_polls;
 mod log_lines;
+mod protocol;
 
 use ack_polls::AckPolls;
 use log_lines::LinkLog;
+use protocol::LinkProtocol;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
@@ -76,60 +78,32 @@ pub(super) struct Link {
     generation: Generation,
     outages: OutageReport,
     ack_polls: AckPolls,
-    proof: Proof,
+    trust: Trust,
     log: LinkLog,
+    /// The hints of the log lines about this destination.
+    advice: Rc<Advice>,
 }
 
-/// What is sent over a TCP connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum LinkProtocol {
-    /// The bytes of the chunks as they are. TCP acknowledges them.
-    Plain,
-    /// An HTTP request for each chunk. Its answer acknowledges it.
-    Http(Rc<RequestHead>),
-}
-
-impl LinkProtocol {
-    fn of(to: &Destination) -> Self {
-        match (&to.kind, &to.net) {
-            (
-                DestinationKind::Influxdb(
-                    influxdb @ Influxdb { protocol: InfluxTransport::Http, .. },
-                ),
-                Some(net),
-            ) => Self::Http(Rc::new(RequestHead::new(&net.remote, influxdb))),
-            _ => Self::Plain,
-        }
-    }
-
-    /// Returns the framing that uses this protocol on an established connection.
-    fn over(&self, socket: Box<dyn Socket>, address: SocketAddr) -> Framing {
-        match self {
-            Self::Plain => Framing::Plain(Box::new(PlainFraming::new(socket, address))),
-            Self::Http(head) => {
-                Framing::Http(Box::new(HttpFraming::new(socket, address, Rc::clone(head))))
-            }
-        }
-    }
-}
-
-/// Whether the peer keeps connections open long enough for acknowledgements to count.
+/// Whether the current connection is trusted: it has lasted long enough for its acknowledgements to
+/// count.
 #[derive(Debug, Default)]
-struct Proof {
+struct Trust {
     /// How many connections in a row the peer has closed early.
-    early: u32,
-    /// The current connection has lasted long enough.
-    is_given: bool,
-    /// A new chunk was acknowledged, so the outage ends as soon as the connection is proven.
-    is_awaited: bool,
+    early_closes: u32,
+    is_trusted: bool,
+    /// A new chunk was acknowledged, so the outage ends as soon as the connection is trusted.
+    has_new_ack: bool,
     /// The outbox is drained, but a stop must wait a moment longer: the peer may still close the
     /// connection early, and then nothing has arrived.
     lingers: bool,
 }
 
-/// What the log line of a failure shows.
+/// Why a connection was closed, or could not be opened, and what the log line of that shows.
 #[derive(Debug)]
 struct LinkFailure {
+    error: String,
+    /// The server itself has closed the connection, for a reload.
+    is_planned: bool,
     sentence: &'static str,
     hint: String,
     /// The HTTP status that is the reason, if one is.
@@ -157,6 +131,7 @@ impl Link {
         index: u16,
         to: &Destination,
         net: &Net,
+        advice: Rc<Advice>,
         platform: &dyn Platform,
         seed: u64,
     ) -> Self {
@@ -174,8 +149,9 @@ impl Link {
             generation: Generation::default(),
             outages: OutageReport::new(&to.name, ONE_A_MINUTE),
             ack_polls: AckPolls::default(),
-            proof: Proof::default(),
-            log: LinkLog::new(to),
+            trust: Trust::default(),
+            log: LinkLog::new(&to.name, Rc::clone(&advice)),
+            advice,
         }
     }
 
@@ -197,7 +173,7 @@ impl Link {
         self.protocol = protocol;
         // The failures were those of the old address or account.
         self.outages.forget();
-        self.proof = Proof::default();
+        self.trust = Trust::default();
         if !self.is_up() {
             // An attempt with the old settings is no failure. The next one begins at once.
             if !matches!(self.state, LinkState::Idle) {
@@ -209,8 +185,9 @@ impl Link {
             } else {
                 ("its database or account was changed", "the server connects again and uses it")
             };
-            self.outages.explain(reason.into());
             let failure = LinkFailure {
+                error: reason.into(),
+                is_planned: true,
                 sentence: "the connection to the destination was closed for a reload",
                 hint: format!("{hint}; queued data is kept"),
                 status: None,
@@ -281,14 +258,14 @@ impl Link {
             LinkState::Idle | LinkState::Resolving => None,
             LinkState::Connecting { until, .. } | LinkState::BackingOff { until } => Some(*until),
             LinkState::Up(connection) => {
-                // In a healthy state nothing waits for the proof. It is then noted at the next
+                // In a healthy state nothing waits for the trust. It is then noted at the next
                 // tick, and no timer wakes the loop for it.
-                let is_awaited =
-                    !self.proof.is_given && (self.outages.is_out() || self.proof.early > 0);
-                let proof = connection.proves_itself_at().filter(|_| is_awaited);
-                let linger = connection.lingers_until().filter(|_| self.proof.lingers);
+                let is_awaited = !self.trust.is_trusted
+                    && (self.outages.is_out() || self.trust.early_closes > 0);
+                let trusted = connection.trusted_at().filter(|_| is_awaited);
+                let linger = connection.lingers_until().filter(|_| self.trust.lingers);
                 let check = connection.deadline(self.write_timeout);
-                [check, proof, linger].into_iter().flatten().min()
+                [check, trusted, linger].into_iter().flatten().min()
             }
         };
         [state, self.ack_polls.deadline(), self.resolver.deadline()].into_iter().flatten().min()
@@ -370,10 +347,10 @@ impl Link {
             self.log.log_refused(&refused, now.tick);
         }
         match acked {
-            Ok(is_new) => self.proof.is_awaited |= is_new,
+            Ok(is_new) => self.trust.has_new_ack |= is_new,
             Err(error) => return self.fail(&error, outbox, now),
         }
-        self.note_proof(outbox, now);
+        self.note_trust(outbox, now);
         let is_awaited =
             self.outages.is_out() || self.ack_polls.is_draining || outbox.has_spooled();
         if is_awaited && outbox.unacked_bytes() > 0 {
@@ -384,19 +361,19 @@ impl Link {
         self.note_stall(outbox);
     }
 
-    /// Marks the connection as proven once it has lasted long enough. If it has delivered a new
+    /// Marks the connection as trusted once it has lasted long enough. If it has delivered a new
     /// chunk, the outage ends here.
-    fn note_proof(&mut self, outbox: &mut Outbox, now: Now) {
+    fn note_trust(&mut self, outbox: &mut Outbox, now: Now) {
         let LinkState::Up(connection) = &self.state else { return };
         let is_young = connection.lingers_until().is_some_and(|until| now.tick < until);
-        self.proof.lingers = is_young && self.ack_polls.is_draining && outbox.is_drained();
-        if !connection.is_proven(now.tick) {
+        self.trust.lingers = is_young && self.ack_polls.is_draining && outbox.is_drained();
+        if !connection.is_trusted(now.tick) {
             return;
         }
-        self.proof.is_given = true;
-        self.proof.early = 0;
+        self.trust.is_trusted = true;
+        self.trust.early_closes = 0;
         outbox.trust();
-        if mem::take(&mut self.proof.is_awaited) && self.outages.is_out() {
+        if mem::take(&mut self.trust.has_new_ack) && self.outages.is_out() {
             let address = Some(connection.address().to_string());
             let place = LogPlace { address, ..LogPlace::default() };
             self.outages.note_recovery(place, outbox, now.tick);
@@ -422,7 +399,7 @@ impl Link {
         if let LinkState::Up(_) = self.state {
             self.state = LinkState::Idle;
             self.ack_polls.clear(); // a poll that stays planned would be due in every turn
-            self.proof = Proof::default();
+            self.trust = Trust::default();
             let before = outbox.tally().in_doubt;
             if !outbox.is_drained() {
                 outbox.broke();
@@ -490,13 +467,13 @@ impl Link {
         let mut connection = self.protocol.over(socket, address);
         // Every chunk that is sent to a peer that refuses the data counts as in doubt. A probe
         // sends only one chunk.
-        if self.proof.early >= EARLY_CLOSES_MAX {
+        if self.trust.early_closes >= EARLY_CLOSES_MAX {
             connection.probe();
         }
-        if !connection.is_proven(now.tick) {
+        if !connection.is_trusted(now.tick) {
             outbox.distrust();
         }
-        self.proof = Proof { early: self.proof.early, ..Proof::default() };
+        self.trust = Trust { early_closes: self.trust.early_closes, ..Trust::default() };
         self.go(LinkState::Up(connection), outbox, now);
     }
 
@@ -505,25 +482,35 @@ impl Link {
         if let LinkState::Up(connection) = &mut self.state {
             // Bytes that the peer has acknowledged before the break have arrived. Without this poll
             // they would be sent again. An error of the poll is not a second failure.
-            self.proof.is_awaited |= connection.poll_acks(outbox, now.tick).unwrap_or(false);
-            self.note_proof(outbox, now);
+            self.trust.has_new_ack |= connection.poll_acks(outbox, now.tick).unwrap_or(false);
+            self.note_trust(outbox, now);
         }
-        self.outages.note_error(error.to_string(), now);
         let rounds = self.outages.rounds();
         let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
         // A timeout is not a close by the peer. It proves nothing about what the peer reads.
         let is_early = !error.is_timeout() && self.is_closed_early();
+        let mut text = error.to_string();
         let hint = if is_early {
             // Must come before `go`, which would count the arrivals on this connection for good.
             self.note_early_close(outbox);
-            self.log.advice().on_early_close()
+            if self.trust.early_closes >= EARLY_CLOSES_MAX {
+                let why = "closed by the peer right after the first bytes, again and again";
+                text = format!("{why}: {}", self.advice.wrong_protocol());
+            }
+            self.advice.on_early_close()
         } else {
-            self.log.advice().on_failure(error, &self.resolver.remote)
+            self.advice.on_failure(error, &self.resolver.remote)
         };
-        let failure = LinkFailure { sentence: error.sentence(), hint, status: error.http_status() };
+        let failure = LinkFailure {
+            error: text,
+            is_planned: false,
+            sentence: error.sentence(),
+            hint,
+            status: error.http_status(),
+        };
         self.back_off(wait, failure, outbox, now);
-        if is_early && self.proof.early == EARLY_CLOSES_MAX {
-            self.log.log_refused_connections(&self.resolver.remote, self.proof.early, outbox);
+        if is_early && self.trust.early_closes == EARLY_CLOSES_MAX {
+            self.log.log_early_closes(&self.resolver.remote, self.trust.early_closes, outbox);
         }
     }
 
@@ -531,9 +518,10 @@ impl Link {
     /// outage.
     fn back_off(&mut self, wait: Duration, failure: LinkFailure, outbox: &mut Outbox, now: Now) {
         self.go(LinkState::BackingOff { until: now.tick + wait }, outbox, now);
-        let LinkFailure { sentence, hint, status } = failure;
+        let LinkFailure { error, is_planned, sentence, hint, status } = failure;
         let address = Some(self.resolver.remote.to_string());
         let failed = FailedAttempt {
+            error,
             state: self.state().name(),
             place: LogPlace { address, ..LogPlace::default() },
             is_round: self.resolver.address().is_none(),
@@ -542,22 +530,24 @@ impl Link {
             hint,
             sentence,
         };
-        self.outages.note_failure(failed, outbox, now.tick);
+        if is_planned {
+            self.outages.note_planned_close(failed, outbox, now.tick);
+        } else {
+            self.outages.note_failure(failed, outbox, now);
+        }
     }
 
-    /// Whether the connection that ends now has carried bytes, but is not proven.
+    /// Whether the connection that ends now has carried bytes, but is not trusted.
     fn is_closed_early(&self) -> bool {
         let LinkState::Up(connection) = &self.state else { return false };
-        !self.proof.is_given && connection.proves_itself_at().is_some()
+        !self.trust.is_trusted && connection.trusted_at().is_some()
     }
 
     /// Handles an early close by the peer: its acknowledgements on this connection do not count.
     fn note_early_close(&mut self, outbox: &mut Outbox) {
-        self.proof.early = self.proof.early.saturating_add(1);
-        if self.proof.early >= EARLY_CLOSES_MAX {
-            outbox.was_refused();
-            let why = "closed by the peer right after the first bytes, again and again";
-            self.outages.explain(format!("{why}: {}", self.log.advice().wrong_protocol()));
+        self.trust.early_closes = self.trust.early_closes.saturating_add(1);
+        if self.trust.early_closes >= EARLY_CLOSES_MAX {
+            outbox.broke_early_again();
         } else if let Some(chunk) = outbox.broke_early() {
             self.log.log_poison(&chunk);
         }
@@ -571,7 +561,7 @@ impl Link {
             LinkState::Resolving => self.resolver.cancel(now.tick),
             LinkState::Up(_) => {
                 self.ack_polls.clear();
-                self.proof.lingers = false;
+                self.trust.lingers = false;
                 // The peer has closed an idle HTTP connection. Everything sent on it was answered,
                 // so delivered chunks are not sent again, as they would be after a break.
                 let is_idle_close =
@@ -603,7 +593,7 @@ impl Link {
     /// Whether a stop must wait although the outbox is drained, because the peer may still close
     /// the connection early.
     pub(super) fn is_busy(&self) -> bool {
-        self.proof.lingers
+        self.trust.lingers
     }
 
     pub(super) fn is_up(&self) -> bool {

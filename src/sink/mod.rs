@@ -50,6 +50,7 @@ mod exec;
 mod flushes;
 mod framing;
 mod http;
+mod last_move;
 mod link;
 pub mod look_up;
 mod outage;

@@ -50,10 +50,11 @@ struct Outage {
     cause: Option<String>,
 }
 
-/// A failure, as it is logged. Its error is the last one that was passed to
-/// [`OutageReport::note_error`].
+/// A failure, as it is logged.
 #[derive(Debug)]
 pub(super) struct FailedAttempt<'a> {
+    /// What has failed. The log shows it, and the figures until the next failure.
+    pub(super) error: String,
     /// The state of the outlet after the failure.
     pub(super) state: &'static str,
     pub(super) place: LogPlace<'a>,
@@ -97,20 +98,22 @@ impl OutageReport {
         self.connects += 1;
     }
 
-    /// Notes an error for the figures and for the next [`note_failure`](Self::note_failure).
-    pub(super) fn note_error(&mut self, error: String, now: Now) {
-        self.last_exception = Some(now.unix);
-        self.last_error = Some(error);
-    }
-
-    /// Replaces the text of the last error, with a better explanation from the caller.
-    pub(super) fn explain(&mut self, error: String) {
-        self.last_error = Some(error);
-    }
-
     /// Counts a failure and logs it.
-    pub(super) fn note_failure(&mut self, failed: FailedAttempt<'_>, outbox: &Outbox, now: Tick) {
-        let FailedAttempt { state, place, is_round, cause, retry, hint, sentence } = failed;
+    pub(super) fn note_failure(&mut self, failed: FailedAttempt<'_>, outbox: &Outbox, now: Now) {
+        self.last_exception = Some(now.unix);
+        self.note_planned_close(failed, outbox, now.tick);
+    }
+
+    /// Counts and logs that the server itself has closed the outlet, to open it again. For the
+    /// figures this is not the time of an exception.
+    pub(super) fn note_planned_close(
+        &mut self,
+        closed: FailedAttempt<'_>,
+        outbox: &Outbox,
+        now: Tick,
+    ) {
+        let FailedAttempt { error, state, place, is_round, cause, retry, hint, sentence } = closed;
+        self.last_error = Some(error);
         let is_new = self.count(is_round, cause, outbox.tally().dropped_lines, now);
         let attempts = self.attempts();
         let before = if is_new { mem::take(&mut self.unlogged) } else { 0 };

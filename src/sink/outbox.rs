@@ -75,10 +75,9 @@ pub struct Outbox {
     spool: AttachedSpool,
     /// The number of chunks pushed. It numbers the chunks.
     pushed: u64,
-    /// The number of the connection. It is incremented when a connection ends, and when it becomes
-    /// trusted. A chunk with this number in `arrived_on` arrived since then, so its arrival can be
-    /// revoked.
-    connection: u64,
+    /// Incremented when a connection ends, and each time that it is found to be trusted. Only the
+    /// arrivals of the present epoch can be revoked.
+    arrival_epoch: u64,
     /// A chunk was acknowledged on this connection for the first time.
     has_progressed: bool,
     /// A connection delivered nothing new, and the outbox has not been drained since.
@@ -114,7 +113,7 @@ impl Outbox {
             failed: None,
             spool: AttachedSpool::default(),
             pushed: 0,
-            connection: 1,
+            arrival_epoch: 1,
             has_progressed: false,
             sends_new_first: false,
             is_shuffled: false,
@@ -243,7 +242,7 @@ impl Outbox {
             // A chunk that is sent again counts as delivered once, and is not retained longer.
             if !item.arrived {
                 item.arrived = true;
-                item.arrived_on = self.connection;
+                item.arrived_in = self.arrival_epoch;
                 item.kept_with = item.kept_with.max(self.retention.closed());
                 self.tally.delivered_lines += u64::from(item.chunk.lines());
                 self.retention.delivered(item.kept_with);
@@ -301,7 +300,7 @@ impl Outbox {
         self.tally.doubt_lines(lines);
     }
 
-    /// Notes at the start of a connection that its acknowledgements do not prove yet that the peer
+    /// Notes at the start of a connection that its acknowledgements do not show yet that the peer
     /// reads. Retained chunks do not age until [`trust`](Self::trust), so that they can be sent
     /// again after an early close.
     pub fn distrust(&mut self) {
@@ -312,8 +311,8 @@ impl Outbox {
     /// count as arrived, even if the connection breaks.
     pub fn trust(&mut self) {
         self.has_aged |= mem::take(&mut self.is_distrusted);
-        // A new number, so that `revoke_arrivals` no longer finds the earlier arrivals.
-        self.connection += 1;
+        // A new epoch, so that `revoke_arrivals` no longer finds the earlier arrivals.
+        self.arrival_epoch += 1;
         self.removed_lines = 0;
     }
 
@@ -346,7 +345,7 @@ impl Outbox {
     ///
     /// No chunk counts as failed, because the peer refuses every chunk. The chunks sent on this
     /// connection are sent last on the next one, so that each connection tries another chunk.
-    pub fn was_refused(&mut self) {
+    pub fn broke_early_again(&mut self) {
         self.revoke_arrivals();
         let written = self.window.items.range(..self.window.cursor);
         let is_resent = |item: &&Item| self.resend != Resend::Never && item.spool_place().is_none();
@@ -368,7 +367,7 @@ impl Outbox {
             // The spool cannot take an arrival back. Its chunks stay there as arrived until they
             // are released.
             let is_pushed = item.spool_place().is_none();
-            if is_pushed && item.arrived && item.arrived_on == self.connection {
+            if is_pushed && item.arrived && item.arrived_in == self.arrival_epoch {
                 item.arrived = false;
                 self.tally.delivered_lines -= u64::from(item.chunk.lines());
                 self.is_shuffled = true;
@@ -401,7 +400,7 @@ impl Outbox {
         }
         // Delivered chunks that are not retained were removed already: `age` does so on delivery.
         self.window.rewind();
-        self.connection += 1;
+        self.arrival_epoch += 1;
         self.has_progressed = false;
         self.is_distrusted = false;
         self.removed_lines = 0;
@@ -645,7 +644,7 @@ impl Outbox {
     /// Removes a chunk that this queue will not send again, and releases it in the spool.
     fn finish(&mut self, at: usize) -> Item {
         let item = self.window.remove(at);
-        if item.arrived && item.arrived_on == self.connection {
+        if item.arrived && item.arrived_in == self.arrival_epoch {
             self.removed_lines += u64::from(item.chunk.lines());
         }
         self.spool.release(&item);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use mio::Registry;
 
+use super::advice::Advice;
 use super::console::Console;
 use super::datagrams::Datagrams;
 use super::exec::Exec;
@@ -40,14 +41,17 @@ impl Outlet {
     pub(super) fn new(
         index: u16,
         to: &Destination,
+        advice: &Rc<Advice>,
         platform: &dyn Platform,
         seed: u64,
         stdout: Option<StandardStream>,
     ) -> Self {
         let net = || to.net.as_ref().expect("a destination on the network has an address");
-        let link = || Self::Link(Box::new(Link::new(index, to, net(), platform, seed)));
-        let datagrams =
-            || Self::Datagrams(Box::new(Datagrams::new(index, to, net(), platform, seed)));
+        let advice = || Rc::clone(advice);
+        let link = || Self::Link(Box::new(Link::new(index, to, net(), advice(), platform, seed)));
+        let datagrams = || {
+            Self::Datagrams(Box::new(Datagrams::new(index, to, net(), advice(), platform, seed)))
+        };
         match &to.kind {
             DestinationKind::Carbon(_) => link(),
             DestinationKind::Influxdb(influxdb) => match influxdb.protocol {

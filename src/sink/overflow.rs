@@ -2,11 +2,11 @@
 //! spool.
 
 use std::mem;
+use std::rc::Rc;
 
 use super::advice::Advice;
 use super::outage::ONE_A_MINUTE;
 use super::outbox::Outbox;
-use crate::config::Destination;
 use crate::time::Tick;
 
 /// Counts of lines that did not fit the queue, at one moment. The difference of two of them shows
@@ -33,7 +33,7 @@ impl OverflowCounts {
 #[derive(Debug)]
 pub(super) struct OverflowReport {
     sink: String,
-    pub(super) advice: Advice,
+    advice: Rc<Advice>,
     /// The counts before the overflow. `None` once all chunks are delivered.
     pub(super) current: Option<OverflowCounts>,
     /// When the log last showed how many lines were dropped, and their number until then.
@@ -43,14 +43,8 @@ pub(super) struct OverflowReport {
 }
 
 impl OverflowReport {
-    pub(super) fn new(to: &Destination) -> Self {
-        Self {
-            sink: to.name.clone(),
-            advice: Advice::new(to),
-            current: None,
-            shown: None,
-            is_short: false,
-        }
+    pub(super) fn new(sink: &str, advice: Rc<Advice>) -> Self {
+        Self { sink: sink.into(), advice, current: None, shown: None, is_short: false }
     }
 
     /// Notes that the queue may have another size. If it is too small again, that is logged again.

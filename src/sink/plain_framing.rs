@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::SinkError;
+use super::last_move::LastMove;
 use super::outbox::Outbox;
 use super::platform::Socket;
-use super::state::LastMove;
 use crate::time::Tick;
 
 /// The most chunks written in one turn, so that one fast peer does not hold up the rest of the
@@ -24,10 +24,10 @@ const READS_A_TURN: usize = 8;
 ///
 /// A peer may expect another protocol, such as a pickle port that receives lines. It closes the
 /// connection as soon as it has read the first bytes. By then its kernel has acknowledged them.
-const PROBATION: Duration = Duration::from_secs(2);
+const TRUST_AFTER: Duration = Duration::from_secs(2);
 
 /// How long a stop waits for an early close, counted from the first bytes. It is shorter than
-/// [`PROBATION`], but long enough for a nearby peer that closes at once.
+/// [`TRUST_AFTER`], but long enough for a nearby peer that closes at once.
 ///
 /// A stop waits only if the connection is younger than this, as with `--stdin`. Without the wait,
 /// `--stdin` would report success for a peer that has read nothing.
@@ -54,11 +54,11 @@ pub(super) struct PlainFraming {
     /// Bytes that the peer's TCP had not acknowledged at the last poll. The outbox cannot be used
     /// for this, because a probe withholds acknowledgements from it.
     unacked: usize,
-    /// When the first bytes were written. The probation starts here.
+    /// When the first bytes were written. The connection is trusted [`TRUST_AFTER`] later.
     first_write: Option<Tick>,
     /// The peer has closed the last connections early. So only one chunk is written. Its
     /// acknowledgement is withheld from the outbox until the connection has lasted for
-    /// [`PROBATION`].
+    /// [`TRUST_AFTER`].
     is_probe: bool,
     /// The connection is a probe and has written its one chunk.
     is_held: bool,
@@ -80,10 +80,6 @@ impl PlainFraming {
             is_probe: false,
             is_held: false,
         }
-    }
-
-    fn is_on_probation(&self, now: Tick) -> bool {
-        self.first_write.is_none_or(|first| now - first < PROBATION)
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -122,7 +118,7 @@ impl PlainFraming {
 
     pub(super) fn send(&mut self, outbox: &mut Outbox, now: Tick) -> Result<(), SinkError> {
         for _ in 0..CHUNKS_A_TURN {
-            let may_wait = self.is_probe && self.is_on_probation(now);
+            let may_wait = self.is_probe && !self.is_trusted(now);
             self.is_held = may_wait && outbox.has_written_a_chunk();
             if self.is_held {
                 break;
@@ -163,7 +159,7 @@ impl PlainFraming {
             self.blocked_since = self.silent_since;
             self.is_stalled = false;
         }
-        if self.is_probe && self.is_on_probation(now) {
+        if self.is_probe && !self.is_trusted(now) {
             return Ok(false);
         }
         Ok(outbox.acknowledged_except(outstanding))
@@ -179,8 +175,9 @@ impl PlainFraming {
         let Some(since) = self.silent_since.filter(|&since| now - since >= patience) else {
             return Ok(());
         };
-        let signs = self.socket.signs()?;
-        let last_sign = if signs.owes_answer { ago(now, signs.last_ack).max(since) } else { now };
+        let activity = self.socket.peer_activity()?;
+        let last_sign =
+            if activity.owes_answer { ago(now, activity.last_ack).max(since) } else { now };
         self.silent_since = Some(last_sign);
         if now - last_sign >= patience {
             return Err(SinkError::TimedOut("no acknowledgement"));
@@ -196,12 +193,12 @@ impl PlainFraming {
         self.is_stalled
     }
 
-    pub(super) fn is_proven(&self, now: Tick) -> bool {
-        !self.is_on_probation(now)
+    pub(super) fn is_trusted(&self, now: Tick) -> bool {
+        self.first_write.is_some_and(|first| now - first >= TRUST_AFTER)
     }
 
-    pub(super) fn proves_itself_at(&self) -> Option<Tick> {
-        self.first_write.map(|first| first + PROBATION)
+    pub(super) fn trusted_at(&self) -> Option<Tick> {
+        self.first_write.map(|first| first + TRUST_AFTER)
     }
 
     pub(super) fn lingers_until(&self) -> Option<Tick> {
@@ -215,7 +212,7 @@ impl PlainFraming {
     /// Returns when the peer last acknowledged bytes. The kernel stores this time, so it is correct
     /// even if the poll comes much later.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
-        self.socket.signs().map_or(now, |signs| ago(now, signs.last_ack))
+        self.socket.peer_activity().map_or(now, |activity| ago(now, activity.last_ack))
     }
 }
 

@@ -17,7 +17,7 @@ use super::error::SinkError;
 use super::look_up::{self, LookUpCommand};
 use super::spool::{Disk, Folder};
 use crate::stdio::StandardStream;
-use crate::sys::{self, Signs};
+use crate::sys::{self, PeerActivity};
 
 /// Where sinks connect to, where their spools are kept, and where the console writes.
 pub(crate) trait Platform: Debug {
@@ -78,7 +78,7 @@ pub(crate) trait Socket: Debug {
     fn outstanding(&self) -> io::Result<usize>;
 
     /// Returns the kernel's signs of life of the peer.
-    fn signs(&self) -> io::Result<Signs>;
+    fn peer_activity(&self) -> io::Result<PeerActivity>;
 }
 
 /// The bytes that the kernel holds unsent for one connection. It would take megabytes for a peer
@@ -133,7 +133,7 @@ impl Socket for TcpStream {
         sys::outstanding(self.as_fd())
     }
 
-    fn signs(&self) -> io::Result<Signs> {
-        sys::signs(self.as_fd())
+    fn peer_activity(&self) -> io::Result<PeerActivity> {
+        sys::peer_activity(self.as_fd())
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use mio::Registry;
 use slab::Slab;
 
+use super::advice::Advice;
 use super::flushes::{ArrivalSigns, Flushes};
 use super::outbox::Outbox;
 use super::outlet::Outlet;
@@ -50,6 +51,8 @@ pub struct Sink {
     pushed_bytes: u64,
     /// Points that its encoder left out, because the destination cannot store them.
     points_refused: u64,
+    /// The hints of the log lines about this destination.
+    advice: Rc<Advice>,
 }
 
 /// Which chunks a sink gets.
@@ -145,21 +148,23 @@ impl Sink {
     ) -> Self {
         let Queue { bytes, resend, resend_keep } = to.queue;
         let seed = seed.wrapping_add(index.into());
+        let advice = Rc::new(Advice::new(to));
         Self {
             name: to.name.clone(),
             wire: to.wire(),
             feed,
             outbox: Outbox::new(bytes, resend, resend_keep),
-            outlet: Outlet::new(index, to, platform, seed, stdout),
+            outlet: Outlet::new(index, to, &advice, platform, seed, stdout),
             flushes: Flushes::default(),
             delivered_lines: 0,
-            overflow: OverflowReport::new(to),
+            overflow: OverflowReport::new(&to.name, Rc::clone(&advice)),
             pauses_refill: false,
             removal: None,
             spill: None,
             state: StateSince::default(),
             pushed_bytes: 0,
             points_refused: 0,
+            advice,
         }
     }
 
@@ -216,7 +221,7 @@ impl Sink {
 
     /// Hints no longer recommend a spool: this process has none.
     pub fn exclude_spool(&mut self) {
-        self.overflow.advice.exclude_spool();
+        self.advice.exclude_spool();
     }
 
     /// Sets the most bytes of its spool, if it has one.
@@ -459,7 +464,7 @@ impl Sink {
                 lost_lines = lost,
                 lost_bytes = bytes,
                 reason,
-                hint = self.overflow.advice.on_abandoned();
+                hint = self.advice.on_abandoned();
                 "undelivered lines are lost"
             ),
         }

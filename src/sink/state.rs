@@ -1,9 +1,6 @@
-//! [`SinkState`]: the state of a destination. [`StateSince`]: since when it is in that state.
-//! [`LastMove`]: when bytes last moved. Pure.
+//! [`SinkState`]: the state of a destination. [`StateSince`]: since when it is in that state. Pure.
 
-use std::time::Duration;
-
-use crate::time::{Now, Tick};
+use crate::time::Now;
 
 /// The state of a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,33 +66,10 @@ impl StateSince {
     }
 }
 
-/// A destination counts as moving if bytes moved in this time.
-pub(super) const MOVING: Duration = Duration::from_secs(1);
-
-/// When bytes last moved: were written to a destination, acknowledged by it, or received from it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LastMove(Option<Tick>);
-
-impl LastMove {
-    pub(super) fn note(&mut self, now: Tick) {
-        self.0 = Some(now);
-    }
-
-    /// Whether bytes moved in the last second.
-    pub(super) fn is_recent(self, now: Tick) -> bool {
-        self.0.is_some_and(|moved| now - moved < MOVING)
-    }
-
-    /// Returns when bytes last moved, or `now` if none did.
-    pub(super) fn or(self, now: Tick) -> Tick {
-        self.0.unwrap_or(now)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::UnixTime;
+    use crate::time::{Tick, UnixTime};
 
     #[test]
     fn an_outage_lasts_since_the_failure_and_not_since_the_last_attempt() {

@@ -152,7 +152,7 @@ fn bytes_are_outstanding_until_the_peer_acknowledges() {
         written += n;
     }
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while signs(stream.as_fd()).unwrap().owes_answer {
+    while peer_activity(stream.as_fd()).unwrap().owes_answer {
         assert!(
             std::time::Instant::now() < deadline,
             "the peer does not say that its window is closed"
@@ -161,7 +161,7 @@ fn bytes_are_outstanding_until_the_peer_acknowledges() {
     let left = outstanding(stream.as_fd()).unwrap();
     assert!((1..written).contains(&left), "{left} of {written}");
     // The last acknowledgement is not older than the connection.
-    let last_ack = signs(stream.as_fd()).unwrap().last_ack;
+    let last_ack = peer_activity(stream.as_fd()).unwrap().last_ack;
     let age = opened.elapsed();
     assert!(last_ack <= age + Duration::from_millis(100), "{last_ack:?} of {age:?}");
 }
@@ -170,7 +170,7 @@ fn bytes_are_outstanding_until_the_peer_acknowledges() {
 fn what_is_no_socket_is_an_error() {
     let file = tempfile::tempfile().unwrap();
     assert!(outstanding(file.as_fd()).is_err());
-    assert!(signs(file.as_fd()).is_err());
+    assert!(peer_activity(file.as_fd()).is_err());
     assert!(socket_drops(file.as_fd()).is_err());
     assert!(force_receive_buffer(file.as_fd(), 1).is_err());
     assert!(RecvBatch::new().fill(file.as_fd(), ControlRoom::NONE).is_err());

@@ -9,10 +9,11 @@ use statsd::config::Config;
 use statsd::encode::exposition::Exposition;
 use statsd::engine::Engine;
 use statsd::figures::{
-    FigureKind, FigureSection, FlushFigures, InUse, LossCount, RecentFigures, ServerParts, read,
+    FigureKind, FigureSection, FlushFigures, LossCount, RecentFigures, ServerParts, read,
     read_value, remember, write_metrics,
 };
 use statsd::history::HistorySubject;
+use statsd::ingest::client_table::InUse;
 use statsd::ingest::datagrams::DatagramSocket;
 use statsd::ingest::listener::Listener;
 use statsd::series::Seeds;

@@ -97,7 +97,8 @@ fn an_invalid_configuration_changes_nothing() {
         taken.local_addr().unwrap(),
     );
     daemon.reload(&bad);
-    daemon.until_logged(&["reload=refused", "cannot listen on udp"], 1);
+    let hint = "nothing has changed; remove the cause, and reload again";
+    daemon.until_logged(&["reload=refused", "cannot listen on udp", hint], 1);
     assert!(daemon.admin().ask("config").contains("percentiles = 90"));
     daemon.send(["still:1|c"]);
     daemon.until_counter("still", 1.0);

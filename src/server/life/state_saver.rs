@@ -2,7 +2,7 @@
 //! open interval at a stop. The next start takes them over.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -67,9 +67,9 @@ impl StateSaver {
         self.path = path;
     }
 
-    /// Whether the open file is the one at the path that a configuration names.
-    pub(in crate::server) fn is_at(&self, config: &config::State) -> bool {
-        self.file.as_ref().zip(config.file.as_ref()).is_some_and(|(file, path)| file.is_at(path))
+    /// Whether the open file is the one at this path.
+    pub(in crate::server) fn is_at(&self, path: &Path) -> bool {
+        self.file.as_ref().is_some_and(|file| file.is_at(path))
     }
 
     /// Returns the longest call to the disk since the last time.

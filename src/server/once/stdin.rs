@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, DestinationKind, Origin};
+use crate::engine::Engine;
 use crate::flush::Schedule;
 use crate::ingest::InputHandler as _;
 use crate::ingest::lines::{Piece, StreamSplitter};
@@ -25,6 +26,7 @@ use crate::server::reactor::{Reactor, Timer};
 use crate::server::reception::dump_messages::log_piece;
 use crate::server::server_error::ServerError;
 use crate::server::signals::Signals;
+use crate::sink::LostLines;
 use crate::token::EventSource;
 
 /// Bytes read at a time.
@@ -70,11 +72,18 @@ pub fn flush_stdin(
 /// that made such an input is wrong, and has to fail. Must be called before the flush, which takes
 /// some of the values.
 pub(in crate::server) fn garbage_lines(pipeline: &mut Pipeline) -> u64 {
-    if pipeline.has_valid_input() {
+    if has_valid_input(pipeline.engine()) {
         0
     } else {
         pipeline.ledger().own().total(OwnCounter::BadLinesSeen)
     }
+}
+
+/// Whether a value of the input was valid, even if a rule or a limit then dropped it.
+fn has_valid_input(engine: &Engine) -> bool {
+    let taken = [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected, OwnCounter::EventsIgnored];
+    let is_taken = |own: &OwnCounter| engine.own().total(*own) > 0;
+    !engine.is_empty() || taken.iter().any(is_taken)
 }
 
 /// Logs that no line of the input was valid. Must be called after the last warnings are logged,
@@ -136,7 +145,7 @@ fn deliver(config: &Config, pipeline: &mut Pipeline, mut reactor: Reactor) -> io
         }
     }
     pipeline.finish_stop(reactor.now().tick);
-    Ok(is_swept && pipeline.is_lossless())
+    Ok(is_swept && pipeline.sinks().lost_lines() == LostLines::default())
 }
 
 fn log_dropped_reload() {

@@ -7,7 +7,7 @@ use crate::warnings::{Warning, WarningKind};
 
 /// Logs warnings, one line each. Those about too many series also name the prefix with the most new
 /// series, and the sender or prefix with the most series.
-pub(super) fn log_warnings(engine: &mut Engine, warnings: &[Warning]) {
+pub(super) fn write(engine: &mut Engine, warnings: &[Warning]) {
     // Taking the busiest prefix halves its count, so it is taken once for all these lines.
     let mut busiest = None;
     for warning in warnings {

@@ -19,7 +19,6 @@ use crate::ingest::listener::Listener;
 use crate::ingest::unix::{self, SocketFile};
 use crate::privileges::FileOwner;
 use crate::server::server_error::ServerError;
-use crate::server::surroundings::PassedSocket;
 use crate::token::EventSource;
 
 /// The sockets that samples and admin clients come in by.
@@ -69,6 +68,14 @@ pub(in crate::server) struct BoundSocket {
     pub(in crate::server) socket: Socket,
     /// The file of a unix socket.
     pub(in crate::server) file: Option<SocketFile>,
+}
+
+/// A socket that was passed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) struct PassedSocket {
+    pub(in crate::server) purpose: Purpose,
+    /// `None` for a unix socket.
+    pub(in crate::server) address: Option<SocketAddr>,
 }
 
 /// The difference between the open sockets and those that a configuration wants.
@@ -170,16 +177,6 @@ impl Endpoint {
     }
 }
 
-/// Whether a socket at the address `open` may keep another one from being bound to `bind`.
-fn may_hold(open: SocketAddr, bind: Bind) -> bool {
-    let may_be_at = |address: SocketAddr| match bind {
-        Bind::Any(_) => true,
-        Bind::Localhost(_) => address.ip().is_loopback(),
-        Bind::At(wanted) => wanted.ip() == address.ip() || wanted.ip().is_unspecified(),
-    };
-    open.port() == bind.port() && (open.ip().is_unspecified() || may_be_at(open))
-}
-
 /// Binds the sockets of all these addresses, or none.
 pub(in crate::server) fn bind_all(wanted: &[Endpoint]) -> Result<Vec<BoundSocket>, BindError> {
     let mut all = Vec::new();
@@ -223,7 +220,7 @@ impl Listeners {
         ListenerChange { missing, leaving }
     }
 
-    /// Returns the leaving sockets that may hold one of these addresses, and all others that were
+    /// Returns the leaving sockets that hold one of these addresses, and all others that were
     /// opened for the same addresses of the configuration as these.
     pub(in crate::server) fn in_the_way(
         &self,
@@ -231,11 +228,15 @@ impl Listeners {
         leaving: &[EventSource],
     ) -> Vec<EventSource> {
         let holds = |open: &&OpenSocket| {
+            // The kernel has chosen the port if the configuration has 0.
             let address = self.address(open.source).and_then(|address| address.as_socket());
+            let bind = open.wanted.bind_address().zip(address);
+            let bind = bind.map(|(bind, address)| bind.with_port(address.port()));
             let is_held = |wanted: &Endpoint| {
-                let addresses = wanted.bind_address().zip(address);
                 wanted.is_udp() == open.wanted.is_udp()
-                    && addresses.is_some_and(|(bind, open)| may_hold(open, bind))
+                    && bind
+                        .zip(wanted.bind_address())
+                        .is_some_and(|(one, other)| one.overlaps(other))
             };
             leaving.contains(&open.source) && wanted.iter().any(is_held)
         };
@@ -286,6 +287,18 @@ impl Listeners {
         }
     }
 
+    /// Requests a receive buffer of this size for those of the `sources` that are UDP sockets.
+    pub(in crate::server) fn set_receive_buffers(&self, sources: &[EventSource], asked: usize) {
+        for source in sources {
+            if let EventSource::Datagrams(index) = *source
+                && let Some(socket) = self.datagrams.get(index.into())
+                && socket.queue_limit().is_none()
+            {
+                set_receive_buffer(socket, asked);
+            }
+        }
+    }
+
     /// Registers bound sockets with the poller. If that fails for one of them, all of them are
     /// closed.
     pub(in crate::server) fn add(
@@ -313,7 +326,10 @@ impl Listeners {
                     let source = EventSource::Datagrams(index(self.datagrams.vacant_key())?);
                     let socket = DatagramSocket::new(socket);
                     socket.register(registry, source.into())?;
-                    set_receive_buffer(&socket, config.udp.recv_buffer);
+                    match socket.queue_limit() {
+                        Some(limit) => warn_of_short_queue(&socket, limit),
+                        None => set_receive_buffer(&socket, config.udp.recv_buffer),
+                    }
                     self.datagrams.insert(socket);
                     source
                 }
@@ -442,24 +458,25 @@ fn index(key: usize) -> io::Result<u16> {
     u16::try_from(key).map_err(|_| io::Error::other("there are more than 65536 sockets"))
 }
 
-/// Requests the receive buffer that is configured. A smaller one loses datagrams in a burst, as
-/// does a short queue of a unix socket. The operator can raise the kernel's limit, so a warning
-/// shows how.
-pub(in crate::server) fn set_receive_buffer(socket: &DatagramSocket, asked: usize) {
-    let address = list(std::iter::once(socket.address()));
-    if let Some(limit) = socket.queue_limit() {
-        if limit < SHORT_QUEUE {
-            log::warn!(
-                queue_datagrams = limit,
-                unix = address,
-                hint = "a client that does not wait loses datagrams while the queue is full; set \
-                    net.unix.max_dgram_qlen=512 (sysctl) and restart the server; a container has \
-                    a limit of its own";
-                "the kernel's queue of the unix datagram socket is short"
-            );
-        }
-        return;
+/// Logs a warning if the kernel queues few datagrams for a unix socket, with the limit of the
+/// kernel that the operator can raise.
+fn warn_of_short_queue(socket: &DatagramSocket, limit: u32) {
+    if limit < SHORT_QUEUE {
+        log::warn!(
+            queue_datagrams = limit,
+            unix = list(std::iter::once(socket.address())),
+            hint = "a client that does not wait loses datagrams while the queue is full; set \
+                net.unix.max_dgram_qlen=512 (sysctl) and restart the server; a container has \
+                a limit of its own";
+            "the kernel's queue of the unix datagram socket is short"
+        );
     }
+}
+
+/// Requests the receive buffer that is configured for a UDP socket. A smaller one loses datagrams
+/// in a burst. The operator can raise the kernel's limit, so a warning shows how.
+fn set_receive_buffer(socket: &DatagramSocket, asked: usize) {
+    let address = list(std::iter::once(socket.address()));
     match socket.request_buffer(asked) {
         Ok(granted) if granted < asked => log::warn!(
             recv_buffer = granted,

@@ -14,7 +14,7 @@ use mio::{Registry, Token};
 use super::process::{Lines, OnLine, PeerProcess, Seen, Speech};
 use crate::sink::error::SinkError;
 use crate::sink::platform::{Dialer, Socket};
-use crate::sys::Signs;
+use crate::sys::PeerActivity;
 use crate::time::Tick;
 
 /// What the sending and the receiving kernel hold.
@@ -419,14 +419,14 @@ impl Socket for WireEnd {
         Ok(self.peer.0.borrow_mut().wire(self.token).in_flight.len())
     }
 
-    fn signs(&self) -> io::Result<Signs> {
+    fn peer_activity(&self) -> io::Result<PeerActivity> {
         let mut state = self.peer.0.borrow_mut();
         let now = state.now;
         let carries = state.behaviour.carries;
         let wire = state.wire(self.token);
         let is_there = carries && matches!(wire.stage, WireStage::Up | WireStage::HalfClosed);
         let owes_answer = !is_there && !wire.in_flight.is_empty();
-        Ok(Signs { last_ack: now - wire.last_ack, owes_answer })
+        Ok(PeerActivity { last_ack: now - wire.last_ack, owes_answer })
     }
 }
 

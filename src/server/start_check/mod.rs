@@ -23,9 +23,9 @@ use std::path::Path;
 use nix::unistd::geteuid;
 
 use self::finding::Findings;
+use super::config_warnings::read_surroundings;
 use super::descriptors::Descriptors;
-use super::reception::listeners::Endpoint;
-use super::surroundings::{self, PassedSocket};
+use super::reception::listeners::{Endpoint, PassedSocket};
 use crate::config::{self, Config, Origin};
 use crate::files;
 use crate::ingest::bind::{self, InheritedSocket};
@@ -42,7 +42,8 @@ pub fn check_start(config: &Config, origin: &Origin) -> Vec<Finding> {
         findings.error("udp", "bind", what);
         Vec::new()
     });
-    let found = config::warnings(config, origin, &surroundings::read(config, &addresses(&passed)));
+    let surroundings = read_surroundings(config, &addresses(&passed));
+    let found = config::warnings(config, origin, &surroundings);
     found.into_iter().for_each(|warning| findings.warning_of_config(&warning));
     if let Some(shortage) = descriptors.shortage(config) {
         findings.warning("tcp", "max_connections", shortage);

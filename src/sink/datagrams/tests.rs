@@ -5,8 +5,8 @@ use std::net::UdpSocket;
 use super::*;
 use crate::config::{InfluxTransport, Remote, Repeater, Resend};
 use crate::encode::repeated::{PacketTransport, Repeated};
+use crate::sink::last_move::MOVING;
 use crate::sink::platform::SystemPlatform;
-use crate::sink::state::MOVING;
 use crate::sink::testing::{
     Rig, answer_look_ups, datagrams, influxdb_with, logged, patiently, with_host,
 };
@@ -194,7 +194,8 @@ fn packets_repeated_to_no_process_are_counted_by_the_chunk() {
         repeated.packet(b"a:1|c\nb:2|c\n");
     }
     let to = Destination::new("repeater", kind);
-    let datagrams = Datagrams::new(0, &to, &net, &SystemPlatform, 7);
+    let advice = Rc::new(Advice::new(&to));
+    let datagrams = Datagrams::new(0, &to, &net, advice, &SystemPlatform, 7);
     let mut outbox = Outbox::new(64 << 20, Resend::Never, 1);
     repeated.take().for_each(|(_, chunk)| _ = outbox.push(chunk));
     let begun = framed(outbox.head().unwrap()).length;

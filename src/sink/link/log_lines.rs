@@ -2,11 +2,12 @@
 
 use std::mem;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use log::Level;
 
-use crate::config::{Destination, Remote};
+use crate::config::Remote;
 use crate::encode::chunk::Chunk;
 use crate::logging::Bytes;
 use crate::sink::advice::Advice;
@@ -26,7 +27,7 @@ const LOGGED_BYTES: usize = 256;
 #[derive(Debug)]
 pub(super) struct LinkLog {
     sink: String,
-    advice: Advice,
+    advice: Rc<Advice>,
     /// The log shows that the destination is stalled.
     is_stalled: bool,
     /// An entry for each status that refuses a chunk: 400, 413 and 422.
@@ -44,18 +45,8 @@ struct RefusedStatus {
 }
 
 impl LinkLog {
-    pub(super) fn new(to: &Destination) -> Self {
-        Self {
-            sink: to.name.clone(),
-            advice: Advice::new(to),
-            is_stalled: false,
-            refused: Vec::new(),
-        }
-    }
-
-    /// Returns the hints for this destination.
-    pub(super) fn advice(&self) -> &Advice {
-        &self.advice
+    pub(super) fn new(sink: &str, advice: Rc<Advice>) -> Self {
+        Self { sink: sink.into(), advice, is_stalled: false, refused: Vec::new() }
     }
 
     pub(super) fn log_state(
@@ -106,12 +97,7 @@ impl LinkLog {
     }
 
     /// Logs that the peer probably reads nothing of what the server sends.
-    pub(super) fn log_refused_connections(
-        &self,
-        remote: &Remote,
-        connections: u32,
-        outbox: &Outbox,
-    ) {
+    pub(super) fn log_early_closes(&self, remote: &Remote, connections: u32, outbox: &Outbox) {
         log::warn!(
             sink = self.sink,
             state = "refused",
@@ -197,7 +183,8 @@ mod tests {
 
     #[test]
     fn refused_lines_are_logged_once_a_minute_for_each_status() {
-        let mut link_log = LinkLog::new(&influxdb("127.0.0.1:8086".parse().unwrap()));
+        let to = influxdb("127.0.0.1:8086".parse().unwrap());
+        let mut link_log = LinkLog::new(&to.name, Rc::new(Advice::new(&to)));
         logged();
         let mut log = |reason: &str, secs: u64| -> Vec<String> {
             let status = reason[..3].parse().unwrap();

@@ -16,7 +16,7 @@ mod refusals;
 mod names;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// A connection is proven this long after its first bytes.
+/// A connection is trusted this long after its first bytes.
 const PROOF: Duration = Duration::from_secs(2);
 
 fn rig(listener: &TcpListener) -> Rig {

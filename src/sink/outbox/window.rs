@@ -195,9 +195,9 @@ pub(super) struct Item {
     pub(super) kept_with: u64,
     /// It was acknowledged, and the acknowledgement counts.
     pub(super) arrived: bool,
-    /// The number of the connection on which it arrived. It is 0 if the chunk has not arrived, or
-    /// arrived in an earlier run.
-    pub(super) arrived_on: u64,
+    /// The epoch of arrivals in which it arrived. It is 0 if the chunk has not arrived, or arrived
+    /// in an earlier run.
+    pub(super) arrived_in: u64,
     /// It was acknowledged, whether or not the acknowledgement counts.
     pub(super) acked: bool,
     /// A byte of it was written.
@@ -222,7 +222,7 @@ impl Item {
             chunk,
             kept_with,
             arrived: false,
-            arrived_on: 0,
+            arrived_in: 0,
             acked: false,
             begun: false,
             doubted: false,

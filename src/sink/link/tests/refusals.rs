@@ -139,13 +139,14 @@ fn the_hint_is_of_the_protocol_that_is_sent() {
     let address = unused_address();
     let kind = DestinationKind::Carbon(Carbon { protocol: Protocol::Pickle, pickle_batch: 500 });
     let pickle = Destination { name: "carbon.second".into(), kind, ..carbon(address) };
-    let advice = crate::sink::advice::Advice::new(&pickle);
+    let advice = Advice::new(&pickle);
     let hint = advice.wrong_protocol();
     assert!(hint.starts_with("[carbon.second] protocol = pickle is for carbon's port 2004;"));
     assert!(hint.ends_with("2003, takes protocol = plaintext"), "{hint}");
 }
 
-/// Shows that a stop waits for the proof, and that lines lost by then are reported.
+/// Shows that a stop waits until an early close is unlikely, and that lines lost by then are
+/// reported.
 #[test]
 fn a_stop_does_not_take_a_refusing_peer_for_one_that_has_all() {
     let listener = listener();

@@ -29,7 +29,7 @@ struct TwinItem {
 enum End {
     Late,
     Early,
-    Refused,
+    EarlyAgain,
 }
 
 impl TwinItem {
@@ -153,7 +153,7 @@ impl Twin {
 
     fn broke(&mut self, end: End) {
         let head = self.items.iter().find(|item| !item.is_delivered() && item.written > 0);
-        let head = head.filter(|_| self.resend != Resend::Never && end != End::Refused);
+        let head = head.filter(|_| self.resend != Resend::Never && end != End::EarlyAgain);
         let head = head.map(|item| item.id);
         if end != End::Late {
             for item in self.items.iter_mut().filter(|item| item.arrived_here) {
@@ -169,7 +169,7 @@ impl Twin {
             self.tally.in_doubt += written.map(|item| item.lines).sum::<u64>();
             self.items.retain(|item| item.written == 0);
         }
-        if end == End::Refused {
+        if end == End::EarlyAgain {
             let sent = self.items.iter_mut().filter(|item| item.written == item.text.len());
             let sent = sent.map(|item| item.acked_ever = true).count();
             self.items.rotate_left(sent);
@@ -181,13 +181,13 @@ impl Twin {
             item.written = 0;
             item.acked = 0;
             item.arrived_here = false;
-            if end == End::Refused && item.begun && !item.arrived && !item.doubted {
+            if end == End::EarlyAgain && item.begun && !item.arrived && !item.doubted {
                 item.doubted = true;
                 self.tally.in_doubt += item.lines;
                 self.tally.twice_lines += item.lines;
             }
         }
-        if end == End::Refused || self.new_first {
+        if end == End::EarlyAgain || self.new_first {
             self.items.sort_by_key(|item| item.acked_ever);
         }
         if let Some(at) = self.items.iter().position(|item| Some(item.id) == head) {
@@ -337,12 +337,12 @@ impl Trial {
 
     fn break_off(&mut self) {
         let before = self.outbox.window.items.len();
-        let end = *self.random.pick(&[End::Late, End::Late, End::Early, End::Refused]);
+        let end = *self.random.pick(&[End::Late, End::Late, End::Early, End::EarlyAgain]);
         let poison = match end {
             End::Late => self.outbox.broke(),
             End::Early => self.outbox.broke_early(),
-            End::Refused => {
-                self.outbox.was_refused();
+            End::EarlyAgain => {
+                self.outbox.broke_early_again();
                 None
             }
         };

@@ -5,21 +5,14 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use nix::unistd::gethostname;
 
+use super::reception::listeners::PassedSocket;
 use crate::config::{self, Config, Origin, PassedAddress, Surroundings};
 use crate::ingest::bind::Purpose;
 use crate::memory_limit::MemoryLimit;
 
-/// A socket that was passed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PassedSocket {
-    pub(super) purpose: Purpose,
-    /// `None` for a unix socket.
-    pub(super) address: Option<SocketAddr>,
-}
-
 /// Logs each warning about a configuration, in the order of the file.
-pub(super) fn log_warnings(config: &Config, origin: &Origin, passed: &[PassedSocket]) {
-    for warning in config::warnings(config, origin, &read(config, passed)) {
+pub(super) fn log_config_warnings(config: &Config, origin: &Origin, passed: &[PassedSocket]) {
+    for warning in config::warnings(config, origin, &read_surroundings(config, passed)) {
         log::warn!(
             setting = warning.setting(),
             place = warning.place,
@@ -31,7 +24,7 @@ pub(super) fn log_warnings(config: &Config, origin: &Origin, passed: &[PassedSoc
 }
 
 /// Reads what the rules need. What cannot be read is left out, and no rule warns about it.
-pub(super) fn read(config: &Config, passed: &[PassedSocket]) -> Surroundings {
+pub(super) fn read_surroundings(config: &Config, passed: &[PassedSocket]) -> Surroundings {
     let host = gethostname().ok().and_then(|name| name.into_string().ok());
     let nets = config.active_destinations().filter_map(|to| to.net.as_ref());
     let hosts = nets.filter_map(|net| net.remote.host.parse::<IpAddr>().ok());
