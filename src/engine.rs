@@ -171,20 +171,20 @@ impl Engine {
     /// Takes in lines separated by newlines, and binary messages between them. The last newline may
     /// be missing.
     pub fn lines(&mut self, text: &[u8]) {
-        self.some_lines(text, usize::MAX);
+        self.lines_up_to(text, usize::MAX);
     }
 
     /// Takes in lines as [`lines`](Self::lines) does, but stops at the first line end at or after
     /// `share` bytes. Returns the rest of `text`.
-    pub fn some_lines<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
+    pub fn lines_up_to<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         let mut rest = text;
         let mut trusts_names = self.trusts_names;
         self.intake.table.set_sender(self.intake.ledger.sender_id());
-        let enough = text.len().saturating_sub(share);
-        while rest.len() > enough {
+        let stop_at = text.len().saturating_sub(share);
+        while rest.len() > stop_at {
             if !self.intake.table.has_merged() {
-                rest = self.plain_lines(rest, enough, &mut trusts_names);
-                if rest.len() <= enough {
+                rest = self.plain_lines(rest, stop_at, &mut trusts_names);
+                if rest.len() <= stop_at {
                     return rest;
                 }
             }
@@ -199,7 +199,7 @@ impl Engine {
         rest
     }
 
-    /// Takes in the plain lines at the start of `rest`, until at most `enough` bytes are left.
+    /// Takes in the plain lines at the start of `rest`, until at most `stop_at` bytes are left.
     /// Returns the rest.
     ///
     /// `trusts_names` becomes `false` at the first name that is neither known nor plain, since many
@@ -207,7 +207,7 @@ impl Engine {
     fn plain_lines<'a>(
         &mut self,
         mut rest: &'a [u8],
-        enough: usize,
+        stop_at: usize,
         trusts_names: &mut bool,
     ) -> &'a [u8] {
         let intake = &mut self.intake;
@@ -233,7 +233,7 @@ impl Engine {
                 return &start[before..];
             }
             // A tagged line of the batch may have begun the first merged series.
-            if !batch.is_full() || rest.len() <= enough || intake.table.has_merged() {
+            if !batch.is_full() || rest.len() <= stop_at || intake.table.has_merged() {
                 return rest;
             }
         }
@@ -573,8 +573,8 @@ impl Engine {
         &self.flush.prefix_stats
     }
 
-    /// The counters, for reading.
-    pub fn read_ledger(&self) -> &Ledger {
+    /// The server's own counters and warnings.
+    pub fn ledger(&self) -> &Ledger {
         &self.intake.ledger
     }
 
@@ -588,8 +588,8 @@ impl Engine {
         self.flush.num_stats
     }
 
-    /// Where the server's own counters and warnings are entered.
-    pub fn ledger(&mut self) -> &mut Ledger {
+    /// The server's own counters and warnings, to add to them.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.intake.ledger
     }
 }

@@ -104,15 +104,16 @@ impl Ledger {
         self.senders.current_id()
     }
 
-    /// Returns the senders, with all input that was counted so far.
-    pub fn senders(&mut self) -> &Senders {
+    /// Adds up the input that was counted so far, and returns the senders with it.
+    pub fn count_senders(&mut self) -> &Senders {
         let totals = self.input_totals();
         self.senders.add_up(totals);
         &self.senders
     }
 
-    /// Returns the senders, without what was counted since the last call.
-    pub fn read_senders(&self) -> &Senders {
+    /// Returns the senders, without the input since the last call of
+    /// [`count_senders`](Self::count_senders).
+    pub fn senders(&self) -> &Senders {
         &self.senders
     }
 

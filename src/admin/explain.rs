@@ -39,9 +39,9 @@ pub(super) fn put_explanation(view: &View<'_>, line: &[u8], out: &mut Vec<u8>) {
 }
 
 fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
-    let ExplainedLine { name, sent_name, timestamp, samples, rules, sent, .. } = line;
-    if let Some(sent_name) = sent_name {
-        put(out, "name", sent_name);
+    let ExplainedLine { name, original, timestamp, samples, rules, sent, .. } = line;
+    if let Some(original) = original {
+        put(out, "name", original);
     }
     put(out, "series", name);
     for tag in name.split(|byte| *byte == b';').skip(1) {
@@ -77,7 +77,7 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
         write(out, format_args!("note: {what}\n"));
     }
     let points = || sent.iter().flat_map(|series| &series.points);
-    // A timer with many percentiles has hundreds of names, each as long as the client wants.
+    // A timer with many percentiles has hundreds of names, each as long as the client chooses.
     let full = out.len() + LIST_BYTES;
     for sink in view.server.sinks.iter() {
         for SentNames { encoder, names, .. } in points() {

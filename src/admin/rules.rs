@@ -97,7 +97,7 @@ impl RuleCounts {
     fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
         let config = render_masked(view.server.config);
         let rules = &view.server.config.rules.rules;
-        let ledger = view.server.engine.read_ledger();
+        let ledger = view.server.engine.ledger();
         let mut rest = &*config;
         for (rule, count) in rules.iter().zip(&self.counts) {
             let head = format!("[rule.{}]", rule.name);

@@ -30,7 +30,7 @@ const STEP_SENDERS: usize = 8;
 impl SenderList {
     /// The `most` senders with the most lines, and the sum of all others.
     pub(super) fn all(view: &mut View<'_>, most: usize) -> Self {
-        let senders = view.server.engine.ledger().senders(); // adds up what was counted so far
+        let senders = view.server.engine.ledger_mut().count_senders();
         let all = senders.largest(usize::MAX, |record| record.lines);
         let (shown, rest) = all.split_at(most.min(all.len()));
         let mut others = senders.others();
@@ -44,7 +44,7 @@ impl SenderList {
 
     /// The `most` senders with the largest figure, and how many more have one.
     pub(super) fn largest(view: &mut View<'_>, most: usize, figure: SenderFigure) -> Self {
-        let mut all = view.server.engine.ledger().senders().largest(usize::MAX, figure);
+        let mut all = view.server.engine.ledger_mut().count_senders().largest(usize::MAX, figure);
         all.retain(|record| figure(record) > 0);
         let mut end = Vec::new();
         put_more(all.len().saturating_sub(most), &mut end);
@@ -65,7 +65,7 @@ impl SenderList {
                 return true;
             };
             // Another sender may have got its record meanwhile.
-            let senders = view.server.engine.read_ledger().read_senders();
+            let senders = view.server.engine.ledger().senders();
             let Some(record) = senders.by_id(id) else { continue };
             match self.figure {
                 None => put_sender(record, view.server.engine, out),
@@ -129,7 +129,7 @@ pub(super) fn refusal_of(record: &SenderRecord, engine: &Engine) -> Option<Strin
 }
 
 /// Appends the last `most` bad lines, the oldest first.
-pub(super) fn put_bad_lines(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
+pub(super) fn put_bad_lines(view: &View<'_>, most: usize, out: &mut Vec<u8>) {
     for bad in view.server.engine.ledger().bad_lines().last(most) {
         let time = shown_millis(bad.time);
         write(out, format_args!("{time} {} {}: ", ShownSender(bad.sender), bad.reason));

@@ -119,7 +119,7 @@ impl Watch {
         Some(SenderCountJob::new(counts, end))
     }
 
-    /// Takes in lines as [`Engine::some_lines`] does, and notes those that clients want.
+    /// Takes in lines as [`Engine::lines_up_to`] does, and notes those that clients want.
     pub fn lines<'a>(&mut self, engine: &mut Engine, text: &'a [u8], share: usize) -> &'a [u8] {
         let enough = text.len().saturating_sub(share);
         let mut untaken = text;
@@ -171,7 +171,7 @@ impl Watch {
     }
 
     /// Counts a line for `senders GLOB`. Returns the clients that get to see it.
-    fn wants(&mut self, engine: &mut Engine, piece: &[u8]) -> Wanted {
+    fn wants(&mut self, engine: &Engine, piece: &[u8]) -> Wanted {
         let sender = engine.ledger().sender();
         let is_read = |known: &Rc<RefCell<Watcher>>| known.borrow().filter.reads_lines();
         if self.counts.is_empty() && !self.watchers.iter().any(is_read) {

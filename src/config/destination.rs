@@ -200,7 +200,7 @@ pub struct FlushFeed<'a> {
 /// What a queue and its spool hold, and the transport by which it is sent. This must not change
 /// while one of them has chunks. The kind is not part of it: a name belongs to one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wire {
+pub struct QueueContract {
     is_udp: bool,
     spooled_format: Option<&'static str>,
 }
@@ -304,8 +304,8 @@ impl Destination {
         }
     }
 
-    pub fn wire(&self) -> Wire {
-        Wire { is_udp: self.is_udp(), spooled_format: self.spooled_format() }
+    pub fn queue_contract(&self) -> QueueContract {
+        QueueContract { is_udp: self.is_udp(), spooled_format: self.spooled_format() }
     }
 
     /// Returns the name of the format of its chunks in the spool. Returns `None` if its chunks are

@@ -41,7 +41,7 @@ pub(crate) use defaults::Defaults;
 pub use destination::{
     ApiVersion, BinaryStream, CONSOLE, Carbon, Console, Destination, DestinationFeed,
     DestinationKind, Exec, FlushFeed, InfluxTransport, Influxdb, Layout, Net, Protocol, Queue,
-    Remote, Repeater, Resend, Secret, Wire,
+    QueueContract, Remote, Repeater, Resend, Secret,
 };
 pub(crate) use foreign::{ForeignServer, foreign_server};
 pub use ini::{GivenSettings, Mistake, SettingPlace};

@@ -132,11 +132,11 @@ pub struct RefusedPoints {
     pub reason: RefusalReason,
     /// The name of the series of the first point left out.
     pub example: Vec<u8>,
-    /// The number of the sender of the series. 0 if it is unknown, or not told apart.
+    /// The number of the sender of the series. 0 if it is unknown, or not distinguished.
     pub sender: u16,
 }
 
-/// The most reasons and senders that are told apart until the entries are taken. The points of
+/// The most reasons and senders that are distinguished until the entries are taken. The points of
 /// further senders share one entry for each reason.
 const REFUSED_MAX: usize = 64;
 

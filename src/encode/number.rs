@@ -50,7 +50,8 @@ fn append_short(value: f64, out: &mut Vec<u8>) -> bool {
 /// Appends a count without its fraction, which it may have if samples had rates. So statsite does,
 /// too. A count is not negative, and one beyond a `u64` becomes its largest number.
 pub(super) fn append_whole(count: f64, out: &mut Vec<u8>) {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // see the bounds above
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // a larger one becomes `u64::MAX`
     append_digits(count as u64, 1, out);
 }
 

@@ -41,8 +41,8 @@ pub enum Explanation {
 pub struct ExplainedLine {
     /// The name of the series, tags included.
     pub name: Vec<u8>,
-    /// The canonical name that the line has, if rules change it.
-    pub sent_name: Option<Vec<u8>>,
+    /// The canonical name that the line has, if rules make another one of it.
+    pub original: Option<Vec<u8>>,
     /// Seconds since 1970, if the values have their own time.
     pub timestamp: Option<u64>,
     /// Whether the name looks as if it had tags of a dialect that is off.
@@ -175,9 +175,9 @@ pub fn explain_series(
     };
     let mut copied = Copied::new(engine, PreviewDepth::AllSamples);
     let original = engine.table().original_name(kind, name);
-    let sent = original.as_deref().unwrap_or(name);
-    let verdict = copied.take(sent, sample, None);
-    let mut line = copied.explained(sent, None);
+    let original = original.as_deref().unwrap_or(name);
+    let verdict = copied.take(original, sample, None);
+    let mut line = copied.explained(original, None);
     line.samples.push(ExplainedSample {
         text: Vec::new(),
         rate: None,
@@ -238,10 +238,10 @@ impl<'a> Copied<'a> {
     }
 
     /// Returns what is known of a line with this canonical name before its values are taken.
-    fn explained(&self, sent: &[u8], timestamp: Option<u64>) -> ExplainedLine {
-        let name = self.engine.table().series_name(sent);
+    fn explained(&self, original: &[u8], timestamp: Option<u64>) -> ExplainedLine {
+        let name = self.engine.table().series_name(original);
         ExplainedLine {
-            sent_name: (*name != *sent).then(|| sent.into()),
+            original: (*name != *original).then(|| original.into()),
             name: name.into_owned(),
             timestamp,
             has_unread_tags: false,
@@ -304,8 +304,8 @@ impl<'a> Copied<'a> {
 
     /// Closes the interval of the copies, and notes the names that they are sent as.
     fn finish(mut self, line: &mut ExplainedLine, encoders: &mut NameEncoders) {
-        let sent = line.sent_name.as_ref().unwrap_or(&line.name);
-        let applied = self.engine.table().rules_of(sent);
+        let original = line.original.as_ref().unwrap_or(&line.name);
+        let applied = self.engine.table().rules_of(original);
         let owned = |(rule, gives): (&str, Vec<_>)| (rule.to_owned(), gives);
         let is_doomed = applied.dropped_by.is_some();
         line.rules = applied.rules.into_iter().map(owned).collect();

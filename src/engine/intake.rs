@@ -7,8 +7,8 @@ use crate::protocol::{
 };
 use crate::sender::Sender;
 use crate::series::{
-    AddError, AddKnown, Frequent, LargestGroup, Lookup, NameHash, Passthrough, PassthroughKind,
-    PassthroughValue, PendingSample, RawKey, Table,
+    AddError, AliasKey, Frequent, LargestGroup, LookedUpResult, Lookup, NameHash, Passthrough,
+    PassthroughKind, PassthroughValue, PendingSample, Table,
 };
 use crate::warnings::WarningKind;
 
@@ -43,7 +43,7 @@ impl Intake {
         let name = line.plain.name;
         let lookup = match line.tags {
             None => Lookup::Name(self.table.hash(name)),
-            Some(tags) => Lookup::Raw(self.table.raw_key(name, tags), tags),
+            Some(tags) => Lookup::Alias(self.table.alias_key(name, tags), tags),
         };
         PendingSample::new(line, text, lookup)
     }
@@ -56,10 +56,10 @@ impl Intake {
         &mut self,
         batch: &mut [PendingSample<'_>],
         reader: &mut LineReader,
-        room: &mut [u8],
+        name_buffer: &mut [u8],
     ) -> Option<usize> {
         if self.table.changes_names() {
-            self.look_up_by_raw_bytes(batch);
+            self.look_up_by_alias(batch);
         }
         self.table.find_all(batch);
         let revision = self.table.revision();
@@ -68,19 +68,19 @@ impl Intake {
         for (at, sample) in batch.iter().enumerate() {
             let may_create = || is_plain_for(reader.grammar(), sample.name);
             let added = self.table.add_looked_up(sample, revision, may_create);
-            if added == AddKnown::NoSeries {
-                if self.add_new_tagged(sample, reader, room) {
+            if added == LookedUpResult::NoSeries {
+                if self.add_unfound(sample, reader, name_buffer) {
                     continue;
                 }
                 stopped = Some(at);
                 break;
             }
             taken += 1;
-            // While names are counted, no series is found by raw bytes.
+            // While names are counted, no series is found by an alias.
             if let (Some(frequent), Lookup::Name(hash)) = (&mut self.frequent, sample.lookup) {
                 frequent.add(sample.name, hash);
             }
-            if let AddKnown::Refused(error) = added {
+            if let LookedUpResult::Refused(error) = added {
                 self.note(Problem::NotAdded(error), sample.line);
             }
         }
@@ -89,36 +89,37 @@ impl Intake {
         stopped
     }
 
-    /// Lets lines without tags be found by their raw bytes, too, since the name of a line may be
-    /// that of a series to which rules do not let it belong.
+    /// Lets lines without tags be found by an alias, too. The name of such a line may be the name
+    /// of a series to which rules do not let the line belong.
     #[cold]
-    fn look_up_by_raw_bytes(&self, batch: &mut [PendingSample<'_>]) {
+    fn look_up_by_alias(&self, batch: &mut [PendingSample<'_>]) {
         for sample in batch.iter_mut() {
             if let Lookup::Name(_) = sample.lookup {
-                sample.lookup = Lookup::Raw(self.table.raw_key(sample.name, b""), b"");
+                sample.lookup = Lookup::Alias(self.table.alias_key(sample.name, b""), b"");
             }
         }
     }
 
-    /// Adds a sample whose raw name and tags are not known. Returns false, and adds nothing, if it
-    /// has no tags, or if its line may be several lines or a binary message.
+    /// Adds the sample of a line that no alias finds. Returns false, and adds nothing, if the
+    /// general reader must read the line.
     #[inline(never)]
-    fn add_new_tagged(
+    fn add_unfound(
         &mut self,
         sample: &PendingSample<'_>,
         reader: &mut LineReader,
-        room: &mut [u8],
+        name_buffer: &mut [u8],
     ) -> bool {
-        let PendingSample { line, name, lookup: Lookup::Raw(raw, tags), .. } = *sample else {
+        let PendingSample { line, name, lookup: Lookup::Alias(alias, tags), .. } = *sample else {
             return false;
         };
-        // Rules change names, so that a name without tags is looked up by its raw bytes, too.
+        // If rules change names, a name without tags is looked up by an alias, too.
         let is_bare = tags.is_empty();
         if is_bare && !is_plain_for(reader.grammar(), name) {
             return false;
         }
         let canonical = is_bare.then_some(name);
-        let canonical = canonical.or_else(|| plain_series_name(reader.grammar(), name, tags, room));
+        let canonical =
+            canonical.or_else(|| plain_series_name(reader.grammar(), name, tags, name_buffer));
         let Some(name) = canonical else {
             let is_line = !is_binary(line) && memchr::memchr(b'\n', name).is_none();
             if is_line {
@@ -131,28 +132,28 @@ impl Intake {
         if let Some(frequent) = &mut self.frequent {
             frequent.add(name, hash);
         }
-        if let Err(error) = self.take_new(name, hash, sample.sample(), Some(raw)) {
+        if let Err(error) = self.take_new(name, hash, sample.sample(), Some(alias)) {
             self.note(Problem::NotAdded(error), line);
         }
         true
     }
 
     /// Adds a sample without a timestamp, as [`take`](Self::take) does. From then on, lines with
-    /// the key `raw` are added to its series without being read, if nothing else needs the name.
+    /// the key `alias` are added to its series without being read, if nothing else needs the name.
     fn take_new(
         &mut self,
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        raw: Option<RawKey>,
+        alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
-        match raw {
-            Some(raw)
+        match alias {
+            Some(alias)
                 if self.frequent.is_none()
                     && !name.starts_with(CLIENT_REPORT)
                     && sample.kind().is_some() =>
             {
-                let added = self.table.add_with_alias(name, hash, sample, raw);
+                let added = self.table.add_with_alias(name, hash, sample, alias);
                 self.note_creations();
                 added
             }
@@ -167,10 +168,10 @@ impl Intake {
             return;
         }
         self.ledger.count(OwnCounter::MetricsReceived, 1);
-        let raw = reader.split(line).filter(|_| self.frequent.is_none());
-        let raw = raw.map(|split| (split, self.table.raw_key(split.name, split.tags)));
-        if let Some((split, key)) = raw
-            && self.add_aliased(line, split.samples(), key, reader)
+        let unread = reader.split(line).filter(|_| self.frequent.is_none());
+        let unread = unread.map(|split| (split, self.table.alias_key(split.name, split.tags)));
+        if let Some((split, alias)) = unread
+            && self.add_aliased(line, split.samples(), alias, reader)
         {
             return;
         }
@@ -186,9 +187,9 @@ impl Intake {
         if let Some(frequent) = &mut self.frequent {
             frequent.add(parsed.name, hash);
         }
-        let key = raw.filter(|_| !parsed.has_unread_tags).map(|(_, key)| key);
+        let alias = unread.filter(|_| !parsed.has_unread_tags).map(|(_, alias)| alias);
         self.all_samples(line, parsed.samples(), |intake, sample| match parsed.timestamp {
-            None => intake.take_new(parsed.name, hash, sample, key),
+            None => intake.take_new(parsed.name, hash, sample, alias),
             timestamp => intake.take(parsed.name, hash, sample, timestamp),
         });
     }
@@ -199,23 +200,23 @@ impl Intake {
         &mut self,
         line: &[u8],
         samples: Samples<'_>,
-        key: RawKey,
+        alias: AliasKey,
         reader: &mut LineReader,
     ) -> bool {
         let first = samples.clone().next().and_then(Result::ok).and_then(|sample| sample.kind());
-        if !first.is_some_and(|kind| self.table.has_alias(key, kind)) {
+        if !first.is_some_and(|kind| self.table.has_alias(alias, kind)) {
             return false;
         }
         self.all_samples(line, samples, |intake, sample| {
-            match intake.table.add_aliased(key, sample) {
-                AddKnown::Added => return Ok(()),
-                AddKnown::Refused(error) => return Err(error),
-                AddKnown::NoSeries => {}
+            match intake.table.add_aliased(alias, sample) {
+                LookedUpResult::Added => return Ok(()),
+                LookedUpResult::Refused(error) => return Err(error),
+                LookedUpResult::NoSeries => {}
             }
             // A series of another kind. The name is good, since it is that of a series.
             let ParsedLine::Metrics(parsed) = reader.read(line) else { return Ok(()) };
             let hash = intake.table.hash(parsed.name);
-            intake.take_new(parsed.name, hash, sample, Some(key))
+            intake.take_new(parsed.name, hash, sample, Some(alias))
         });
         true
     }
@@ -246,7 +247,7 @@ impl Intake {
     /// Returns the sender or prefix with the most series, if the table refuses its names.
     pub(super) fn largest_group(&mut self) -> Option<NamedGroup> {
         let group = self.table.largest_group()?;
-        let record = self.ledger.senders().by_id(group.sender);
+        let record = self.ledger.count_senders().by_id(group.sender);
         let sender = record.map_or(Sender::Unknown, |record| record.sender);
         Some(NamedGroup { group, sender })
     }

@@ -125,7 +125,7 @@ fn each_value(
         FigureReader::Own(own) => out(None, from.own(own) as f64, None),
         FigureReader::Flush(value) => out(None, value(&from.flush), None),
         FigureReader::Reasons => {
-            for (reject, count) in from.engine.read_ledger().bad_lines_by_reason() {
+            for (reject, count) in from.engine.ledger().bad_lines_by_reason() {
                 out(Some(reject.name()), count as f64, None);
             }
         }

@@ -183,7 +183,7 @@ impl FigureRow {
             Some(label @ ("listener" | "destination")) => format!("{label}_"),
             _ => String::new(),
         };
-        // Prometheus wants seconds.
+        // Prometheus expects seconds.
         let name = match self.name.strip_suffix("_ms") {
             Some(name) => format!("{name}_seconds"),
             None => self.name.to_owned(),

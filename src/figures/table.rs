@@ -46,7 +46,7 @@ pub static TABLE: &[FigureRow] = rows! {
     own(Input, OwnCounter::PacketsReceived, Packets, "datagrams, empty ones too");
     own(Input, OwnCounter::MetricsReceived, Lines, "lines that were not empty");
     figure(Input, "samples_received", (Total, Samples),
-        Reader::One(|from| from.engine.read_ledger().samples() as f64),
+        Reader::One(|from| from.engine.ledger().samples() as f64),
         "values that were added to a series, or are passed through");
     figure(Input, "packets", (Total, Packets),
         Reader::Listener(|of| of.drops.map(|_| of.counts.packets as f64)),
@@ -188,7 +188,7 @@ pub static TABLE: &[FigureRow] = rows! {
         "valid values dropped because timer_memory or passthrough_memory is used up")
         .lost(LossCount::Lines);
     figure(Loss, "events_not_restored", (Total, Values),
-        Reader::One(|from| from.engine.read_ledger().not_restored() as f64),
+        Reader::One(|from| from.engine.ledger().not_restored() as f64),
         "counts, samples and set members of state_file that the limits have no room for")
         .lost(LossCount::Lines);
     own(Loss, OwnCounter::FiguresNotFinite, Figures,
@@ -207,7 +207,7 @@ pub static TABLE: &[FigureRow] = rows! {
     own(Loss, OwnCounter::SamplesDropped, Values,
         "valid values dropped by a rule or for lack of memory: the sum of both");
     figure(Loss, "samples_dropped_by_rule", (Total, Values),
-        Reader::One(|from| from.engine.read_ledger().dropped_by_rule() as f64),
+        Reader::One(|from| from.engine.ledger().dropped_by_rule() as f64),
         "valid values that a rule with drop = yes dropped, as configured");
     own(Loss, OwnCounter::PacketsRefused, Packets,
         "datagrams of senders that allow_from does not list");
@@ -310,7 +310,7 @@ const fn own(
 }
 
 fn dropped_by_limit(from: &ServerParts<'_>) -> f64 {
-    let by_rule = from.engine.read_ledger().dropped_by_rule();
+    let by_rule = from.engine.ledger().dropped_by_rule();
     from.own(OwnCounter::SamplesDropped).saturating_sub(by_rule) as f64
 }
 

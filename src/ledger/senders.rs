@@ -94,6 +94,7 @@ pub struct SenderRecord {
     /// The refusals until the next one is stored.
     until_refusal: u8,
     reports: ClientReports,
+    /// The number of this sender, as [`Senders::current_id`] returns it.
     pub id: u16,
 }
 
@@ -373,11 +374,6 @@ impl SenderRecord {
             reports: ClientReports::default(),
             id,
         }
-    }
-
-    /// The number of this sender, as [`Senders::current_id`] returns it.
-    pub fn id(&self) -> u16 {
-        self.id
     }
 
     fn add(&mut self, more: InputTotals, port: u16, now: UnixTime) {

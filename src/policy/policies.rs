@@ -150,7 +150,7 @@ struct PolicySources {
     /// The sources of the settings that a policy has.
     settings: SettingSources,
     /// Whether the policy is for series that no line leads to any more.
-    is_abandoned: bool,
+    is_without_lines: bool,
 }
 
 /// What the rules make of a name.
@@ -195,7 +195,8 @@ impl Policies {
         if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
             policies.dropped = vec![(0, 0); DROPPED_MAX].into();
         }
-        policies.number(PolicySources { settings: SettingSources::ALL_BASE, is_abandoned: false });
+        policies
+            .number(PolicySources { settings: SettingSources::ALL_BASE, is_without_lines: false });
         policies
     }
 
@@ -234,13 +235,13 @@ impl Policies {
         let changes = self.changes(sources);
         let made = if changes.is_none() { None } else { changes.apply(name, allows) };
         let settings = sources.in_policy();
-        let policy = self.number(PolicySources { settings, is_abandoned: false });
+        let policy = self.number(PolicySources { settings, is_without_lines: false });
         Ok(ResolvedName { policy, name: made })
     }
 
     /// Returns the number of a policy like this one, for a series that no line leads to any more.
-    fn abandoned(&mut self, number: u16) -> u16 {
-        self.number(PolicySources { is_abandoned: true, ..self.sources[usize::from(number)] })
+    fn without_lines(&mut self, number: u16) -> u16 {
+        self.number(PolicySources { is_without_lines: true, ..self.sources[usize::from(number)] })
     }
 
     /// Returns the name that the rules make of a name, or `None` if they do not change it. Nothing
@@ -330,7 +331,7 @@ impl Policies {
             POLICIES_MAX => 0,
             next => {
                 let mut policy = self.make(sources.settings);
-                if sources.is_abandoned {
+                if sources.is_without_lines {
                     policy.lives = [1; 4];
                 }
                 self.policies.push(policy);
@@ -512,14 +513,15 @@ impl PolicySets {
 
     /// Returns the number of a policy like this one of the newest rules, for a series that no line
     /// leads to any more. It is removed at the first flush that finds it idle.
-    pub fn abandoned(&mut self, number: u16) -> u16 {
-        self.sets[usize::from(self.newest)].abandoned(number & NUMBER) | self.newest << SET_SHIFT
+    pub fn without_lines(&mut self, number: u16) -> u16 {
+        self.sets[usize::from(self.newest)].without_lines(number & NUMBER)
+            | self.newest << SET_SHIFT
     }
 
-    /// Whether a policy is one that [`abandoned`](Self::abandoned) returns.
-    pub fn is_abandoned(&self, number: u16) -> bool {
+    /// Whether a policy is one that [`without_lines`](Self::without_lines) returns.
+    pub fn is_without_lines(&self, number: u16) -> bool {
         let set = &self.sets[usize::from(number >> SET_SHIFT)];
-        set.sources[usize::from(number & NUMBER)].is_abandoned
+        set.sources[usize::from(number & NUMBER)].is_without_lines
     }
 
     pub fn is_newest(&self, number: u16) -> bool {
@@ -591,7 +593,7 @@ mod tests {
         let mut policies = policies(rules.collect());
         let other = PolicySources {
             settings: SettingSources([BASE - 1; Setting::ALL.len()]),
-            is_abandoned: false,
+            is_without_lines: false,
         };
         policies.sources = vec![other; POLICIES_MAX];
         policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];

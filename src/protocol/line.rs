@@ -51,7 +51,7 @@ struct LineSections {
 
 /// A line with one section of tags, split and not read: it may be a line of a known series.
 #[derive(Clone, Copy, Debug)]
-pub struct RawLine<'a> {
+pub struct UnreadLine<'a> {
     /// The name and the tags as the line writes them. The canonical name depends on nothing else.
     pub name: &'a [u8],
     pub tags: &'a [u8],
@@ -75,7 +75,7 @@ impl<'a> MetricLine<'a> {
     }
 }
 
-impl<'a> RawLine<'a> {
+impl<'a> UnreadLine<'a> {
     pub fn samples(&self) -> Samples<'a> {
         let packed_values = self.packed_values;
         Samples::new(self.body, LineContext { is_timed: false, is_tagged: true, packed_values })
@@ -108,7 +108,7 @@ impl LineReader {
 
     /// Splits a line as [`read`](Self::read) does, but reads neither its name nor its tags. Returns
     /// `None` if it has no section of tags, or several, or a timestamp, or if it is bad already.
-    pub fn split<'a>(&self, line: &'a [u8]) -> Option<RawLine<'a>> {
+    pub fn split<'a>(&self, line: &'a [u8]) -> Option<UnreadLine<'a>> {
         memchr(b'#', line)?;
         if !self.grammar.dialects.has(Dialect::Dogstatsd)
             || memchr(0, line).is_some()
@@ -127,7 +127,7 @@ impl LineReader {
         });
         split.ok().filter(|()| !is_other)?;
         let packed_values = self.grammar.packed_values;
-        Some(RawLine { name: &line[..colon], tags: tags?, body, packed_values })
+        Some(UnreadLine { name: &line[..colon], tags: tags?, body, packed_values })
     }
 
     fn read_line<'a>(&'a mut self, line: &'a [u8]) -> Result<MetricLine<'a>, Reject> {

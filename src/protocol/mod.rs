@@ -25,7 +25,7 @@ mod sample;
 
 pub use grammar::{Dialect, Dialects, Grammar, PackedValues};
 pub use group::Samples;
-pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine, RawLine};
+pub use line::{BinaryMessage, LineReader, MetricLine, ParsedLine, UnreadLine};
 pub use names::{has_empty_elements, has_name_tag, is_plain_for};
 pub use number::decimal;
 pub use plain::{Plain, PlainLine, plain_series_name, read_plain};

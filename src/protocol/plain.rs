@@ -1,8 +1,8 @@
 //! Reads the lines that nearly all traffic consists of in one pass: `name:digits|c` and the like,
 //! perhaps with a rate or tags.
 //!
-//! The tags are not read here: a known line is found by its raw bytes. [`plain_series_name`] reads
-//! them if the line is new.
+//! The tags are not read here: a known line is found by its unread bytes. [`plain_series_name`]
+//! reads them if the line is new.
 //!
 //! Any other line (with a sign, an exponent, several values, or a byte to be cleaned) is left to
 //! the general reader. For plain lines the general reader returns the same, and the tests compare

@@ -1,7 +1,7 @@
-//! Finds the series of a line by its raw bytes: the name and the tags as a client writes them.
+//! Finds the series of a line by its unread bytes: the name and the tags as a client writes them.
 //!
 //! ```text
-//!  raw name, raw tags ──two hashes──▶ RawKey ──index──▶ Alias { kind, shard, at } ──▶ Series
+//!  unread name, tags ──two hashes──▶ AliasKey ──index──▶ Alias { kind, shard, at } ──▶ Series
 //!                                                         ▲
 //!                            all aliases of one series: AliasList
 //! ```
@@ -22,12 +22,13 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::bounds::SeriesLimits;
-use super::shard::SHARDS;
+use super::shard::{SHARDS, SeriesPlace};
 use crate::protocol::MetricKind;
 
-/// What stands for the raw name and the raw tags of a line.
+/// What stands for the name and the tags of a line that is not read. With `sanitize_keys = no`,
+/// "raw" has another meaning: see `raw.rs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RawKey([u64; 2]);
+pub struct AliasKey([u64; 2]);
 
 /// The aliases of all series.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ struct AliasShard {
 
 #[derive(Clone, Copy, Debug)]
 struct Alias {
-    key: RawKey,
+    key: AliasKey,
     /// The position of the series in its shard.
     at: u32,
     /// The neighbours in the list of the aliases of one series.
@@ -140,7 +141,7 @@ impl Aliases {
     }
 
     #[inline]
-    pub(super) fn key(&self, name: &[u8], tags: &[u8]) -> RawKey {
+    pub(super) fn key(&self, name: &[u8], tags: &[u8]) -> AliasKey {
         // The hasher mixes in the length of each text. So `a`, `bc` differ from `ab`, `c`.
         let hash = |state: &RandomState| {
             let mut hasher = state.build_hasher();
@@ -148,15 +149,15 @@ impl Aliases {
             hasher.write(tags);
             hasher.finish()
         };
-        RawKey([hash(&self.hashers[0]), hash(&self.hashers[1])])
+        AliasKey([hash(&self.hashers[0]), hash(&self.hashers[1])])
     }
 
-    /// Returns the shard and the position of the series that has an alias with this key. `tick` is
-    /// the number of the open interval.
+    /// Returns the shard and the position of the series that has an alias with this key. Marks the
+    /// alias as used in the interval `tick`.
     #[inline]
     pub(super) fn find(
         &mut self,
-        key: RawKey,
+        key: AliasKey,
         kind: MetricKind,
         tick: u32,
     ) -> Option<(usize, u32)> {
@@ -171,18 +172,13 @@ impl Aliases {
         Some((usize::from(alias.shard), alias.at))
     }
 
-    /// Adds an alias of the series in a shard at a position. Does nothing if there is an alias with
-    /// this key.
-    pub(super) fn add(
-        &mut self,
-        key: RawKey,
-        kind: MetricKind,
-        (shard, at): (usize, u32),
-        tick: u32,
-    ) {
+    /// Adds an alias of the series at a place. Does nothing if there is an alias with this key.
+    pub(super) fn add(&mut self, key: AliasKey, kind: MetricKind, place: SeriesPlace, tick: u32) {
         if self.find(key, kind, tick).is_some() {
             return;
         }
+        let shard = place.shard();
+        let at = place.slot().at;
         if self.list(shard, at).len >= OF_SERIES_MAX {
             self.remove_all(shard, at);
         }
@@ -315,7 +311,7 @@ impl Aliases {
     }
 }
 
-fn shard_of(RawKey([hash, _]): RawKey) -> usize {
+fn shard_of(AliasKey([hash, _]): AliasKey) -> usize {
     // The index uses the lowest and the seven highest bits.
     (hash >> 40) as usize % SHARDS
 }
@@ -333,6 +329,7 @@ mod tests {
 
     use statsd_bench::Random;
 
+    use super::super::shard::SeriesSlot;
     use super::*;
 
     const KIND: MetricKind = MetricKind::Counter;
@@ -361,6 +358,10 @@ mod tests {
         assert_eq!((listed, indexed, stored), (aliases.len, aliases.len, aliases.len));
     }
 
+    fn place(shard: usize, at: u32) -> SeriesPlace {
+        SeriesPlace::new(shard, SeriesSlot { hash: 0, at })
+    }
+
     fn aliases_of(count: usize) -> Aliases {
         Aliases::new([1, 2, 3, 4], SeriesLimits { count, ..SeriesLimits::NONE })
     }
@@ -380,8 +381,8 @@ mod tests {
                 }
             } else {
                 let key = aliases.key(&step.to_le_bytes(), b"");
-                aliases.add(key, KIND, series, 0);
-                aliases.add(key, KIND, (9, 9), 0);
+                aliases.add(key, KIND, place(series.0, series.1), 0);
+                aliases.add(key, KIND, place(9, 9), 0);
                 model.entry(series).or_default().push(step);
                 assert_eq!(aliases.find(key, MetricKind::Gauge, 0), None);
             }
@@ -400,14 +401,15 @@ mod tests {
     #[test]
     fn the_number_is_bounded_and_those_in_use_stay() {
         let mut aliases = aliases_of(1);
-        let used: Vec<RawKey> = (0..2000_u32).map(|n| aliases.key(&n.to_le_bytes(), b"")).collect();
+        let used: Vec<AliasKey> =
+            (0..2000_u32).map(|n| aliases.key(&n.to_le_bytes(), b"")).collect();
         for tick in 0..50_u32 {
             for (at, key) in (0..).zip(&used) {
-                aliases.add(*key, KIND, (1, at), tick);
+                aliases.add(*key, KIND, place(1, at), tick);
             }
             for n in 0..2000_u32 {
                 let key = aliases.key(b"once", &(tick * 2000 + n).to_le_bytes());
-                aliases.add(key, KIND, (2, n), tick);
+                aliases.add(key, KIND, place(2, n), tick);
             }
             check(&aliases);
             assert!(aliases.len() <= SHARDS * OF_SHARD_MIN);
@@ -417,11 +419,11 @@ mod tests {
     }
 
     #[test]
-    fn a_series_with_too_many_raw_names_begins_again() {
+    fn a_series_with_too_many_aliases_begins_again() {
         let mut aliases = aliases_of(1_000_000);
         for n in 0..=OF_SERIES_MAX {
             let key = aliases.key(&n.to_le_bytes(), b"");
-            aliases.add(key, KIND, (3, 3), 0);
+            aliases.add(key, KIND, place(3, 3), 0);
         }
         assert_eq!(aliases.len(), 1);
         check(&aliases);

@@ -7,7 +7,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::aliases::RawKey;
+use super::aliases::AliasKey;
 use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 
@@ -16,8 +16,9 @@ use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 pub enum Lookup<'a> {
     /// The hash of the name. The line has no `#` section.
     Name(NameHash),
-    /// The key of the name and the tags as the line writes them, and those tags.
-    Raw(RawKey, &'a [u8]),
+    /// The key of the name and the tags as the line writes them, and those tags. The line need
+    /// not be read.
+    Alias(AliasKey, &'a [u8]),
 }
 
 /// The sample of a plain line, before its series is known.
@@ -33,7 +34,7 @@ pub struct PendingSample<'a> {
     /// The value as the line writes it: the member if the series is a set.
     pub(super) member: &'a [u8],
     pub kind: MetricKind,
-    /// If the sample is looked up by its raw bytes, it is that of the series in `slot`.
+    /// If the sample is looked up by an alias, this is the key of the series in `slot`.
     pub(super) key: SeriesKey,
     /// The slot that `Table::find_all` found, if any.
     pub(super) slot: Option<SeriesSlot>,
@@ -50,7 +51,7 @@ impl<'a> PendingSample<'a> {
         let PlainLine { plain, length, .. } = line;
         let hash = match lookup {
             Lookup::Name(hash) => hash,
-            Lookup::Raw(..) => NameHash::default(),
+            Lookup::Alias(..) => NameHash::default(),
         };
         let Plain { name, kind, value, weight, text: member } = plain;
         let key = SeriesKey::new(hash, kind);

@@ -9,21 +9,22 @@
 
 use std::time::Duration;
 
-use super::aliases::{ALIAS_BYTES, RawKey};
+use super::aliases::{ALIAS_BYTES, AliasKey};
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, RestoreError, SeriesLimits};
 use super::closed::Closed;
 use super::counts::{bytes_beside_name, original_bytes};
-use super::eviction::{Evicted, Idleness, Largest, LongIdle};
+use super::eviction::{Evicted, Idleness, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
+use super::largest::Largest;
+use super::membership::Membership;
 use super::memory::Pool;
 use super::new_names::{NewNames, StoredNames, bytes_for_original};
-use super::owner::Owner;
-use super::raw::{Audience, RAW_NAME_BYTES, is_merged, sent_name};
+use super::newest_series::{NEWEST_MAX, NewestSeries};
+use super::raw::{Audience, RAW_NAME_BYTES, is_merged, without_mark};
 use super::room::Room;
 use super::saved::SavedSeries;
-use super::series::Series;
-use super::series_groups::NEWEST_MAX;
+use super::series::{RestoreInto, Series};
 use super::shard::{NameHash, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries};
 use super::shards::{Cursor, RunningTotal, Shards};
 use super::stored_name::StoredName;
@@ -46,6 +47,7 @@ pub(super) struct LiveSeries {
     /// The series that hold most memory in the open interval.
     pub(super) largest: Largest,
     pub(super) long_idle: LongIdle,
+    pub(super) newest: NewestSeries,
     pub(super) evicted: Evicted,
     pub(super) top: Top,
     /// The number of the sender of the samples that are added next.
@@ -74,6 +76,7 @@ impl LiveSeries {
             pool,
             largest: Largest::new(bounds.sample_memory),
             long_idle: LongIdle::new(flushes(bounds.evict_after, interval)),
+            newest: NewestSeries::default(),
             evicted: Evicted::default(),
             top: Top::new(),
             sender: 0,
@@ -97,10 +100,9 @@ impl LiveSeries {
 
     /// From now on, lines with this key are added to the series at a place without being read,
     /// unless the memory of all series is used up. Its lines are then read, at a higher cost.
-    pub(super) fn add_alias(&mut self, key: RawKey, kind: MetricKind, place: SeriesPlace) {
+    pub(super) fn add_alias(&mut self, key: AliasKey, kind: MetricKind, place: SeriesPlace) {
         if self.room().has(0, ALIAS_BYTES) {
-            let at = (place.shard(), place.slot().at);
-            self.shards.aliases.add(key, kind, at, self.tick);
+            self.shards.aliases.add(key, kind, place, self.tick);
         }
     }
 
@@ -120,7 +122,7 @@ impl LiveSeries {
         if let Some(slot) = self.shards.find_by(&key, kind, name) {
             let place = SeriesPlace::new(key.shard, slot);
             if let Some(outcome) = outcome {
-                self.claim(place, outcome)?;
+                self.adopt_original(place, outcome)?;
             }
             return self.add_at(place, sample).map(|()| place);
         }
@@ -242,7 +244,7 @@ impl LiveSeries {
             }
             // A series that came after the tick is closed already. It keeps the count of its
             // samples: if it makes room for another one, they must be counted as lost.
-            if idleness.was_open {
+            if idleness.closes_interval {
                 let raw = self.shards.raw.as_ref().filter(|_| RAW);
                 let text = name.text(tags);
                 let audience = Audience::of(raw, series.kind(), text, self.tick);
@@ -256,14 +258,19 @@ impl LiveSeries {
                 self.top.take_samples(series, name, &self.shards.names, tags);
             }
             if idleness.idle == 0 {
-                if idleness.was_open {
+                if idleness.closes_interval {
                     series.note_interval();
                 }
             } else if is_full || self.long_idle.is_long(idleness) {
                 let place = SeriesPlace::new(cursor.shard, slot);
-                let known = series.is_known();
-                let owner = shard.owner(at);
-                self.long_idle.note(idleness, known, (place, owner), &self.shards.groups);
+                let is_established = series.is_established();
+                let membership = shard.membership(at);
+                self.long_idle.note(
+                    idleness,
+                    is_established,
+                    (place, membership),
+                    &self.shards.groups,
+                );
             }
         }
         true
@@ -273,7 +280,7 @@ impl LiveSeries {
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
         self.long_idle.end_sweep();
-        self.shards.search = Cursor::default();
+        self.newest.end_sweep();
         if self.room().is_full() {
             self.shards.groups.find_largest();
         }
@@ -316,7 +323,7 @@ impl LiveSeries {
     /// Sets the running total of a series, if there is one of this name.
     pub(super) fn set_total(&mut self, kind: MetricKind, name: &[u8], total: RunningTotal) {
         self.note_room();
-        self.shards.set_total(kind, name, total, (&self.rules.policies, &mut self.pool));
+        self.shards.set_total(kind, name, total, &self.rules.policies, &mut self.pool);
     }
 
     /// Removes the series that the table holds under this name. See
@@ -360,7 +367,7 @@ impl LiveSeries {
     /// Returns the memory of a series that was taken out of its shard.
     fn release(&mut self, taken: TakenSeries) {
         let tags = &mut self.shards.tags;
-        self.rules.forget(&taken.series, taken.name(), tags);
+        self.rules.uncount_values(&taken.series, taken.name(), tags);
         taken.name().release(tags);
         if let Some(original) = &taken.original {
             StoredName::of_bytes(original).release(tags);
@@ -374,19 +381,21 @@ impl LiveSeries {
     fn free_memory_and_retry(
         &mut self,
         place: SeriesPlace,
-        added: Result<(), AddError>,
+        mut added: Result<(), AddError>,
         grown: usize,
         sample: HashedSample,
     ) -> Result<(), AddError> {
         self.largest.note(grown, place);
         self.largest.condense(&mut self.shards, &mut self.pool, self.tick);
-        if added != Err(AddError::NoMemory) {
-            return added;
-        }
         let series = self.shards.get_mut(place).expect("it was there just now");
-        let added = series.add(sample, &self.rules.policies, &mut self.pool);
-        self.pool.take_refused();
-        self.largest.note(self.pool.take_grown(), place);
+        if added == Err(AddError::NoMemory) {
+            added = series.add(sample, &self.rules.policies, &mut self.pool);
+            self.pool.take_refused();
+            self.largest.note(self.pool.take_grown(), place);
+        }
+        if added.is_err() {
+            series.uncount_sample(); // the caller counts it as refused
+        }
         added
     }
 
@@ -402,56 +411,47 @@ impl LiveSeries {
 
     /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
     /// a new one of the largest group. Fails if there is none.
-    fn make_room(&mut self, name: &[u8], newcomer: &Owner) -> Result<TakenSeries, AddError> {
+    fn make_room(&mut self, name: &[u8], newcomer: &Membership) -> Result<TakenSeries, AddError> {
         let taken = self.long_idle.take_for(newcomer, &mut self.shards).or_else(|| {
             self.shards.groups.note_refused(name, *newcomer);
-            self.shards.take_newest_for(newcomer, self.tick)
+            self.newest.take_for(newcomer, &mut self.shards, self.tick)
         });
         self.shards.counts.evicted += u64::from(taken.is_some());
         taken.ok_or(AddError::TooManySeries)
     }
 
-    /// Notes what is lost with a series that was evicted. If the sweep must still send its interval
-    /// before the tick, it is kept for that.
-    fn evict(&mut self, mut taken: TakenSeries) {
-        if taken.series.seen() == self.tick {
-            self.evicted.samples += u64::from(taken.series.take_samples());
-        }
-        if taken.series.is_closed(self.tick) {
-            self.release(taken);
-        } else {
-            self.evicted.open.push(taken);
-        }
-    }
-
-    /// Lets lines of a name lead to a series that they did not lead to before a reload, or that may
-    /// be left over from before it.
+    /// Stores `made.original` as the name from which rules make this series, if a reload may have
+    /// taken away the lines that led to it. Fails if there is no room for that name: the sample is
+    /// then refused and counted.
     ///
     /// The name must be stored, since the rules of a later reload, and of a restart, apply to it.
     /// Without it they would apply to a name whose lines no longer lead to the series, and could
-    /// drop the series with its values. So the name gets room as that of a new series does. If
-    /// there is none, its sample is refused and counted.
+    /// drop the series with its values. So it gets room as the name of a new series does.
     #[cold]
-    fn claim(&mut self, place: SeriesPlace, made: RuleOutcome<'_>) -> Result<(), AddError> {
+    fn adopt_original(
+        &mut self,
+        place: SeriesPlace,
+        made: RuleOutcome<'_>,
+    ) -> Result<(), AddError> {
         let Some(series) = self.shards.get(place) else { return Ok(()) };
-        if !self.rules.is_claimed(series.policy()) {
+        if !self.rules.may_have_old_original(series.policy()) {
             return Ok(());
         }
-        let before = self.shards.all[place.shard()].original(place.slot().at);
+        let before = self.shards.original(place);
         let known = original_bytes(before.map(|name| name.bytes().len()));
         let needed =
             |tags: &TagStore| bytes_for_original(made.original, tags).saturating_sub(known);
         if let Some(original) = made.original
             && !self.room().has(0, needed(&self.shards.tags))
         {
-            let owner = self.shards.owner(original, self.sender);
-            self.make_room_for(original, &owner, 0, &needed)?;
+            let membership = self.shards.membership(original, self.sender);
+            self.make_room_for(original, &membership, 0, &needed)?;
             if self.shards.get(place).is_none() {
                 return Err(AddError::TooManySeries); // it was evicted itself
             }
         }
         self.note_room();
-        self.rules.claim(&mut self.shards, place, made, &mut self.pool);
+        self.rules.adopt_original(&mut self.shards, place, made, &mut self.pool);
         Ok(())
     }
 
@@ -467,7 +467,7 @@ impl LiveSeries {
             Some(outcome) => outcome,
             None => {
                 let resolved =
-                    self.rules.resolve(sent_name(name), hash).map_err(AddError::ByRule)?;
+                    self.rules.resolve(without_mark(name), hash).map_err(AddError::ByRule)?;
                 RuleOutcome { policy: resolved.policy, original: None }
             }
         };
@@ -476,7 +476,7 @@ impl LiveSeries {
         }
         let place = self.create_with(name, hash, kind, outcome)?;
         if self.room().series() < NEWEST_MAX {
-            self.shards.groups.note_newest(place);
+            self.newest.note(place);
         }
         Ok(place)
     }
@@ -490,25 +490,25 @@ impl LiveSeries {
         kind: MetricKind,
         outcome: RuleOutcome<'_>,
     ) -> Result<SeriesPlace, AddError> {
-        let mut owner = self.shards.owner_of_new(name, self.sender);
+        let mut membership = self.shards.membership_of_new(name, self.sender);
         let beside = self.bytes_beside_name(kind, &outcome);
         let new = NewNames { name, original: outcome.original };
         // Only near the limit, the tags that are stored already are looked up.
         if !self.room().has(1, beside + new.most_bytes()) {
             let needed = |tags: &TagStore| beside + new.bytes(tags);
             if !self.room().has(1, needed(&self.shards.tags)) {
-                self.make_room_for(name, &owner, 1, &needed)?;
+                self.make_room_for(name, &membership, 1, &needed)?;
             }
         }
-        self.rules.note(outcome.policy, name);
+        self.rules.count_values(outcome.policy, name);
         let key = SeriesKey::new(hash, kind);
         let StoredNames { name: stored, original, bytes } =
             new.store(key.shard, &mut self.shards, &mut self.top);
-        owner.set_bytes(beside + bytes);
-        let named = (stored, is_plain_path(name));
-        let mut series = Series::new(named, key.hash, kind, outcome.policy, self.tick);
+        membership.set_bytes(beside + bytes);
+        let is_plain = is_plain_path(name);
+        let mut series = Series::new(stored, is_plain, key.hash, kind, outcome.policy, self.tick);
         series.reserve_record(&self.rules.policies, &mut self.pool);
-        let place = self.shards.insert(key.shard, series, owner, self.tick);
+        let place = self.shards.insert(key.shard, series, membership, self.tick);
         if original.is_some() {
             self.shards.set_original(place, original);
         }
@@ -517,36 +517,35 @@ impl LiveSeries {
 
     /// The bytes of a new series beside its names.
     fn bytes_beside_name(&self, kind: MetricKind, outcome: &RuleOutcome<'_>) -> usize {
-        let record = match kind {
-            MetricKind::Timing => {
-                let plan = &self.rules.policies.at(outcome.policy).plan;
-                self.pool.records.bytes_of_timing(plan)
-            }
-            _ => 0,
-        };
+        let plan = &self.rules.policies.at(outcome.policy).plan;
+        let is_timing = kind == MetricKind::Timing;
+        let record = if is_timing { self.pool.records.bytes_of_timing(plan) } else { 0 };
         let raw = self.shards.raw.as_ref().map_or(0, |_| RAW_NAME_BYTES);
         bytes_beside_name(kind) + record + raw
     }
 
     /// Evicts series until there is room for `series` new ones, and for the bytes that `needed`
-    /// returns. Fails, and evicts none, if [`EVICTIONS_MAX`] would not be enough.
+    /// returns. Fails at once if even [`EVICTIONS_MAX`] series of average size would not be enough.
+    /// Otherwise it may evict some and still fail: their samples are counted.
     #[cold]
     fn make_room_for(
         &mut self,
         name: &[u8],
-        owner: &Owner,
+        membership: &Membership,
         series: usize,
         needed: &dyn Fn(&TagStore) -> usize,
     ) -> Result<(), AddError> {
         self.shards.groups.count_bytes(self.room().has(1, 0));
-        // Those that are evicted have the average size.
+        // An estimate: those that are evicted may be smaller.
         let used = self.bytes();
         let freed = used / self.shards.len().max(1) * EVICTIONS_MAX;
         let mut bytes = needed(&self.shards.tags);
         if used.saturating_sub(freed).saturating_add(bytes) <= self.limits.bytes {
             for _ in 0..EVICTIONS_MAX {
-                let taken = self.make_room(name, owner)?;
-                self.evict(taken);
+                let taken = self.make_room(name, membership)?;
+                if let Some(closed) = self.evicted.add(taken, self.tick) {
+                    self.release(closed);
+                }
                 if self.room().has(series, bytes) {
                     // A tag of the new series may have been removed with the last one that had it.
                     bytes = needed(&self.shards.tags);
@@ -556,12 +555,12 @@ impl LiveSeries {
                 }
             }
         }
-        self.shards.groups.note_refused(name, *owner);
+        self.shards.groups.note_refused(name, *membership);
         Err(AddError::TooManySeries)
     }
 
-    /// Creates a series from its saved values. If the table is full, no other series that was
-    /// restored makes room for it: it is not among the newest ones.
+    /// Creates a series from its saved values. If the table is full, a series that was restored
+    /// before it may make room for it, as for any new series.
     pub(super) fn create_saved(
         &mut self,
         saved: SavedSeries<'_>,
@@ -578,7 +577,7 @@ impl LiveSeries {
         let place = self
             .create_with(saved.name, hash, saved.kind, outcome)
             .map_err(RestoreError::Refused)?;
-        let restored = self.restore_into(place, saved, None);
+        let restored = self.restore_into(place, saved, RestoreInto::New);
         if restored.is_err() {
             self.discard(place);
         }
@@ -590,14 +589,14 @@ impl LiveSeries {
         &mut self,
         place: SeriesPlace,
         saved: SavedSeries<'_>,
-        merged: Option<bool>,
+        into: RestoreInto,
     ) -> Result<(), RestoreError> {
         self.note_room();
         // They count as one more interval. Otherwise the series could make room for a new name
         // while it has restored values, and they would be lost.
         let series = self.shards.get_mut(place).expect("found or created just now");
-        (0..1 + u8::from(saved.is_known)).for_each(|_| series.note_interval());
-        let restored = series.restore(saved, self.tick, &mut self.pool, merged);
+        (0..1 + u8::from(saved.is_established)).for_each(|_| series.note_interval());
+        let restored = series.restore(saved, self.tick, &mut self.pool, into);
         self.largest.note(self.pool.take_grown(), place);
         self.pool.take_refused();
         restored

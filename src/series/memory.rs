@@ -1,4 +1,5 @@
-//! The budget of bytes that all timing samples and set members share, and the spare buffers.
+//! [`Pool`]: the bytes that all timing samples and set members may take together, and the spare
+//! buffers.
 
 use super::bounds::{Bounds, Exactness, LARGE};
 use super::records::SideRecords;
@@ -121,7 +122,7 @@ impl Pool {
         self.limit.saturating_sub(self.used - self.spare_bytes)
     }
 
-    /// Takes `bytes` more from the budget. Returns false if it has no more.
+    /// Takes `bytes` more. Returns false if the limit does not allow them.
     #[must_use]
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         if bytes > self.limit.saturating_sub(self.used) {
@@ -142,7 +143,7 @@ impl Pool {
     }
 
     /// Takes `to` bytes in exchange for `from` bytes that are freed. Returns false, and changes
-    /// nothing, if the budget does not have the difference.
+    /// nothing, if the limit does not allow the difference.
     #[must_use]
     pub(super) fn exchange(&mut self, from: usize, to: usize) -> bool {
         let granted = to <= from || self.take(to - from);
@@ -165,7 +166,7 @@ impl Pool {
         buffer
     }
 
-    /// Makes room for one more sample. Returns false if the budget has none.
+    /// Makes room for one more sample. Returns false if the limit does not allow it.
     #[must_use]
     pub(super) fn reserve_one(&mut self, buffer: &mut Vec<f64>) -> bool {
         if buffer.len() < buffer.capacity() {
@@ -182,7 +183,8 @@ impl Pool {
         self.reserve(buffer, more.min(most))
     }
 
-    /// Makes room for `more` samples in a full buffer. Returns false if the budget has less.
+    /// Makes room for `more` samples in a full buffer. Returns false if the limit does not allow
+    /// them.
     #[must_use]
     pub(super) fn reserve(&mut self, buffer: &mut Vec<f64>, more: usize) -> bool {
         let granted = self.take(more * SAMPLE);

@@ -10,11 +10,13 @@
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 //!
-//! Read `table.rs`, `live_series.rs`, `series.rs` and `intervals.rs` first, in this order. Then
-//! read where series stand (`shards.rs`, `shard.rs`) and where their names are (`new_names.rs`,
-//! `stored_name.rs`, `text_chunks.rs`, `tag_store.rs`). Then read how lines find series without
-//! being read (`aliases.rs`), and what series keep for readers (`records.rs`). Read last what
-//! happens when memory is used up (`room.rs`, `owner.rs`, `series_groups.rs`, `eviction.rs`).
+//! Read `series.rs` and `intervals.rs` first (one series), then `live_series.rs` (its life), then
+//! `shard.rs` and `shards.rs` (where it stands). Read `table.rs` after these: it only decides which
+//! series a sample is for. Then read where names are (`new_names.rs`, `stored_name.rs`,
+//! `text_chunks.rs`, `tag_store.rs`), how lines find series without being read (`aliases.rs`), and
+//! what series keep for readers (`records.rs`). Read last what happens when memory is used up
+//! (`room.rs`, `membership.rs`, `series_groups.rs`, `eviction.rs`, `newest_series.rs`,
+//! `largest.rs`).
 //!
 //! # Which function adds a sample
 //!
@@ -52,11 +54,13 @@ mod eviction;
 mod frequent;
 mod hashing;
 mod intervals;
+mod largest;
 mod live_series;
+mod membership;
 mod memory;
 mod moments;
 mod new_names;
-mod owner;
+mod newest_series;
 mod passthrough;
 mod raw;
 mod records;
@@ -78,7 +82,7 @@ mod timing_samples;
 mod top;
 mod visited;
 
-pub use aliases::RawKey;
+pub use aliases::AliasKey;
 pub use batch::{Batch, Lookup, PendingSample};
 pub use bounds::{AddError, Bounds, RestoreError};
 pub use closed::{Closed, Values};
@@ -95,8 +99,8 @@ pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::Cursor;
 pub use sketch::Sketch;
 pub use table::preview::{COPIED_MAX, Preview, PreviewDepth};
-pub use table::{AddKnown, Table};
+pub use table::{LookedUpResult, Table};
 pub use table_rules::TableRules;
 pub use tag_keys::TagValues;
-pub use top::{NewPrefix, Newcomers, Top, TopCounts};
+pub use top::{NewPrefix, NewPrefixCounts, Top, TopCounts};
 pub use visited::Visited;

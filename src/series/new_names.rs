@@ -24,8 +24,9 @@ pub(super) struct StoredNames {
 }
 
 impl NewNames<'_> {
-    /// An upper bound of [`bytes`](Self::bytes) for which no tag is looked up. A tag has at least
-    /// two bytes, and takes less than 16 times as many.
+    /// An upper bound of [`bytes`](Self::bytes) for which no tag is looked up. A tag that the
+    /// reader makes has at least two bytes, and takes less than 16 times as many. A name of a
+    /// damaged state file may have shorter ones, so that it takes more than this.
     pub(super) fn most_bytes(self) -> usize {
         let original = self.original.map_or(0, |original| original.len() + 2);
         16 * (self.name.len() + original)

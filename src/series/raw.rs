@@ -42,7 +42,7 @@ impl Audience {
     pub(super) fn named(self, closed: Closed<'_>) -> Closed<'_> {
         match self {
             Self::Every | Self::Raw => closed,
-            Self::Clean => Closed { name: sent_name(closed.name), ..closed },
+            Self::Clean => Closed { name: without_mark(closed.name), ..closed },
         }
     }
 }
@@ -59,8 +59,9 @@ pub(super) fn is_merged(name: &[u8]) -> bool {
     name.first() == Some(&MERGED)
 }
 
-/// The name that a series is sent under, from the one that the table holds it under.
-pub(super) fn sent_name(name: &[u8]) -> &[u8] {
+/// Returns a name that the table holds without the mark of a merged series: the name that
+/// destinations get.
+pub(super) fn without_mark(name: &[u8]) -> &[u8] {
     name.strip_prefix(&[MERGED]).unwrap_or(name)
 }
 
@@ -77,19 +78,19 @@ pub(super) struct RawNames {
     merged: AHashMap<u64, u32>,
     /// The number of merged series of each kind.
     counts: [usize; 4],
-    /// For each clean name, as the same hash, the number of series with other names that it is
-    /// the clean name of.
-    sources: AHashMap<u64, usize>,
+    /// For each clean name, as the same hash, the number of series with names that are not clean
+    /// and that it is the clean name of.
+    unclean_series: AHashMap<u64, usize>,
 }
 
 impl RawNames {
     pub(super) fn new(hasher: ahash::RandomState) -> Self {
-        Self { hasher, merged: AHashMap::new(), counts: [0; 4], sources: AHashMap::new() }
+        Self { hasher, merged: AHashMap::new(), counts: [0; 4], unclean_series: AHashMap::new() }
     }
 
     /// About the bytes that are taken.
     pub(super) fn bytes(&self) -> usize {
-        (self.merged.len() + self.sources.len()) * RAW_NAME_BYTES
+        (self.merged.len() + self.unclean_series.len()) * RAW_NAME_BYTES
     }
 
     /// Whether there is no merged series.
@@ -105,25 +106,25 @@ impl RawNames {
     /// Notes a series that the table has created at `tick`.
     pub(super) fn note_created(&mut self, kind: MetricKind, name: &[u8], tick: u32) {
         if is_merged(name) {
-            let before = self.merged.insert(self.hash(kind, sent_name(name)), tick);
+            let before = self.merged.insert(self.hash(kind, without_mark(name)), tick);
             self.counts[kind as usize] += usize::from(before.is_none());
         } else if !is_clean(name) {
             let hash = self.hash(kind, &cleaned(name));
-            *self.sources.entry(hash).or_default() += 1;
+            *self.unclean_series.entry(hash).or_default() += 1;
         }
     }
 
     /// Notes a series that the table no longer has.
     pub(super) fn note_removed(&mut self, kind: MetricKind, name: &[u8]) {
         if is_merged(name) {
-            let removed = self.merged.remove(&self.hash(kind, sent_name(name)));
+            let removed = self.merged.remove(&self.hash(kind, without_mark(name)));
             self.counts[kind as usize] -= usize::from(removed.is_some());
         } else if !is_clean(name) {
             let hash = self.hash(kind, &cleaned(name));
-            if let Some(count) = self.sources.get_mut(&hash) {
+            if let Some(count) = self.unclean_series.get_mut(&hash) {
                 *count -= 1;
                 if *count == 0 {
-                    self.sources.remove(&hash);
+                    self.unclean_series.remove(&hash);
                 }
             }
         }
@@ -135,8 +136,8 @@ impl RawNames {
     }
 
     /// Whether there is a series of another name that this is the clean name of.
-    pub(super) fn has_source(&self, kind: MetricKind, clean: &[u8]) -> bool {
-        self.sources.contains_key(&self.hash(kind, clean))
+    pub(super) fn has_unclean(&self, kind: MetricKind, clean: &[u8]) -> bool {
+        self.unclean_series.contains_key(&self.hash(kind, clean))
     }
 
     /// The destinations that the interval before `tick` is for.

@@ -6,7 +6,7 @@
 //!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
 //! ```
 //! If rules have made the name, the highest bit of `kind` is set, and the name from which they made
-//! it follows. The next bit is set if the series is not known yet: see the budget of series.
+//! it follows. The next bit is set if the series is not established: see `Series::is_established`.
 
 use super::distinct::Members;
 use super::memory::Pool;
@@ -25,27 +25,27 @@ pub(super) struct SavedSeries<'a> {
     pub(super) original: Option<&'a [u8]>,
     /// Whether the series had samples in two intervals. Such a series may not make room for others
     /// after a restart either.
-    pub(super) is_known: bool,
+    pub(super) is_established: bool,
     pub(super) values: In<'a>,
 }
 
 /// Set in the kind of a saved series that has an original name.
-const HAS_SOURCE: u8 = 0x80;
-/// Set in the kind of a saved series that is not known.
+const HAS_ORIGINAL: u8 = 0x80;
+/// Set in the kind of a saved series that is not established.
 const IS_NEW: u8 = 0x40;
 
 impl<'a> SavedSeries<'a> {
     /// Returns `None` if the record is damaged.
     pub(super) fn read(mut input: In<'a>) -> Option<Self> {
         let kind = input.u8()?;
-        let has_source = kind & HAS_SOURCE != 0;
-        let is_known = kind & IS_NEW == 0;
-        let kind = *MetricKind::ALL.get(usize::from(kind & !(HAS_SOURCE | IS_NEW)))?;
+        let has_original = kind & HAS_ORIGINAL != 0;
+        let is_established = kind & IS_NEW == 0;
+        let kind = *MetricKind::ALL.get(usize::from(kind & !(HAS_ORIGINAL | IS_NEW)))?;
         let idle = input.u32()?;
         let mut next_name = || input.name().filter(|name| !name.is_empty());
         let name = next_name()?;
-        let original = if has_source { Some(next_name()?) } else { None };
-        Some(Self { kind, idle, name, original, is_known, values: input })
+        let original = if has_original { Some(next_name()?) } else { None };
+        Some(Self { kind, idle, name, original, is_established, values: input })
     }
 
     /// The events of the saved interval: the count of a counter, the events that the samples of a
@@ -74,12 +74,13 @@ impl<'a> SavedSeries<'a> {
     pub(super) fn put_head(
         kind: MetricKind,
         idle: u32,
-        (name, original): (&[u8], Option<&[u8]>),
-        is_known: bool,
+        name: &[u8],
+        original: Option<&[u8]>,
+        is_established: bool,
         out: &mut Vec<u8>,
     ) {
-        let has_source = if original.is_some() { HAS_SOURCE } else { 0 };
-        out.put_u8(kind as u8 | has_source | if is_known { 0 } else { IS_NEW });
+        let has_original = if original.is_some() { HAS_ORIGINAL } else { 0 };
+        out.put_u8(kind as u8 | has_original | if is_established { 0 } else { IS_NEW });
         out.put_u32(idle);
         out.put_name(name);
         if let Some(original) = original {
@@ -103,7 +104,7 @@ mod tests {
             (b"a", Some(empty), false),
         ] {
             let mut record = Vec::new();
-            SavedSeries::put_head(MetricKind::Gauge, 0, (name, original), true, &mut record);
+            SavedSeries::put_head(MetricKind::Gauge, 0, name, original, true, &mut record);
             let read = SavedSeries::read(In::new(&record));
             assert_eq!(read.is_some(), is_whole, "{name:?} {original:?}");
             if let Some(read) = read {

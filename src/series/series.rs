@@ -46,6 +46,17 @@ pub struct Series {
     intervals: Intervals,
 }
 
+/// The series that saved values are restored into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RestoreInto {
+    New,
+    /// The series has the values of another saved series, because rules make one of the two.
+    Existing {
+        /// Whether the saved level of a gauge replaces the present one if both are as old.
+        saved_wins_tie: bool,
+    },
+}
+
 /// Whether the previous interval must still be closed, and whether it had samples. It takes one
 /// byte, so that a series takes 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +68,8 @@ enum PendingInterval {
 
 impl Series {
     pub(super) fn new(
-        (name, has_plain_name): (NamePlace, bool),
+        name: NamePlace,
+        has_plain_name: bool,
         hash: u32,
         kind: MetricKind,
         policy: u16,
@@ -209,6 +221,9 @@ impl Series {
         }
     }
 
+    // The next three are tests of `closed`. A series is new until it had samples in two intervals.
+    // Then it is established. A name that a client makes up for one value never is.
+
     /// Whether the series had samples in one interval alone. `is_active` is true if the open
     /// interval is one of them.
     pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
@@ -220,9 +235,8 @@ impl Series {
         self.closed == 0
     }
 
-    /// Whether the series had samples in two intervals. A name that a client makes up for one value
-    /// has them in one.
-    pub(super) fn is_known(&self) -> bool {
+    /// Whether the series had samples in two closed intervals.
+    pub(super) fn is_established(&self) -> bool {
         self.closed > 1
     }
 
@@ -329,9 +343,16 @@ impl Series {
         }
     }
 
-    /// The samples since the last close, which include those that were refused.
+    /// The samples since the last close, without those that were refused.
     pub fn samples(&self) -> u32 {
         self.samples
+    }
+
+    /// Counts that the last sample was refused. It is not lost a second time if the series is
+    /// evicted.
+    #[cold]
+    pub(super) fn uncount_sample(&mut self) {
+        self.samples = self.samples.wrapping_sub(1);
     }
 
     /// Returns the samples since the last close, and begins to count again.
@@ -441,14 +462,16 @@ impl Series {
     /// `name` is the canonical name, and `original` the name from which rules have made it.
     pub(super) fn save(
         &self,
-        names: (&[u8], Option<&[u8]>),
-        is_known: bool,
+        name: &[u8],
+        original: Option<&[u8]>,
+        is_established: bool,
         tick: u32,
         records: &SideRecords,
         out: &mut Vec<u8>,
     ) {
         let is_open = self.interval == tick;
-        SavedSeries::put_head(self.kind(), self.idle_until(tick), names, is_known, out);
+        let idle = self.idle_until(tick);
+        SavedSeries::put_head(self.kind(), idle, name, original, is_established, out);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });
@@ -469,20 +492,21 @@ impl Series {
 
     /// Takes over the saved values.
     ///
-    /// `merged` is `None` for a new series. Else the series has the values of another saved series,
-    /// because rules make one of the two. Counts add up. Of two gauges the one with the later
-    /// sample wins, and `merged` decides if both are as late. The samples of timings and the
-    /// members of sets are added, unless both are estimates.
+    /// In an existing series, counts add up. Of two gauges the one with the later sample wins. The
+    /// samples of timings and the members of sets are added, unless both are estimates.
     pub(super) fn restore(
         &mut self,
         saved: SavedSeries<'_>,
         tick: u32,
         pool: &mut Pool,
-        merged: Option<bool>,
+        into: RestoreInto,
     ) -> Result<(), RestoreError> {
         let mut values = saved.values;
-        let idle = merged.map_or(u32::MAX, |_| self.idle_until(tick));
-        let wins = saved.idle < idle || saved.idle == idle && merged != Some(false);
+        let (idle, wins_tie) = match into {
+            RestoreInto::New => (u32::MAX, true),
+            RestoreInto::Existing { saved_wins_tie } => (self.idle_until(tick), saved_wins_tie),
+        };
+        let wins = saved.idle < idle || saved.idle == idle && wins_tie;
         self.seen = tick.wrapping_sub(saved.idle.min(idle));
         let is_whole = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {

@@ -16,10 +16,7 @@
 //! largest group. All is counted in fixed memory. Prefixes share a counter if 14 bits of their
 //! hashes are equal.
 
-use std::collections::VecDeque;
-
-use super::owner::{Group, KINDS, Owner, PREFIX_BITS, SENDER, prefixes};
-use super::shard::SeriesPlace;
+use super::membership::{Group, KINDS, Membership, PREFIX_BITS, SENDER, prefixes};
 
 /// The largest group, as the log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +40,7 @@ impl LargestGroup {
     }
 }
 
-/// The sizes of all groups, and the newest series.
+/// The sizes of all groups.
 #[derive(Debug, Default)]
 pub(super) struct SeriesGroups {
     /// The sizes of each group. Empty until the first series is counted. The memory of groups
@@ -57,33 +54,32 @@ pub(super) struct SeriesGroups {
     measure: usize,
     /// The groups of the series that was created last in each group.
     last: [Vec<[u16; KINDS]>; KINDS],
-    /// The series that were created last, the newest at the end.
-    newest: VecDeque<SeriesPlace>,
-    /// A name of [`note_refused`](Self::note_refused), with its groups.
-    example: Option<(Vec<u8>, Owner)>,
+    /// A name of [`note_refused`](Self::note_refused).
+    example: Option<RefusedName>,
 }
 
-/// The most series whose order of creation is known. They take 48 KiB.
-pub(super) const NEWEST_MAX: usize = 4096;
-/// The newest series that are checked for one that makes room, so that a creation stays short. One
-/// series with a name of 8 KiB makes room for about 80 with short names, which then are the newest.
-pub(super) const NEWEST_TRIES: usize = 96;
-/// The newest series that are found by a search at a time, and the places that it checks, so that a
-/// creation stays short: it takes some 20 microseconds.
-pub(super) const SEARCH_FOUND_MAX: usize = 256;
-pub(super) const SEARCH_MAX: usize = 8192;
+/// A name that was refused, or that replaced another one of the largest group.
+#[derive(Debug)]
+struct RefusedName {
+    /// The name, cut at [`EXAMPLE_BYTES_MAX`].
+    name: Vec<u8>,
+    /// The prefixes of the whole name, cut in the same way.
+    prefixes: [Vec<u8>; KINDS - 1],
+    membership: Membership,
+}
+
 const EXAMPLE_BYTES_MAX: usize = 200;
 
 /// The size of a group: the number of its series, and their bytes in the unit of
-/// [`Owner::weight`]. It stays at the largest number if the group takes more than 64 GiB.
+/// [`Membership::weight`]. It stays at the largest number if the group takes more than 64 GiB.
 type Sizes = [u32; MEASURES];
 const MEASURES: usize = 2;
 const NUMBER: usize = 0;
 const BYTES: usize = 1;
 
 /// What one series adds to the sizes of its groups.
-fn sizes_of(owner: &Owner) -> Sizes {
-    [1, owner.weight()]
+fn sizes_of(membership: &Membership) -> Sizes {
+    [1, membership.weight()]
 }
 
 /// The number of groups of a kind.
@@ -93,17 +89,17 @@ fn groups_of(kind: usize) -> usize {
 
 impl SeriesGroups {
     /// Counts a new series.
-    pub(super) fn add(&mut self, owner: &Owner) {
+    pub(super) fn add(&mut self, membership: &Membership) {
         if self.groups[SENDER].is_empty() {
             self.groups = std::array::from_fn(|kind| vec![[0; MEASURES]; groups_of(kind)]);
             self.last = std::array::from_fn(|kind| vec![[0; KINDS]; groups_of(kind)]);
         }
-        let more = sizes_of(owner);
+        let more = sizes_of(membership);
         for (all, more) in self.all.iter_mut().zip(more) {
             *all += more as usize;
         }
-        for (kind, &id) in owner.groups.iter().enumerate() {
-            self.last[kind][usize::from(id)] = owner.groups;
+        for (kind, &id) in membership.groups.iter().enumerate() {
+            self.last[kind][usize::from(id)] = membership.groups;
             let groups = &mut self.groups[kind];
             for (measure, more) in more.into_iter().enumerate() {
                 let size = &mut groups[usize::from(id)][measure];
@@ -120,12 +116,12 @@ impl SeriesGroups {
     }
 
     /// Counts that a series is removed.
-    pub(super) fn remove(&mut self, owner: &Owner) {
-        let less = sizes_of(owner);
+    pub(super) fn remove(&mut self, membership: &Membership) {
+        let less = sizes_of(membership);
         for (all, less) in self.all.iter_mut().zip(less) {
             *all -= less as usize;
         }
-        for (groups, &id) in self.groups.iter_mut().zip(&owner.groups) {
+        for (groups, &id) in self.groups.iter_mut().zip(&membership.groups) {
             for (size, less) in groups[usize::from(id)].iter_mut().zip(less) {
                 *size = size.saturating_sub(less);
             }
@@ -133,12 +129,12 @@ impl SeriesGroups {
     }
 
     /// Counts that a series takes `more` bytes and `fewer` bytes than before.
-    pub(super) fn change(&mut self, owner: &mut Owner, more: usize, fewer: usize) {
-        let before = *owner;
-        owner.change_bytes(more, fewer);
-        if owner.weight() != before.weight() {
+    pub(super) fn change(&mut self, membership: &mut Membership, more: usize, fewer: usize) {
+        let before = *membership;
+        membership.change_bytes(more, fewer);
+        if membership.weight() != before.weight() {
             self.remove(&before);
-            self.add(owner);
+            self.add(membership);
         }
     }
 
@@ -163,8 +159,8 @@ impl SeriesGroups {
     }
 
     /// Returns what one series adds to the sizes of its groups.
-    fn size_of(&self, owner: &Owner) -> u32 {
-        sizes_of(owner)[self.measure]
+    fn size_of(&self, membership: &Membership) -> u32 {
+        sizes_of(membership)[self.measure]
     }
 
     fn count(&self, group: Group) -> u32 {
@@ -190,68 +186,42 @@ impl SeriesGroups {
 
     /// Whether the largest group gives up one of its newest series for `newcomer`. The group of the
     /// newcomer stays at most half as large, so that two groups never take from each other in turn.
-    pub(super) fn gives_up_newest_for(&self, newcomer: &Owner) -> bool {
+    pub(super) fn gives_up_newest_for(&self, newcomer: &Membership) -> bool {
         gives_up_newest(self.largest_group(), newcomer, |group| self.count(group))
-    }
-
-    /// Notes the newest series of a table that is nearly full.
-    pub(super) fn note_newest(&mut self, place: SeriesPlace) {
-        if self.newest.len() == NEWEST_MAX {
-            self.newest.pop_front();
-        }
-        self.newest.push_back(place);
     }
 
     /// Whether the largest group is the sender of a newcomer. It makes up prefixes, so nothing else
     /// tells the newcomer from the other series of the sender.
-    pub(super) fn is_sender_of(&self, newcomer: &Owner) -> bool {
+    pub(super) fn is_sender_of(&self, newcomer: &Membership) -> bool {
         let largest = self.largest_group();
         largest.is_some_and(|group| group.kind == SENDER && newcomer.is_in(Some(group)))
-    }
-
-    /// Takes the oldest of the newest series. It may be removed already.
-    pub(super) fn take_oldest(&mut self) -> Option<SeriesPlace> {
-        self.newest.pop_front()
-    }
-
-    /// Takes the newest series. It may be removed already.
-    pub(super) fn take_newest(&mut self) -> Option<SeriesPlace> {
-        self.newest.pop_back()
-    }
-
-    /// Puts a series back as the oldest one.
-    pub(super) fn put_back(&mut self, place: SeriesPlace) {
-        self.newest.push_front(place);
-    }
-
-    /// Returns the newest series, the newest first.
-    pub(super) fn newest(&self) -> impl Iterator<Item = SeriesPlace> {
-        self.newest.iter().rev().copied()
     }
 
     /// Notes a name that was refused, or that replaced another one of the largest group. The first
     /// one of the largest group is kept as its example.
     #[cold]
-    pub(super) fn note_refused(&mut self, name: &[u8], owner: Owner) {
+    pub(super) fn note_refused(&mut self, name: &[u8], membership: Membership) {
         let largest = self.largest_group();
-        let is_known = self.example.as_ref().is_some_and(|(_, known)| known.is_in(largest));
-        if !is_known && owner.is_in(largest) {
-            self.example = Some((name[..name.len().min(EXAMPLE_BYTES_MAX)].to_vec(), owner));
+        let known = self.example.as_ref();
+        let is_known = known.is_some_and(|known| known.membership.is_in(largest));
+        if !is_known && membership.is_in(largest) {
+            let cut = |text: &[u8]| text[..text.len().min(EXAMPLE_BYTES_MAX)].to_vec();
+            let prefixes =
+                prefixes(name).map(|prefix| cut(prefix.strip_suffix(b";").unwrap_or(prefix)));
+            self.example = Some(RefusedName { name: cut(name), prefixes, membership });
         }
     }
 
     /// Returns the largest group, if names of it were refused.
     pub(super) fn described(&self) -> Option<LargestGroup> {
         let largest = self.largest_group();
-        let (example, owner) = self.example.as_ref().filter(|(_, owner)| owner.is_in(largest))?;
+        let example = self.example.as_ref().filter(|known| known.membership.is_in(largest))?;
         Some(LargestGroup {
-            prefix: prefixes(example)
-                .get(largest?.kind)
-                .map(|prefix| prefix.strip_suffix(b";").unwrap_or(prefix).to_vec()),
-            sender: owner.groups[SENDER],
+            prefix: example.prefixes.get(largest?.kind).cloned(),
+            sender: example.membership.groups[SENDER],
             series: self.count(largest?) as usize,
             all: self.all[self.measure],
-            example: example.clone(),
+            example: example.name.clone(),
         })
     }
 }
@@ -277,7 +247,11 @@ fn largest_group(
 }
 
 /// See [`SeriesGroups::gives_up_newest_for`].
-fn gives_up_newest(largest: Option<Group>, newcomer: &Owner, count: impl Fn(Group) -> u32) -> bool {
+fn gives_up_newest(
+    largest: Option<Group>,
+    newcomer: &Membership,
+    count: impl Fn(Group) -> u32,
+) -> bool {
     let Some(largest) = largest.filter(|largest| !newcomer.is_in(Some(*largest))) else {
         return false;
     };
@@ -290,18 +264,18 @@ fn gives_up_newest(largest: Option<Group>, newcomer: &Owner, count: impl Fn(Grou
 /// [`SeriesGroups`]: what an explanation reads in their place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupChanges {
-    added: Vec<Owner>,
-    removed: Vec<Owner>,
+    added: Vec<Membership>,
+    removed: Vec<Membership>,
     /// The largest group of each kind, if it has changed.
     largest: [Option<u16>; KINDS],
 }
 
 impl GroupChanges {
     /// Counts a new series, as [`SeriesGroups::add`] does.
-    pub(super) fn add(&mut self, groups: &SeriesGroups, owner: &Owner) {
-        self.added.push(*owner);
+    pub(super) fn add(&mut self, groups: &SeriesGroups, membership: &Membership) {
+        self.added.push(*membership);
         let before = self.largest(groups);
-        for (kind, &id) in owner.groups.iter().enumerate() {
+        for (kind, &id) in membership.groups.iter().enumerate() {
             let count = |id| self.count(groups, Group { kind, id });
             if count(id) > count(before[kind]) {
                 self.largest[kind] = Some(id);
@@ -310,8 +284,8 @@ impl GroupChanges {
     }
 
     /// Counts that a series is removed.
-    pub(super) fn remove(&mut self, owner: &Owner) {
-        self.removed.push(*owner);
+    pub(super) fn remove(&mut self, membership: &Membership) {
+        self.removed.push(*membership);
     }
 
     /// See [`SeriesGroups::largest_group`].
@@ -320,7 +294,7 @@ impl GroupChanges {
             self.largest(groups),
             |group| self.count(groups, group),
             |group, other| {
-                let is_last = |last: &&Owner| last.is_in(Some(group));
+                let is_last = |last: &&Membership| last.is_in(Some(group));
                 match self.added.iter().rev().find(is_last) {
                     Some(last) => last.is_in(Some(other)),
                     None => groups.is_part(group, other),
@@ -330,7 +304,7 @@ impl GroupChanges {
     }
 
     /// See [`SeriesGroups::gives_up_newest_for`].
-    pub(super) fn gives_up_newest_for(&self, groups: &SeriesGroups, newcomer: &Owner) -> bool {
+    pub(super) fn gives_up_newest_for(&self, groups: &SeriesGroups, newcomer: &Membership) -> bool {
         gives_up_newest(self.largest_group(groups), newcomer, |group| self.count(groups, group))
     }
 
@@ -339,9 +313,9 @@ impl GroupChanges {
     }
 
     fn count(&self, groups: &SeriesGroups, group: Group) -> u32 {
-        let of = |all: &[Owner]| {
-            let of_group = all.iter().filter(|owner| owner.is_in(Some(group)));
-            of_group.fold(0, |sum: u32, owner| sum.saturating_add(groups.size_of(owner)))
+        let of = |all: &[Membership]| {
+            let of_group = all.iter().filter(|membership| membership.is_in(Some(group)));
+            of_group.fold(0, |sum: u32, membership| sum.saturating_add(groups.size_of(membership)))
         };
         groups.count(group).saturating_add(of(&self.added)).saturating_sub(of(&self.removed))
     }
@@ -359,13 +333,13 @@ mod tests {
     fn counted(series: impl IntoIterator<Item = (u16, String)>) -> (usize, SeriesGroups) {
         let mut groups = SeriesGroups::default();
         for (sender, name) in series {
-            groups.add(&Owner::new(name.as_bytes(), sender, hash));
+            groups.add(&Membership::new(name.as_bytes(), sender, hash));
         }
         (groups.largest_group().unwrap().kind, groups)
     }
 
     fn is_in(groups: &SeriesGroups, sender: u16, name: &str) -> bool {
-        Owner::new(name.as_bytes(), sender, hash).is_in(groups.largest_group())
+        Membership::new(name.as_bytes(), sender, hash).is_in(groups.largest_group())
     }
 
     #[test]
@@ -395,12 +369,25 @@ mod tests {
         assert!(is_in(&groups, 9, "a.junk.x") && !is_in(&groups, 2, "app.web.x"));
     }
 
+    /// Shows that the prefix is that of the whole name, also if its tags are past the example.
+    #[test]
+    fn the_prefix_of_a_long_name_with_tags_is_that_of_the_whole_name() {
+        let name = |n: u16| format!("app.web.{n}{};user=7", "x".repeat(EXAMPLE_BYTES_MAX));
+        let (_, mut groups) = counted((0..100).map(|n| (2 + n, name(n))));
+        let refused = name(100).into_bytes();
+        groups.note_refused(&refused, Membership::new(&refused, 1, hash));
+        let group = groups.described().unwrap();
+        assert_eq!(group.prefix.as_deref(), Some(&b"app.web"[..]));
+        assert_eq!(group.example, &refused[..EXAMPLE_BYTES_MAX]);
+    }
+
     #[test]
     fn removed_series_do_not_count() {
         let (_, mut groups) = counted((0..100).map(|n| (1, format!("a.b.{n}"))));
-        (0..50).for_each(|n| groups.add(&Owner::new(format!("c.d.{n}").as_bytes(), 2, hash)));
+        (0..50).for_each(|n| groups.add(&Membership::new(format!("c.d.{n}").as_bytes(), 2, hash)));
         assert!(is_in(&groups, 1, "a.b.x"));
-        (0..90).for_each(|n| groups.remove(&Owner::new(format!("a.b.{n}").as_bytes(), 1, hash)));
+        (0..90)
+            .for_each(|n| groups.remove(&Membership::new(format!("a.b.{n}").as_bytes(), 1, hash)));
         groups.find_largest();
         assert!(is_in(&groups, 2, "c.d.x") && !is_in(&groups, 1, "a.b.x"));
     }
@@ -408,26 +395,26 @@ mod tests {
     #[test]
     fn two_groups_do_not_take_from_each_other_in_turn() {
         let (_, groups) = counted((0..100).map(|n| (1, format!("a.b.{n}"))));
-        let owner = |name: &str| Owner::new(name.as_bytes(), 1, hash);
-        assert!(!groups.gives_up_newest_for(&owner("a.b.new")));
-        assert!(groups.gives_up_newest_for(&owner("c.d.new")));
+        let membership = |name: &str| Membership::new(name.as_bytes(), 1, hash);
+        assert!(!groups.gives_up_newest_for(&membership("a.b.new")));
+        assert!(groups.gives_up_newest_for(&membership("c.d.new")));
         let names = (0..100).map(|n| (1, format!("a.b.{n}")));
         let (_, groups) = counted(names.chain((0..50).map(|n| (1, format!("c.d.{n}")))));
-        assert!(!groups.gives_up_newest_for(&owner("c.d.new")), "it has half as many");
+        assert!(!groups.gives_up_newest_for(&membership("c.d.new")), "it has half as many");
     }
 
     #[test]
     fn a_group_of_more_than_64_gib_is_the_largest() {
         let mut groups = SeriesGroups::default();
         groups.count_bytes(true);
-        let owner = |name: &str, bytes| {
-            let mut owner = Owner::new(name.as_bytes(), 1, hash);
-            owner.set_bytes(bytes);
-            owner
+        let membership = |name: &str, bytes| {
+            let mut membership = Membership::new(name.as_bytes(), 1, hash);
+            membership.set_bytes(bytes);
+            membership
         };
-        let largest = owner("a.b.c", 1 << 20);
+        let largest = membership("a.b.c", 1 << 20);
         (0..(1 << 16) + 2).for_each(|_| groups.add(&largest));
-        groups.add(&owner("c.d.e", 1 << 20));
+        groups.add(&membership("c.d.e", 1 << 20));
         assert!(largest.is_in(groups.largest_group()));
         groups.remove(&largest);
         assert!(largest.is_in(groups.largest_group()));
@@ -437,11 +424,11 @@ mod tests {
     fn a_series_that_gets_a_longer_original_name_counts_for_more() {
         let mut groups = SeriesGroups::default();
         groups.count_bytes(true);
-        let mut one = Owner::new(b"a.b.c", 0, hash);
-        let mut other = Owner::new(b"c.d.e", 0, hash);
+        let mut one = Membership::new(b"a.b.c", 0, hash);
+        let mut other = Membership::new(b"c.d.e", 0, hash);
         one.set_bytes(4000);
         other.set_bytes(100);
-        [&one, &other, &one, &other].into_iter().for_each(|owner| groups.add(owner));
+        [&one, &other, &one, &other].into_iter().for_each(|membership| groups.add(membership));
         assert!(one.is_in(groups.largest_group()));
         groups.change(&mut other, 8000, 0);
         assert!(other.is_in(groups.largest_group()));

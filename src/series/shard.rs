@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::hashing::spread;
-use super::owner::Owner;
+use super::membership::Membership;
 use super::series::Series;
 use super::stored_name::{NamePlace, NameStore, StoredName};
 use super::tag_store::TagStore;
@@ -177,8 +177,8 @@ pub(super) struct Shard {
     index: HashTable<IndexEntry>,
     series: Slab<Series>,
     names: NameStore,
-    /// The owner of each series, at its position in `series`.
-    owners: Vec<Owner>,
+    /// The membership of each series, at its position in `series`.
+    memberships: Vec<Membership>,
     /// One more than the highest position ever used. A walk ends there.
     end: usize,
 }
@@ -261,7 +261,7 @@ impl Shard {
     /// Frees the memory of removed series. Series move to lower positions for that. `may_move` is
     /// called with the position of each; if it returns false, the series before it stay, too.
     pub(super) fn compact(&mut self, mut may_move: impl FnMut(u32) -> bool) {
-        let Self { index, series, names, owners, .. } = self;
+        let Self { index, series, names, memberships, .. } = self;
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         series.compact(|series, from, to| {
             let is_it = |entry: &IndexEntry| entry.at() as usize == from;
@@ -269,24 +269,24 @@ impl Shard {
                 index.find_mut(spread(series.hash), is_it).filter(|_| may_move(from as u32));
             let Some(entry) = found else { return false };
             *entry = IndexEntry::new(SeriesSlot { hash: series.hash, at: to as u32 });
-            owners[to] = owners[from];
+            memberships[to] = memberships[from];
             names.move_original(from as u32, to as u32);
             true
         });
         self.end = series.iter().next_back().map_or(0, |(at, _)| at + 1);
         index.shrink_to_fit(|entry| spread(series[entry.at() as usize].hash));
-        owners.truncate(self.end);
-        owners.shrink_to_fit();
+        memberships.truncate(self.end);
+        memberships.shrink_to_fit();
         names.shrink_originals();
     }
 
     /// Adds a series that [`Self::find`] did not find. Its name is from [`Self::add_name`].
-    pub(super) fn insert(&mut self, series: Series, owner: Owner) -> SeriesSlot {
+    pub(super) fn insert(&mut self, series: Series, membership: Membership) -> SeriesSlot {
         let hash = series.hash;
         let at = self.series.insert(series);
         self.end = self.end.max(at + 1);
-        self.owners.resize(self.end, owner);
-        self.owners[at] = owner;
+        self.memberships.resize(self.end, membership);
+        self.memberships[at] = membership;
         #[allow(clippy::cast_possible_truncation)] // an entry asserts it
         let slot = SeriesSlot { hash, at: at as u32 };
         let Self { index, series, .. } = self;
@@ -346,14 +346,14 @@ impl Shard {
         Some(Placed { slot: SeriesSlot { hash: series.hash, at }, series, name, original })
     }
 
-    /// The owner of the series at a position.
-    pub(super) fn owner(&self, at: usize) -> &Owner {
-        &self.owners[at]
+    /// The membership of the series at a position.
+    pub(super) fn membership(&self, at: usize) -> &Membership {
+        &self.memberships[at]
     }
 
-    /// Changes what is known of the owner of the series at a position.
-    pub(super) fn owner_mut(&mut self, at: usize) -> &mut Owner {
-        &mut self.owners[at]
+    /// The membership of the series at a position, to change its size.
+    pub(super) fn membership_mut(&mut self, at: usize) -> &mut Membership {
+        &mut self.memberships[at]
     }
 
     /// Removes a series, and returns it if it was there.
@@ -383,13 +383,13 @@ mod tests {
         let mut tags = TagStore::new(ahash::RandomState::with_seeds(1, 2, 3, 4));
         let mut shard = Shard::default();
         let name = |n: u32| format!("a.{n}").into_bytes();
-        let owner = |n: u32| Owner::new(b"a.b", u16::try_from(n).unwrap(), |_| 7);
+        let membership = |n: u32| Membership::new(b"a.b", u16::try_from(n).unwrap(), |_| 7);
         let mut slots = Vec::new();
         for n in 0..1000 {
             let stored = shard.add_name(&name(n), &mut tags, |_| {});
-            let mut series = Series::new((stored, true), n * 7, MetricKind::Counter, 0, 0);
+            let mut series = Series::new(stored, true, n * 7, MetricKind::Counter, 0, 0);
             series.set_total(f64::from(n));
-            let slot = shard.insert(series, owner(n));
+            let slot = shard.insert(series, membership(n));
             if n % 3 == 0 {
                 let original = shard.add_name(&name(n + 5000), &mut tags, |_| {});
                 assert!(shard.set_original(slot.at, Some(original)).is_none());
@@ -409,7 +409,7 @@ mod tests {
                 assert_eq!(found.is_some(), stays(n), "{n}");
                 let Some(slot) = found else { continue };
                 assert_eq!(shard.slot(slot.at), slot);
-                assert_eq!(*shard.owner(slot.at as usize), owner(n));
+                assert_eq!(*shard.membership(slot.at as usize), membership(n));
                 assert_eq!(shard.at(slot.at as usize).unwrap().total(), Some(f64::from(n)));
                 let original = shard.original(slot.at);
                 assert_eq!(original.is_some(), n % 3 == 0);
@@ -427,7 +427,7 @@ mod tests {
         shard.compact(|_| true);
         check(&shard);
         assert_eq!(shard.end(), 100);
-        let capacities = [shard.series.capacity(), shard.owners.capacity()];
+        let capacities = [shard.series.capacity(), shard.memberships.capacity()];
         assert!(capacities.iter().all(|capacity| *capacity < 150), "{capacities:?}");
         assert!(shard.index.capacity() < 250 && shard.names.originals.capacity() < 150);
     }

@@ -1,15 +1,15 @@
 //! All shards of the table as one: finds, adds and takes out series, and counts them.
 
-use super::aliases::{Aliases, RawKey};
+use super::aliases::{AliasKey, Aliases};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
 use super::counts::{SeriesCounts, bytes_beside_name, original_bytes};
+use super::membership::{LastPrefixes, Membership};
 use super::memory::Pool;
-use super::owner::{Group, LastPrefixes, Owner};
-use super::raw::{RawNames, is_merged, sent_name};
+use super::raw::{RawNames, is_merged, without_mark};
 use super::records::{SideRecords, TimingTotals};
 use super::series::Series;
-use super::series_groups::{NEWEST_TRIES, SEARCH_FOUND_MAX, SEARCH_MAX, SeriesGroups};
+use super::series_groups::SeriesGroups;
 use super::shard::{NameHash, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries};
 use super::stored_name::{NamePlace, StoredName};
 use super::tag_store::TagStore;
@@ -50,15 +50,12 @@ pub(super) struct Shards {
     pub(super) aliases: Aliases,
     pub(super) tags: TagStore,
     /// The buffer for the name of a series that is visited.
-    room: Vec<u8>,
+    name_buffer: Vec<u8>,
     len: usize,
     revision: u64,
     pub(super) counts: SeriesCounts,
     pub(super) groups: SeriesGroups,
     last_prefixes: LastPrefixes,
-    /// Where the search for series that can be evicted because they are new goes on. Each sweep
-    /// begins it again. So all searches between two sweeps walk over the table once.
-    pub(super) search: Cursor,
 }
 
 impl Shards {
@@ -71,7 +68,7 @@ impl Shards {
             all: all.try_into().expect("there are as many"),
             tags: TagStore::new(names.clone()),
             names,
-            room: Vec::new(),
+            name_buffer: Vec::new(),
             raw: None,
             aliases: Aliases::new(seeds, limits),
             len: 0,
@@ -79,7 +76,6 @@ impl Shards {
             counts: SeriesCounts::default(),
             groups: SeriesGroups::default(),
             last_prefixes: LastPrefixes::default(),
-            search: Cursor::default(),
         }
     }
 
@@ -122,8 +118,8 @@ impl Shards {
     }
 
     /// Whether there is a series of another name that this is the clean name of.
-    pub(super) fn has_source(&self, kind: MetricKind, clean: &[u8]) -> bool {
-        self.raw.as_ref().is_some_and(|raw| raw.has_source(kind, clean))
+    pub(super) fn has_unclean(&self, kind: MetricKind, clean: &[u8]) -> bool {
+        self.raw.as_ref().is_some_and(|raw| raw.has_unclean(kind, clean))
     }
 
     /// Returns the series with the clean name of a merged series. Returns `None` if there is none,
@@ -136,7 +132,7 @@ impl Shards {
         }
         let mut name = Vec::new();
         shard.name(merged).append(&self.tags, &mut name);
-        self.find(merged.kind(), sent_name(&name))
+        self.find(merged.kind(), without_mark(&name))
     }
 
     /// Returns a shard. With the remainder, which is the number itself, no bound is checked.
@@ -163,12 +159,12 @@ impl Shards {
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub(super) fn find_all(&mut self, batch: &mut [PendingSample<'_>], tick: u32) {
-        let mut has_raw = false;
+        let mut has_aliases = false;
         // Each loop waits for one kind of memory: the index, the series, the name.
         for PendingSample { lookup, key, slot, .. } in &mut *batch {
             match lookup {
                 Lookup::Name(_) => *slot = self.shard(key.shard).candidate(key.hash),
-                Lookup::Raw(..) => has_raw = true,
+                Lookup::Alias(..) => has_aliases = true,
             }
         }
         for PendingSample { slot, key, kind, name, .. } in &mut *batch {
@@ -185,25 +181,25 @@ impl Shards {
                 *slot = None;
             }
         }
-        if has_raw {
-            self.find_raw_ones(batch, tick);
+        if has_aliases {
+            self.find_aliased(batch, tick);
         }
     }
 
-    /// Looks up the series of the samples of a batch that are looked up by their raw bytes.
+    /// Looks up the series of the samples of a batch that are looked up by an alias.
     #[inline(never)]
-    fn find_raw_ones(&mut self, batch: &mut [PendingSample<'_>], tick: u32) {
+    fn find_aliased(&mut self, batch: &mut [PendingSample<'_>], tick: u32) {
         // As above: first the index and the aliases, then the series.
         for PendingSample { lookup, kind, key, slot, .. } in &mut *batch {
-            if let Lookup::Raw(raw, _) = lookup {
-                *slot = self.aliases.find(*raw, *kind, tick).map(|(shard, at)| {
+            if let Lookup::Alias(alias, _) = lookup {
+                *slot = self.aliases.find(*alias, *kind, tick).map(|(shard, at)| {
                     key.shard = shard;
-                    SeriesSlot { hash: 0, at }
+                    SeriesSlot { hash: 0, at } // the loop below sets the hash
                 });
             }
         }
         for PendingSample { lookup, key, slot, .. } in batch {
-            if let (Lookup::Raw(..), Some(found)) = (lookup, slot) {
+            if let (Lookup::Alias(..), Some(found)) = (lookup, slot) {
                 *found = self.all[key.shard].slot(found.at);
                 key.hash = found.hash;
             }
@@ -212,16 +208,16 @@ impl Shards {
 
     /// Returns the place of the series that has an alias. Returns `None` while there is a merged
     /// series, since a sample may have to be added to that one, too.
-    pub(super) fn find_raw(
+    pub(super) fn find_by_alias(
         &mut self,
-        raw: RawKey,
+        alias: AliasKey,
         kind: MetricKind,
         tick: u32,
     ) -> Option<SeriesPlace> {
         if self.has_merged() {
             return None;
         }
-        let (shard, at) = self.aliases.find(raw, kind, tick)?;
+        let (shard, at) = self.aliases.find(alias, kind, tick)?;
         Some(SeriesPlace::new(shard, self.all[shard].slot(at)))
     }
 
@@ -246,15 +242,26 @@ impl Shards {
         self.get(place).map(|series| self.all[place.shard()].name(series))
     }
 
-    /// The owner of a new series of this name.
-    pub(super) fn owner(&self, name: &[u8], sender: u16) -> Owner {
-        Owner::new(name, sender, |prefix| self.names.hash_one(prefix))
+    /// The name from which rules have made that of the series at a place. `None` if a client sends
+    /// the name of the series itself.
+    pub(super) fn original(&self, place: SeriesPlace) -> Option<StoredName<'_>> {
+        self.all[place.shard()].original(place.slot().at)
+    }
+
+    /// The membership of the series at a place.
+    pub(super) fn membership_at(&self, place: SeriesPlace) -> &Membership {
+        self.all[place.shard()].membership(place.at())
+    }
+
+    /// The membership of a new series of this name.
+    pub(super) fn membership(&self, name: &[u8], sender: u16) -> Membership {
+        Membership::new(name, sender, |prefix| self.names.hash_one(prefix))
     }
 
     /// The same for a series that is about to be created.
-    pub(super) fn owner_of_new(&mut self, name: &[u8], sender: u16) -> Owner {
+    pub(super) fn membership_of_new(&mut self, name: &[u8], sender: u16) -> Membership {
         let Self { last_prefixes, names, .. } = self;
-        Owner::after(last_prefixes, name, sender, |prefix| names.hash_one(prefix))
+        Membership::after(last_prefixes, name, sender, |prefix| names.hash_one(prefix))
     }
 
     /// Adds a series that was not found. `tick` is the number of the open interval.
@@ -262,10 +269,10 @@ impl Shards {
         &mut self,
         number: usize,
         series: Series,
-        owner: Owner,
+        membership: Membership,
         tick: u32,
     ) -> SeriesPlace {
-        self.groups.add(&owner);
+        self.groups.add(&membership);
         self.len += 1;
         self.revision += 1;
         self.counts.created += 1;
@@ -275,7 +282,7 @@ impl Shards {
         if let Some(raw) = &mut self.raw {
             raw.note_created(series.kind(), shard.name(&series).text(&mut self.tags), tick);
         }
-        SeriesPlace::new(number, shard.insert(series, owner))
+        SeriesPlace::new(number, shard.insert(series, membership))
     }
 
     /// Takes a series out, if it is still there.
@@ -283,7 +290,7 @@ impl Shards {
         let shard = &mut self.all[place.shard()];
         let taken = shard.take(place.slot())?;
         let series = &taken.series;
-        self.groups.remove(shard.owner(place.at()));
+        self.groups.remove(shard.membership(place.at()));
         self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
         self.revision += 1;
@@ -304,7 +311,7 @@ impl Shards {
         let more = original_bytes(original.map(NamePlace::length));
         let fewer = original_bytes(before.as_ref().map(|bytes| bytes.len()));
         self.counts.bytes = self.counts.bytes + more - fewer;
-        self.groups.change(shard.owner_mut(place.at()), more, fewer);
+        self.groups.change(shard.membership_mut(place.at()), more, fewer);
         if let Some(before) = before {
             StoredName::of_bytes(&before).release(&mut self.tags);
         }
@@ -331,7 +338,7 @@ impl Shards {
             |series: &&Series| kind.is_none_or(|kind| series.kind() == kind) && series.has_value();
         let mut left = work;
         let mut name = Vec::new();
-        let mut sent = Vec::new();
+        let mut original_text = Vec::new();
         while cursor.shard < SHARDS {
             let shard = &self.all[cursor.shard];
             while cursor.at < shard.end() {
@@ -342,16 +349,16 @@ impl Shards {
                 if let Some(series) = shard.at(cursor.at).filter(is_wanted) {
                     let original = u32::try_from(cursor.at).ok().and_then(|at| shard.original(at));
                     let original = original.map(|original| {
-                        sent.clear();
-                        original.append(&self.tags, &mut sent);
-                        &*sent
+                        original_text.clear();
+                        original.append(&self.tags, &mut original_text);
+                        &*original_text
                     });
                     out.put_record(|out| {
                         out.put_u8(tag);
                         name.clear();
                         shard.name(series).append(&self.tags, &mut name);
-                        let is_known = series.is_known();
-                        series.save((&name, original), is_known, tick, records, out);
+                        let is_established = series.is_established();
+                        series.save(&name, original, is_established, tick, records, out);
                     });
                 }
                 cursor.at += 1;
@@ -381,8 +388,10 @@ impl Shards {
                 if let Some(placed) = shard.at_mut(cursor.at)
                     && placed.series.has_value()
                 {
-                    let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-                    visit(Visited::new(placed, cursor.shard, names, policies, tick));
+                    let raw = self.raw.as_ref();
+                    let buffer = &mut self.name_buffer;
+                    let shard = cursor.shard;
+                    visit(Visited::new(placed, shard, raw, &self.tags, buffer, policies, tick));
                 }
                 cursor.at += 1;
             }
@@ -411,8 +420,9 @@ impl Shards {
     ) -> Option<Visited<'a>> {
         let placed = self.all[place.shard()].at_mut(place.at())?;
         let is_it = placed.slot == place.slot() && placed.series.has_value();
-        let names = (self.raw.as_ref(), &self.tags, &mut self.room);
-        is_it.then(|| Visited::new(placed, place.shard(), names, policies, tick))
+        let raw = self.raw.as_ref();
+        let buffer = &mut self.name_buffer;
+        is_it.then(|| Visited::new(placed, place.shard(), raw, &self.tags, buffer, policies, tick))
     }
 
     /// The running total of a series, for another series of the same clean name that takes its
@@ -432,7 +442,8 @@ impl Shards {
         kind: MetricKind,
         name: &[u8],
         total: RunningTotal,
-        (policies, pool): (&PolicySets, &mut Pool),
+        policies: &PolicySets,
+        pool: &mut Pool,
     ) {
         let Some(place) = self.find(kind, name) else { return };
         let Some(series) = self.get_mut(place) else { return };
@@ -472,100 +483,6 @@ impl Shards {
         all[number].end()
     }
 
-    /// Takes out a series of the largest group that is not known yet, the newest if that is noted.
-    /// `newcomer` takes its place.
-    #[cold]
-    pub(super) fn take_newest_for(&mut self, newcomer: &Owner, tick: u32) -> Option<TakenSeries> {
-        if self.raw.is_some() {
-            return None;
-        }
-        let take = if self.groups.gives_up_newest_for(newcomer) {
-            Self::take_newest
-        } else if self.groups.is_sender_of(newcomer) {
-            Self::take_single
-        } else {
-            return None;
-        };
-        take(self, tick).or_else(|| {
-            let mut search = self.search;
-            let largest = self.groups.largest_group();
-            for place in self.find_new(&mut search, largest) {
-                self.groups.note_newest(place);
-            }
-            self.search = search;
-            take(self, tick)
-        })
-    }
-
-    /// Takes out the newest series of the largest group that is not known yet.
-    fn take_newest(&mut self, tick: u32) -> Option<TakenSeries> {
-        for _ in 0..NEWEST_TRIES {
-            let place = self.groups.take_newest()?;
-            if self.can_be_evicted(place, tick, self.groups.largest_group()) {
-                return self.take(place);
-            }
-            if self.get(place).is_some() {
-                // Its group may be the largest group later.
-                self.groups.put_back(place);
-            }
-        }
-        None
-    }
-
-    /// Takes out a series that the largest group has sent once, in the open interval. Of the newest
-    /// series the oldest is taken. So a name that is sent again soon stays, however many others
-    /// come.
-    fn take_single(&mut self, tick: u32) -> Option<TakenSeries> {
-        for _ in 0..NEWEST_TRIES {
-            let place = self.groups.take_oldest()?;
-            let Some(series) = self.get(place) else { continue };
-            let is_single = series.is_in_first_interval() && series.samples() <= 1;
-            if is_single && self.can_be_evicted(place, tick, self.groups.largest_group()) {
-                return self.take(place);
-            }
-            self.groups.note_newest(place);
-        }
-        None
-    }
-
-    /// Finds series of the largest group that are not known yet, from `search` on, which moves on.
-    pub(super) fn find_new(&self, search: &mut Cursor, largest: Option<Group>) -> Vec<SeriesPlace> {
-        let mut found = Vec::new();
-        for _ in 0..SEARCH_MAX {
-            let Some(shard) = self.all.get(search.shard) else { break };
-            let at = search.at;
-            if at == shard.end() {
-                *search = Cursor { shard: search.shard + 1, at: 0 };
-                continue;
-            }
-            search.at += 1;
-            if shard.at(at).is_some_and(|series| !series.is_known())
-                && shard.owner(at).is_in(largest)
-                && let Some(place) = shard.place(search.shard, at)
-            {
-                found.push(place);
-                if found.len() == SEARCH_FOUND_MAX {
-                    break;
-                }
-            }
-        }
-        found
-    }
-
-    /// Whether a series of the largest group can be evicted because it is new.
-    pub(super) fn can_be_evicted(
-        &self,
-        place: SeriesPlace,
-        tick: u32,
-        largest: Option<Group>,
-    ) -> bool {
-        let Some(series) = self.get(place) else { return false };
-        let owner = self.all[place.shard()].owner(place.at());
-        // An interval before the open one must have been sent, or the loss could not be counted.
-        let has_one_interval = series.had_one_interval(series.seen() == tick);
-        has_one_interval && series.is_closed(tick) && owner.is_in(largest)
-    }
-
     /// See [`Table::set_remembered`](super::Table::set_remembered).
     pub(super) fn set_remembered(&mut self, kind: MetricKind, name: &[u8], is_remembered: bool) {
         if let Some(place) = self.find(kind, name)
@@ -592,8 +509,8 @@ impl Shards {
             return None;
         }
         let mut record = Vec::new();
-        let original = shard.original(place.slot().at).map(|name| name.owned_text(&self.tags));
-        series.save((name, original.as_deref()), series.is_known(), tick, records, &mut record);
+        let original = self.original(place).map(|name| name.owned_text(&self.tags));
+        series.save(name, original.as_deref(), series.is_established(), tick, records, &mut record);
         Some((record, self.total(place, Some(tick))))
     }
 }
@@ -607,20 +524,21 @@ fn bytes_of(series: &Series) -> usize {
 mod tests {
     use super::*;
 
-    /// Shows that the owner of a series counts an original name that the series gets later.
+    /// Shows that the membership of a series counts an original name that the series gets later.
     #[test]
     fn an_original_name_counts_for_the_groups_of_its_series() {
         let mut shards = Shards::new([1, 2, 3, 4], SeriesLimits::NONE);
         let mut places = Vec::new();
         for n in 0..1000 {
             let name = format!("a.b.{n}").into_bytes();
-            let owner = shards.owner(&name, 0);
+            let membership = shards.membership(&name, 0);
             let stored = shards.all[0].add_name(&name, &mut shards.tags, |_| {});
-            let series = Series::new((stored, true), n, MetricKind::Counter, 0, 0);
-            places.push(shards.insert(0, series, owner, 0));
+            let series = Series::new(stored, true, n, MetricKind::Counter, 0, 0);
+            places.push(shards.insert(0, series, membership, 0));
         }
         let last = places[999];
-        let sizes = |shards: &Shards| (shards.all[0].owner(last.at()).weight(), shards.bytes());
+        let sizes =
+            |shards: &Shards| (shards.all[0].membership(last.at()).weight(), shards.bytes());
         let before = sizes(&shards);
         let original = shards.all[0].add_name(&[b'o'; 800], &mut shards.tags, |_| {});
         shards.set_original(last, Some(original));

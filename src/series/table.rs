@@ -7,22 +7,23 @@ pub(super) mod preview;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::aliases::RawKey;
+use super::aliases::AliasKey;
 use super::batch::{Lookup, PendingSample};
 use super::bounds::{AddError, Bounds, RestoreError};
 use super::closed::Closed;
 use super::counts::SeriesCounts;
 use super::hashing::Seeds;
 use super::live_series::LiveSeries;
-use super::raw::{Audience, RawNames, is_merged, merged_name, sent_name};
+use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
+use super::series::RestoreInto;
 use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
-use super::top::{NewPrefix, Newcomers, Top};
+use super::top::{NewPrefix, NewPrefixCounts, Top};
 use super::visited::Visited;
 use crate::policy::{AppliedRules, Rules};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
@@ -30,14 +31,14 @@ use crate::wire::In;
 
 /// What became of a sample whose series was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddKnown {
+pub enum LookedUpResult {
     Added,
     Refused(AddError),
     /// The series is unknown, and was not created.
     NoSeries,
 }
 
-impl From<Result<(), AddError>> for AddKnown {
+impl From<Result<(), AddError>> for LookedUpResult {
     fn from(added: Result<(), AddError>) -> Self {
         added.map_or_else(Self::Refused, |()| Self::Added)
     }
@@ -134,7 +135,7 @@ impl Table {
     }
 
     /// Adds a sample if the name of the line may not be that of its series alone: rules change
-    /// names, or names are raw. From then on, lines with the key `raw` are added without being
+    /// names, or names are raw. From then on, lines with the key `alias` are added without being
     /// read, if they belong to one series.
     #[cold]
     fn add_maybe_renamed(
@@ -142,14 +143,14 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        raw: Option<RawKey>,
+        alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
         if !self.live.rules.change_names() {
-            self.add_maybe_raw(name, hash, sample, raw)
+            self.add_maybe_raw(name, hash, sample, alias)
         } else if self.live.shards.raw.is_some() {
             self.add_by_rules(name, hash, sample).map(|_| ())
         } else {
-            self.add_by_rules_with_alias(name, hash, sample, raw)
+            self.add_by_rules_with_alias(name, hash, sample, alias)
         }
     }
 
@@ -159,14 +160,14 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        raw: Option<RawKey>,
+        alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if !is_clean(name) || self.live.shards.is_merged_into(kind, name) {
             return self.add_raw_and_merged(name, hash, sample, None);
         }
         let place = self.live.add_by_name(name, hash, sample, None)?;
-        self.note_aliases(raw, kind, place);
+        self.note_aliases(alias, kind, place);
         Ok(())
     }
 
@@ -177,19 +178,19 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        raw: Option<RawKey>,
+        alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
-        let own = self.raw_key(name, b"\n");
-        let place = if let Some(place) = self.live.shards.find_raw(own, kind, self.live.tick) {
+        let own = self.alias_key(name, b"\n");
+        let place = if let Some(place) = self.live.shards.find_by_alias(own, kind, self.live.tick) {
             self.live.add_at(place, sample)?;
             Some(place)
         } else {
             self.add_by_rules(name, hash, sample)?
         };
         if let Some(place) = place {
-            self.note_aliases([Some(own), raw].into_iter().flatten(), kind, place);
+            self.note_aliases([Some(own), alias].into_iter().flatten(), kind, place);
         }
         Ok(())
     }
@@ -197,7 +198,7 @@ impl Table {
     /// From now on, lines with these keys are added to the series at a place without being read.
     fn note_aliases(
         &mut self,
-        keys: impl IntoIterator<Item = RawKey>,
+        keys: impl IntoIterator<Item = AliasKey>,
         kind: MetricKind,
         place: SeriesPlace,
     ) {
@@ -262,8 +263,9 @@ impl Table {
         let Some((record, total)) = open else { return Ok(()) };
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
-        let sent = saved.original.take().unwrap_or(clean);
-        let policy = self.live.rules.resolve(sent, self.hash(sent)).map(|resolved| resolved.policy);
+        let original = saved.original.take().unwrap_or(clean);
+        let resolved = self.live.rules.resolve(original, self.hash(original));
+        let policy = resolved.map(|resolved| resolved.policy);
         match self.live.create_saved(saved, policy) {
             Ok(()) => {}
             Err(RestoreError::Refused(error)) => return Err(error),
@@ -289,12 +291,12 @@ impl Table {
     /// Returns the key by which a line is found before its tags are read. `name` and `tags` are the
     /// bytes that the line has.
     #[inline]
-    pub fn raw_key(&self, name: &[u8], tags: &[u8]) -> RawKey {
+    pub fn alias_key(&self, name: &[u8], tags: &[u8]) -> AliasKey {
         self.live.shards.aliases.key(name, tags)
     }
 
-    /// Adds a sample as [`add`](Self::add) does. If that succeeds, lines with the key `raw` belong
-    /// to its series until the series is removed.
+    /// Adds a sample as [`add`](Self::add) does. If that succeeds, lines with the key `alias`
+    /// belong to its series until the series is removed.
     ///
     /// The key must have no other name with the same grammar and rules. After a change of those,
     /// call [`forget_aliases`](Self::forget_aliases).
@@ -303,30 +305,31 @@ impl Table {
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-        raw: RawKey,
+        alias: AliasKey,
     ) -> Result<(), AddError> {
         if !self.is_direct {
-            return self.add_maybe_renamed(name, hash, sample, Some(raw));
+            return self.add_maybe_renamed(name, hash, sample, Some(alias));
         }
         let kind = sample.kind().expect("a key/value is passed through");
         let place = self.live.add_by_name(name, hash, sample, None)?;
-        self.note_aliases([raw], kind, place);
+        self.note_aliases([alias], kind, place);
         Ok(())
     }
 
     /// Whether a series of this kind is found by a key.
-    pub fn has_alias(&mut self, raw: RawKey, kind: MetricKind) -> bool {
-        self.live.shards.find_raw(raw, kind, self.live.tick).is_some()
+    pub fn has_alias(&mut self, alias: AliasKey, kind: MetricKind) -> bool {
+        self.live.shards.find_by_alias(alias, kind, self.live.tick).is_some()
     }
 
     /// Adds a sample to the series that is found by a key.
-    pub fn add_aliased(&mut self, raw: RawKey, sample: Sample<'_>) -> AddKnown {
-        let place =
-            sample.kind().and_then(|kind| self.live.shards.find_raw(raw, kind, self.live.tick));
-        place.map_or(AddKnown::NoSeries, |place| self.live.add_at(place, sample).into())
+    pub fn add_aliased(&mut self, alias: AliasKey, sample: Sample<'_>) -> LookedUpResult {
+        let place = sample
+            .kind()
+            .and_then(|kind| self.live.shards.find_by_alias(alias, kind, self.live.tick));
+        place.map_or(LookedUpResult::NoSeries, |place| self.live.add_at(place, sample).into())
     }
 
-    /// Whether rules change names, so that a name without tags is also found by its raw bytes.
+    /// Whether rules change names, so that a name without tags is also found by an alias.
     #[inline]
     pub fn changes_names(&self) -> bool {
         self.live.rules.change_names()
@@ -350,7 +353,7 @@ impl Table {
         sample: &PendingSample<'_>,
         revision: u64,
         may_create: impl FnOnce() -> bool,
-    ) -> AddKnown {
+    ) -> LookedUpResult {
         match (sample.slot, sample.lookup) {
             // After a change of the table the slot may hold another series.
             (Some(slot), _) if self.live.shards.revision() == revision => {
@@ -359,9 +362,9 @@ impl Table {
             (_, Lookup::Name(hash)) if may_create() => {
                 self.add(sample.name, hash, sample.sample()).into()
             }
-            (_, Lookup::Name(_)) => AddKnown::NoSeries,
+            (_, Lookup::Name(_)) => LookedUpResult::NoSeries,
             // Not `add_plain`, which would not be inlined if it had two callers.
-            (_, Lookup::Raw(raw, _)) => self.add_aliased(raw, sample.sample()),
+            (_, Lookup::Alias(alias, _)) => self.add_aliased(alias, sample.sample()),
         }
     }
 
@@ -428,7 +431,7 @@ impl Table {
         mut close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         let removed = self.live.remove(kind, name, &mut close);
-        if !removed || !self.has_merged() || self.live.shards.has_source(kind, &cleaned(name)) {
+        if !removed || !self.has_merged() || self.live.shards.has_unclean(kind, &cleaned(name)) {
             return removed;
         }
         let clean = cleaned(name);
@@ -482,7 +485,7 @@ impl Table {
         let is_raw = self.live.shards.raw.is_some();
         let has_all_samples = !is_raw && is_merged(saved.name);
         if is_raw && is_merged(saved.name) {
-            let clean = sent_name(saved.name);
+            let clean = without_mark(saved.name);
             if *self.series_name(clean) != *clean {
                 return Ok(()); // its samples come with the raw series, which get another name
             }
@@ -501,7 +504,8 @@ impl Table {
                 return Ok(());
             } else {
                 // Rules make one series of two saved ones.
-                return self.live.restore_into(place, saved, Some(has_own_name));
+                let into = RestoreInto::Existing { saved_wins_tie: has_own_name };
+                return self.live.restore_into(place, saved, into);
             }
         }
         self.live.create_saved(saved, names.policy)
@@ -529,8 +533,8 @@ impl Table {
     }
 
     /// The prefixes of names with the most new series.
-    pub fn newcomers(&mut self) -> &mut Newcomers {
-        &mut self.live.top.newcomers
+    pub fn new_prefixes(&mut self) -> &mut NewPrefixCounts {
+        &mut self.live.top.new_prefixes
     }
 
     /// The names and tags with the most series and samples since the start.
@@ -576,8 +580,7 @@ impl Table {
     pub fn original_name(&self, kind: MetricKind, name: &[u8]) -> Option<Vec<u8>> {
         let LiveSeries { shards, .. } = &self.live;
         let place = shards.find(kind, name)?;
-        let original = shards.all[place.shard()].original(place.slot().at)?;
-        Some(original.owned_text(&shards.tags))
+        Some(shards.original(place)?.owned_text(&shards.tags))
     }
 
     /// Returns the name of the series that the rules make of a name.
@@ -587,7 +590,7 @@ impl Table {
 
     /// Returns the rules that match a name.
     pub fn rules_of(&self, name: &[u8]) -> AppliedRules<'_> {
-        self.live.rules.policies.applied(sent_name(name))
+        self.live.rules.policies.applied(without_mark(name))
     }
 
     /// Sets whether a series is offered to the history when it is closed. Does nothing if there is

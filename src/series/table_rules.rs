@@ -2,7 +2,7 @@
 //! their tags.
 //!
 //! ```text
-//!  name as sent ──▶ resolve ──▶ name of the series, policy
+//!  original name ──▶ resolve ──▶ name of the series, policy
 //!                      a reload ──▶ update, when the series is closed next
 //! ```
 
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::memory::Pool;
-use super::raw::sent_name;
+use super::raw::without_mark;
 use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{NameHash, SeriesPlace};
@@ -30,8 +30,9 @@ pub struct TableRules {
     /// Whether some rule changes names or tags.
     changes_names: bool,
     /// The number of sweeps until no series has a name that only earlier rules have made, unless a
-    /// line has led to it since. Until then, samples must [`claim`](Self::claim) their series.
-    sweeps_with_claims: u8,
+    /// line has led to it since. Until then, each sample must call
+    /// [`adopt_original`](Self::adopt_original) for its series.
+    sweeps_with_old_names: u8,
     /// Whether some series may still have a policy from before the last reload.
     has_old_policies: bool,
     /// For each rule, the samples of open intervals that were lost because a reload lets the rule
@@ -66,7 +67,7 @@ impl TableRules {
             policies,
             limits: TagLimits::new(names.clone()),
             names: names.clone(),
-            sweeps_with_claims: 0,
+            sweeps_with_old_names: 0,
             has_old_policies: false,
             dropped: Vec::new(),
         }
@@ -79,7 +80,7 @@ impl TableRules {
             limits: TagLimits::new(self.names.clone()),
             names: self.names.clone(),
             changes_names: self.changes_names,
-            sweeps_with_claims: 0,
+            sweeps_with_old_names: 0,
             has_old_policies: false,
             dropped: Vec::new(),
         }
@@ -88,7 +89,7 @@ impl TableRules {
     /// Whether the name of a line may not be that of its series: some rule changes names or tags,
     /// or some series may still have a name that earlier rules have made.
     pub(super) fn change_names(&self) -> bool {
-        self.changes_names || self.sweeps_with_claims > 0
+        self.changes_names || self.sweeps_with_old_names > 0
     }
 
     /// Takes the samples that were lost because a reload lets a rule drop their series, each with
@@ -138,17 +139,17 @@ impl TableRules {
     ) -> Option<RestoredNames<'a>> {
         let clean = |name: &'a [u8]| {
             if cleans && !is_clean(name) {
-                Cow::Owned(cleaned(sent_name(name)))
+                Cow::Owned(cleaned(without_mark(name)))
             } else {
                 Cow::Borrowed(name)
             }
         };
         let name = clean(saved.name);
-        let sent = saved.original.map(clean);
-        if sent_name(&name).is_empty() {
+        let saved_original = saved.original.map(clean);
+        if without_mark(&name).is_empty() {
             return None;
         }
-        let original = sent.as_deref().unwrap_or_else(|| sent_name(&name));
+        let original = saved_original.as_deref().unwrap_or_else(|| without_mark(&name));
         let resolved = self.resolve(original, NameHash(self.names.hash_one(original)));
         let policy = resolved.as_ref().map(|resolved| resolved.policy).map_err(|rule| *rule);
         Some(match resolved.ok().and_then(|resolved| resolved.name) {
@@ -156,7 +157,10 @@ impl TableRules {
                 let original = Some(Cow::Owned(original.to_vec()));
                 RestoredNames { name: Cow::Owned(made), original, policy }
             }
-            None => RestoredNames { name: sent.unwrap_or(name), original: None, policy },
+            None => {
+                let name = saved_original.unwrap_or(name);
+                RestoredNames { name, original: None, policy }
+            }
         })
     }
 
@@ -165,17 +169,23 @@ impl TableRules {
         self.limits.deny(tag);
     }
 
-    /// Notes a series of this policy and canonical name that the table is about to hold.
-    pub(super) fn note(&mut self, policy: u16, name: &[u8]) {
-        self.limits.note(policy, name, &self.policies);
+    /// Counts the values of the limited tags of a series of this policy and canonical name that the
+    /// table is about to hold.
+    pub(super) fn count_values(&mut self, policy: u16, name: &[u8]) {
+        self.limits.count_values(policy, name, &self.policies);
     }
 
-    /// Notes that the table no longer holds a series.
-    pub(super) fn forget(&mut self, series: &Series, name: StoredName<'_>, tags: &TagStore) {
+    /// Counts that the table no longer holds a series with its values of limited tags.
+    pub(super) fn uncount_values(
+        &mut self,
+        series: &Series,
+        name: StoredName<'_>,
+        tags: &TagStore,
+    ) {
         if self.policies.limits_tags(series.policy()) {
             let mut text = Vec::new();
             name.append(tags, &mut text);
-            self.limits.forget(series.policy(), &text, &self.policies);
+            self.limits.uncount_values(series.policy(), &text, &self.policies);
         }
     }
 
@@ -189,7 +199,7 @@ impl TableRules {
     ) -> Result<Cow<'a, [u8]>, u8> {
         let resolved = self.resolve(name, hash)?;
         let made = resolved.name.map_or(Cow::Borrowed(name), Cow::Owned);
-        self.limits.note_passing(resolved.policy, &made, &self.policies);
+        self.limits.count_passing(resolved.policy, &made, &self.policies);
         Ok(made)
     }
 
@@ -198,15 +208,16 @@ impl TableRules {
         self.limits.take_replaced()
     }
 
-    /// Whether a sample that reaches a series of this policy under a rule-made name must
-    /// [`claim`](Self::claim) it: a reload has changed the rules, so the names stored with the
-    /// series may lead elsewhere.
-    pub(super) fn is_claimed(&self, policy: u16) -> bool {
-        !self.policies.is_newest(policy) || self.policies.is_abandoned(policy)
+    /// Whether a reload may have taken away the lines that led to a series of this policy under the
+    /// original name that is stored with it. A sample that reaches the series under a name that
+    /// rules have made must then call [`adopt_original`](Self::adopt_original).
+    pub(super) fn may_have_old_original(&self, policy: u16) -> bool {
+        !self.policies.is_newest(policy) || self.policies.is_without_lines(policy)
     }
 
-    /// Gives a series of such a policy the name that leads to it as its original name.
-    pub(super) fn claim(
+    /// Stores `made.original` as the original name of a series for which
+    /// [`may_have_old_original`](Self::may_have_old_original) is true.
+    pub(super) fn adopt_original(
         &mut self,
         shards: &mut Shards,
         place: SeriesPlace,
@@ -234,7 +245,7 @@ impl TableRules {
         policy: u16,
         pool: &mut Pool,
     ) {
-        self.forget(series, name, tags);
+        self.uncount_values(series, name, tags);
         let before = &self.policies.at(series.policy()).plan;
         let after = &self.policies.at(policy).plan;
         series.refit_record(before, after, pool);
@@ -242,7 +253,7 @@ impl TableRules {
         if self.policies.limits_tags(policy) {
             let mut text = Vec::new();
             name.append(tags, &mut text);
-            self.note(policy, &text);
+            self.count_values(policy, &text);
         }
     }
 
@@ -275,7 +286,7 @@ impl TableRules {
         }
         let own = stored.owned_text(tags);
         let original = original.map(|name| name.owned_text(tags));
-        let name = original.as_deref().unwrap_or_else(|| sent_name(&own));
+        let name = original.as_deref().unwrap_or_else(|| without_mark(&own));
         // The series keeps the values of its tags, also those over a new limit.
         let mut has = |tag: LimitedTag<'_>| {
             tags_of(&own).any(|(key, value)| key == tag.key && value == tag.value)
@@ -289,8 +300,8 @@ impl TableRules {
                 return false;
             }
         };
-        let is_its_own = made.as_deref().unwrap_or(name) == sent_name(&own);
-        let policy = if is_its_own { policy } else { policies.abandoned(policy) };
+        let is_its_own = made.as_deref().unwrap_or(name) == without_mark(&own);
+        let policy = if is_its_own { policy } else { policies.without_lines(policy) };
         self.change_policy(series, stored, tags, policy, pool);
         true
     }
@@ -305,8 +316,8 @@ impl TableRules {
     /// Notes that all series were closed, and have their new policies.
     pub(super) fn end_sweep(&mut self) {
         self.has_old_policies = false;
-        self.sweeps_with_claims = self.sweeps_with_claims.saturating_sub(1);
-        self.limits.forget_passing();
+        self.sweeps_with_old_names = self.sweeps_with_old_names.saturating_sub(1);
+        self.limits.uncount_passing();
         self.limits.end_reload();
     }
 
@@ -327,7 +338,7 @@ impl TableRules {
         if self.change_names() {
             // The first sweep finds the series that no line leads to under the new rules. The
             // second one removes those that got no sample in between.
-            self.sweeps_with_claims = 2;
+            self.sweeps_with_old_names = 2;
         }
         self.policies.replace(rules, interval);
         self.limits.begin_reload(self.policies.kept_limits());

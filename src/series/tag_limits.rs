@@ -95,8 +95,8 @@ impl TagLimits {
         is_allowed
     }
 
-    /// Notes that a series of this policy and canonical name has the values of its tags.
-    pub(super) fn note(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
+    /// Counts a series of this policy and canonical name for each value of its limited tags.
+    pub(super) fn count_values(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
         let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
             let keys = rules.entry(number_of(rule, kept)).or_default();
@@ -109,9 +109,9 @@ impl TagLimits {
         });
     }
 
-    /// Notes that a line without a series has the values of its tags. `policy` is the one that its
-    /// name would have.
-    pub(super) fn note_passing(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
+    /// Counts the values of the limited tags of a line without a series. `policy` is the one that
+    /// its name would have.
+    pub(super) fn count_passing(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
         let Self { hasher, rules, kept, passing, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
             let rule = number_of(rule, kept);
@@ -128,7 +128,7 @@ impl TagLimits {
 
     /// Removes the values of lines without a series. Must be called once an interval, before the
     /// end of a reload is noted.
-    pub(super) fn forget_passing(&mut self) {
+    pub(super) fn uncount_passing(&mut self) {
         for (rule, key, value) in std::mem::take(&mut self.passing) {
             if self.rules.get(&rule).and_then(|keys| keys.get(&key)?.get(&value)) == Some(&0) {
                 remove_value(&mut self.rules, rule, &key, value);
@@ -136,8 +136,9 @@ impl TagLimits {
         }
     }
 
-    /// Notes that a series that [`note`](Self::note) was called for no longer has its values.
-    pub(super) fn forget(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
+    /// Counts that a series no longer has its values, after
+    /// [`count_values`](Self::count_values) was called for it.
+    pub(super) fn uncount_values(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
         let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
             let rule = number_of(rule, kept);

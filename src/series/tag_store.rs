@@ -26,7 +26,7 @@ pub(super) struct TagStore {
     /// The bytes of the texts in all chunks, those of removed tags included.
     written: usize,
     /// The buffer for a name with its tags.
-    room: Vec<u8>,
+    name_buffer: Vec<u8>,
     /// The buffer for the numbers of the tags of a new name.
     numbers: Vec<u32>,
 }
@@ -67,7 +67,7 @@ const LENGTH_BYTES_MAX: usize = 3;
 impl TagStore {
     pub(super) fn new(hasher: RandomState) -> Self {
         let shards = std::iter::repeat_with(TagShard::default).take(SHARDS).collect();
-        Self { hasher, shards, len: 0, written: 0, room: Vec::new(), numbers: Vec::new() }
+        Self { hasher, shards, len: 0, written: 0, name_buffer: Vec::new(), numbers: Vec::new() }
     }
 
     /// Returns an empty list for numbers of tags, to be given back by
@@ -157,11 +157,11 @@ impl TagStore {
 
     /// Returns the canonical name that is made of a bare name and its tags.
     pub(super) fn join(&mut self, bare: &[u8], numbers: impl Iterator<Item = u32>) -> &[u8] {
-        let mut room = std::mem::take(&mut self.room);
-        room.clear();
-        self.append(bare, numbers, &mut room);
-        self.room = room;
-        &self.room
+        let mut name = std::mem::take(&mut self.name_buffer);
+        name.clear();
+        self.append(bare, numbers, &mut name);
+        self.name_buffer = name;
+        &self.name_buffer
     }
 
     /// The texts of all tags, in no order.

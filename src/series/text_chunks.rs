@@ -44,7 +44,7 @@ impl TextChunks {
             }
         };
         let chunk = &mut chunks[at];
-        // A text of more than `LONG` bytes has a chunk of its own, and so one number of a chunk.
+        // A text of more than `LONG` bytes has a chunk, and so a chunk number, of its own.
         let place = u32::try_from(at * CHUNK + chunk.len());
         (place.expect("a shard has less than 4 GiB of places"), chunk)
     }

@@ -30,7 +30,7 @@ pub struct Top {
     samples: Tally<MetricKind>,
     new: Tally,
     /// The prefixes since the last warning.
-    pub(super) newcomers: Newcomers,
+    pub(super) new_prefixes: NewPrefixCounts,
     /// The hash of the prefix that was counted last.
     last_hash: u64,
     newest: Newest,
@@ -75,7 +75,7 @@ impl Top {
             not_added: 0,
             samples: Tally::new(NAMES_MAX),
             new: Tally::new(PREFIXES_MAX),
-            newcomers: Newcomers::default(),
+            new_prefixes: NewPrefixCounts::default(),
             last_hash: 0,
             newest: Newest::default(),
             tags: TagKeys::default(),
@@ -130,8 +130,8 @@ impl Top {
         interval: u32,
         hash: impl Fn(&[u8]) -> u64,
     ) {
-        let prefix = prefix(name);
-        let is_last = self.newcomers.add(prefix);
+        let prefix = first_two_elements(name);
+        let is_last = self.new_prefixes.add(prefix);
         if !is_last {
             self.last_hash = hash(prefix);
         }
@@ -241,7 +241,7 @@ impl NewestPlace {
     }
 
     fn prefix(&self) -> &[u8] {
-        prefix(&self.name)
+        first_two_elements(&self.name)
     }
 }
 
@@ -249,17 +249,17 @@ impl NewestPlace {
 /// prefix replaces the rarest one and continues its count. So a count may be too high, by the count
 /// of the prefix that was replaced. But the prefix with the most new series is never missed.
 #[derive(Debug, Default)]
-pub struct Newcomers {
+pub struct NewPrefixCounts {
     prefixes: Vec<(Vec<u8>, u64)>,
     /// The index of the prefix that was counted last. The next series often has the same.
     last: usize,
 }
 
-const NEWCOMERS_MAX: usize = 16;
+const COUNTED_PREFIXES_MAX: usize = 16;
 const PREFIX_BYTES_MAX: usize = 128;
 
-impl Newcomers {
-    /// Counts a new series with this [`prefix`]. Returns whether it is that of the series before.
+impl NewPrefixCounts {
+    /// Counts a new series with this prefix. Returns whether it is that of the series before.
     fn add(&mut self, prefix: &[u8]) -> bool {
         if let Some((known, count)) = self.prefixes.get_mut(self.last)
             && known == prefix
@@ -269,7 +269,7 @@ impl Newcomers {
         }
         if let Some(at) = self.prefixes.iter().position(|(known, _)| known == prefix) {
             self.last = at;
-        } else if self.prefixes.len() < NEWCOMERS_MAX {
+        } else if self.prefixes.len() < COUNTED_PREFIXES_MAX {
             self.last = self.prefixes.len();
             self.prefixes.push((prefix.to_vec(), 0));
         } else {
@@ -296,7 +296,7 @@ impl Newcomers {
 }
 
 /// The first two elements of a name, without its tags.
-fn prefix(name: &[u8]) -> &[u8] {
+fn first_two_elements(name: &[u8]) -> &[u8] {
     let name = &name[..name.len().min(PREFIX_BYTES_MAX)];
     let mut has_dot = false;
     for (at, byte) in name.iter().enumerate() {
@@ -366,24 +366,24 @@ mod tests {
         for (name, expected) in
             [("a.b.c.d", "a.b"), ("a.b", "a.b"), ("a", "a"), ("a;t=x.y.z", "a"), ("a.b;t=1", "a.b")]
         {
-            assert_eq!(prefix(name.as_bytes()), expected.as_bytes());
+            assert_eq!(first_two_elements(name.as_bytes()), expected.as_bytes());
         }
-        assert_eq!(prefix(&[b'x'; 2000]).len(), PREFIX_BYTES_MAX);
+        assert_eq!(first_two_elements(&[b'x'; 2000]).len(), PREFIX_BYTES_MAX);
     }
 
     #[test]
     fn the_busiest_is_named_among_ever_new_ones() {
-        let mut newcomers = Newcomers::default();
-        assert_eq!(newcomers.take_busiest(), None);
+        let mut new_prefixes = NewPrefixCounts::default();
+        assert_eq!(new_prefixes.take_busiest(), None);
         for n in 0..1000 {
-            newcomers.add(prefix(format!("once.{n}.x").as_bytes()));
-            newcomers.add(prefix(format!("app.junk.{n}").as_bytes()));
+            new_prefixes.add(first_two_elements(format!("once.{n}.x").as_bytes()));
+            new_prefixes.add(first_two_elements(format!("app.junk.{n}").as_bytes()));
         }
-        assert!(newcomers.prefixes.len() <= NEWCOMERS_MAX);
-        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"app.junk"[..]));
+        assert!(new_prefixes.prefixes.len() <= COUNTED_PREFIXES_MAX);
+        assert_eq!(new_prefixes.take_busiest().as_deref(), Some(&b"app.junk"[..]));
         for n in 0..2000 {
-            newcomers.add(prefix(format!("later.on.{n}").as_bytes()));
+            new_prefixes.add(first_two_elements(format!("later.on.{n}").as_bytes()));
         }
-        assert_eq!(newcomers.take_busiest().as_deref(), Some(&b"later.on"[..]));
+        assert_eq!(new_prefixes.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }

@@ -1,6 +1,6 @@
 //! A series as a reader of the table sees it: the admin port and `/metrics`.
 
-use super::raw::{Audience, RawNames, is_merged, sent_name};
+use super::raw::{Audience, RawNames, is_merged, without_mark};
 use super::series::Series;
 use super::shard::{PackedPlace, Placed, SeriesPlace};
 use super::tag_store::TagStore;
@@ -31,21 +31,23 @@ impl<'a> Visited<'a> {
     pub(super) fn new(
         placed: Placed<'a>,
         shard: usize,
-        (raw, tags, room): (Option<&RawNames>, &TagStore, &'a mut Vec<u8>),
+        raw: Option<&RawNames>,
+        tags: &TagStore,
+        buffer: &'a mut Vec<u8>,
         policies: &'a PolicySets,
         tick: u32,
     ) -> Self {
         let Placed { slot, series, name, original } = placed;
         let kind = series.kind();
-        room.clear();
-        name.append(tags, room);
-        let length = room.len();
+        buffer.clear();
+        name.append(tags, buffer);
+        let length = buffer.len();
         let original = original.name();
         if let Some(original) = original {
-            original.append(tags, room);
+            original.append(tags, buffer);
         }
-        let (name, sent) = room.split_at(length);
-        let original = original.map(|_| sent);
+        let (name, rest) = buffer.split_at(length);
+        let original = original.map(|_| rest);
         let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, name));
         let policy = policies.at(series.policy());
         let total = series.total();
@@ -55,7 +57,7 @@ impl<'a> Visited<'a> {
 
     /// The name that the series is sent under. With raw names it may have any bytes.
     pub fn name(&self) -> &[u8] {
-        sent_name(self.name)
+        without_mark(self.name)
     }
 
     /// Whether a client sends to the series by its own name. A merged series gets the samples of
@@ -70,7 +72,7 @@ impl<'a> Visited<'a> {
     }
 
     /// A name that a client sends to the series.
-    pub fn sent_by_client(&self) -> &[u8] {
+    pub fn name_of_client(&self) -> &[u8] {
         self.original.unwrap_or_else(|| self.name())
     }
 
@@ -81,7 +83,7 @@ impl<'a> Visited<'a> {
 
     /// Passes the clean name that rules are compared with.
     pub fn with_rule_name<T>(&self, compare: impl FnOnce(RuleName<'_>) -> T) -> T {
-        let name = self.sent_by_client();
+        let name = self.name_of_client();
         if is_clean(name) {
             compare(RuleName::new(name))
         } else {

@@ -220,7 +220,7 @@ mod tests {
                 let Self { port, stages, config, reactor, .. } = self;
                 match timer {
                     Timer::IdleAdminClient(client) => {
-                        port.check_idle(client, config, stages.engine.ledger(), reactor);
+                        port.check_idle(client, config, stages.engine.ledger_mut(), reactor);
                     }
                     Timer::Listener(listener) => port.note_listener(listener),
                     _ => {}
@@ -229,7 +229,7 @@ mod tests {
             self.serve();
             let Self { port, listener, stages, config, reactor, .. } = self;
             for index in port.take_waiting() {
-                port.accept(index, listener, config, stages.engine.ledger(), reactor);
+                port.accept(index, listener, config, stages.engine.ledger_mut(), reactor);
             }
         }
 

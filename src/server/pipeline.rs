@@ -134,7 +134,7 @@ impl Pipeline {
 
     /// The counters and warnings.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
-        self.stages.engine.ledger()
+        self.stages.engine.ledger_mut()
     }
 
     pub(super) fn sinks(&self) -> &Sinks {
@@ -164,7 +164,7 @@ impl Pipeline {
     #[inline]
     fn parse_share<'a>(&mut self, text: &'a [u8], share: usize) -> &'a [u8] {
         if !self.watch.is_on() {
-            return self.stages.engine.some_lines(text, share);
+            return self.stages.engine.lines_up_to(text, share);
         }
         self.watch.lines(&mut self.stages.engine, text, share)
     }
@@ -472,7 +472,7 @@ impl Pipeline {
 
 impl InputHandler for Pipeline {
     fn ledger(&mut self) -> &mut Ledger {
-        self.stages.engine.ledger()
+        self.stages.engine.ledger_mut()
     }
 
     fn take_lines(&mut self, text: &[u8], share: usize) -> usize {

@@ -53,10 +53,10 @@ impl Stages {
             for sink in sinks.iter_mut().filter(|sink| sink.takes(Feed::Flushes(encoder))) {
                 sink.note_refused_points(refused.points);
             }
-            engine.ledger().count(OwnCounter::PointsRefused, refused.points);
+            engine.ledger_mut().count(OwnCounter::PointsRefused, refused.points);
             let what = WarningKind::PointRefused(refused.reason);
-            let ledger = engine.ledger();
-            let record = ledger.senders().by_id(refused.sender);
+            let ledger = engine.ledger_mut();
+            let record = ledger.count_senders().by_id(refused.sender);
             let sender = record.map_or(Sender::Unknown, |record| record.sender);
             ledger.warn_about(what, sender, refused.points, &refused.example);
         }
@@ -71,7 +71,7 @@ impl Stages {
         for sink in self.sinks.iter_mut().filter(|sink| sink.takes(to_datagrams)) {
             sink.note_refused_points(refused.lines);
         }
-        let ledger = self.engine.ledger();
+        let ledger = self.engine.ledger_mut();
         ledger.count(OwnCounter::PointsRefused, refused.lines);
         let what = WarningKind::PointRefused(RefusalReason::RepeatedLineTooLong);
         ledger.warn_about(what, ledger.sender(), refused.lines, &refused.example);

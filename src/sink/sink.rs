@@ -18,7 +18,7 @@ use super::overflow::{OverflowCounts, OverflowReport};
 use super::platform::Platform;
 use super::spool::Spool;
 use super::state::{SinkState, StateSince};
-use crate::config::{Destination, Queue, Wire};
+use crate::config::{Destination, Queue, QueueContract};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::EncoderId;
 use crate::encode::repeated::PacketTransport;
@@ -31,7 +31,7 @@ use crate::token::Generation;
 #[derive(Debug)]
 pub struct Sink {
     name: String,
-    wire: Wire,
+    queue_contract: QueueContract,
     feed: Feed,
     pub(super) outbox: Outbox,
     pub(super) outlet: Outlet,
@@ -151,7 +151,7 @@ impl Sink {
         let advice = Rc::new(Advice::new(to));
         Self {
             name: to.name.clone(),
-            wire: to.wire(),
+            queue_contract: to.queue_contract(),
             feed,
             outbox: Outbox::new(bytes, resend, resend_keep),
             outlet: Outlet::new(index, to, &advice, platform, seed, stdout),
@@ -180,7 +180,7 @@ impl Sink {
     /// Whether the destination is being removed, and its queue and its outlet cannot serve `to`, a
     /// destination of the same name, because their protocols differ.
     pub fn must_end_before(&self, to: &Destination) -> bool {
-        self.removal.is_some() && self.name == to.name && self.wire != to.wire()
+        self.removal.is_some() && self.name == to.name && self.queue_contract != to.queue_contract()
     }
 
     /// Changes the settings of the destination. Queued chunks stay. A removal is cancelled. The

@@ -1,4 +1,4 @@
-//! A known line with tags is found by its raw bytes, before its tags are read. Random lines are
+//! A known line with tags is found by its unread bytes, before its tags are read. Random lines are
 //! sent to two servers. One of them counts names, so it reads every line. Both must do the same.
 
 use std::time::Duration;
@@ -92,7 +92,7 @@ fn line(random: &mut Random) -> String {
     name
 }
 
-/// Takes in the same traffic twice: found by raw bytes, and read.
+/// Takes in the same traffic twice: found by an alias, and read.
 fn compare(seed: u64, sanitize: bool) -> usize {
     let mut random = Random::new(seed);
     let first = chosen(seed, sanitize);
@@ -135,7 +135,7 @@ fn compare(seed: u64, sanitize: bool) -> usize {
             }
         }
     }
-    let [first, second] = cores.each_ref().map(|core| core.engine.read_ledger());
+    let [first, second] = cores.each_ref().map(|core| core.engine.ledger());
     let reasons =
         |ledger: &statsd::ledger::Ledger| ledger.bad_lines_by_reason().collect::<Vec<_>>();
     assert_eq!(reasons(first), reasons(second), "seed {seed}");

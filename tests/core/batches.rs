@@ -88,7 +88,7 @@ fn a_packet_in_parts_comes_to_the_same_as_whole() {
             let mut rest = &packet[..];
             while !rest.is_empty() {
                 let share = 1 + random.below(300);
-                let behind = parts.engine.some_lines(rest, share);
+                let behind = parts.engine.lines_up_to(rest, share);
                 let taken = rest.len() - behind.len();
                 assert!(taken >= share.min(rest.len()) && taken < share + 1500, "{taken} {share}");
                 rest = behind;

@@ -82,8 +82,8 @@ fn what_is_lost_is_summed_once() {
     let mut parts = Parts::new();
     assert_eq!(parts.loss("lost_lines"), 0.0);
     receive(&mut parts.engine, b"a:1|c\nbad\nb:1:x|ms\nc:1|c\n_e{1,1}:a|b");
-    parts.engine.ledger().lose_packet(PacketLoss::Datagram);
-    parts.engine.ledger().refuse_packet();
+    parts.engine.ledger_mut().lose_packet(PacketLoss::Datagram);
+    parts.engine.ledger_mut().refuse_packet();
     for (name, count) in [
         ("bad_lines_seen", 2.0),
         ("series_rejected", 1.0),
@@ -150,7 +150,7 @@ fn only_totals_have_rates() {
     assert!(rows.len() > 40, "{rows:?}");
 }
 
-/// Shows that each family has one head and follows it, and that names end as OpenMetrics wants.
+/// Shows that each family has one head and follows it, and that names end as OpenMetrics requires.
 #[test]
 fn families_are_whole_and_legal() {
     let mut parts = Parts::new();

@@ -193,7 +193,7 @@ fn a_tag_with_too_many_values_gets_another_one_and_the_log_names_it() {
     let config = "[rule.a]\nmatch = **\nmax_tag_values = 2, page=1\ndelete_idle = yes\n";
     let mut core = Core::configured(config);
     let sender = Sender::Internet("10.0.0.7:1".parse().unwrap());
-    core.engine.ledger().set_sender(sender);
+    core.engine.ledger_mut().set_sender(sender);
     core.packet("a:1|c|#user:1,page:1\nb:1|c|#user:2,page:2\na:1|c|#user:3,page:1\na:1|c|#user:4");
     core.packet("a:1|c|#user:1,page:1\na:1|c|#user:3,page:1");
     assert_eq!(
@@ -203,7 +203,7 @@ fn a_tag_with_too_many_values_gets_another_one_and_the_log_names_it() {
     let lines = core.flush(10);
     assert_eq!(values(&lines)["stats_counts.a;page=1;user=1"], "2");
     assert_eq!(values(&lines)["stats_counts.a;page=1;user=other"], "2");
-    let warnings = core.engine.ledger().take_warnings(Tick::from_millis(1000));
+    let warnings = core.engine.ledger_mut().take_warnings(Tick::from_millis(1000));
     let warning = warnings.iter().find(|warning| warning.sender == sender).unwrap();
     assert_eq!(warning.example, b"page=2");
     assert_eq!(warning.count, 3, "only new series count: {warning:?}");

@@ -69,12 +69,12 @@ fn a_series_without_lines_goes_after_its_rule_is_removed() {
 fn values_that_a_reload_drops_are_counted() {
     let mut core = Core::configured("");
     core.packet("a.b:1|c\na.b:1|c\na.b:1|c\nb.c:1|c");
-    assert_eq!(core.engine.read_ledger().samples(), 4);
+    assert_eq!(core.engine.ledger().samples(), 4);
     core.engine.reconfigure(&configured("[rule.a]\nmatch = a.*\ndrop = yes\n"));
     let lines = core.flush(10);
     assert_eq!(values(&lines).get("stats_counts.a.b"), None);
     assert_eq!(values(&lines)["stats_counts.b.c"], "1");
-    let ledger = core.engine.read_ledger();
+    let ledger = core.engine.ledger();
     assert_eq!(ledger.dropped_by("a"), 3);
     assert_eq!(ledger.own().total(OwnCounter::SamplesDropped), 3);
     assert_eq!(ledger.samples(), 1);

@@ -62,7 +62,7 @@ pub(crate) fn values(lines: &[String]) -> BTreeMap<&str, &str> {
 
 /// Takes in a datagram of lines, and counts it as the server does.
 pub(crate) fn receive(engine: &mut Engine, packet: &[u8]) {
-    engine.ledger().count(OwnCounter::PacketsReceived, 1);
+    engine.ledger_mut().count(OwnCounter::PacketsReceived, 1);
     engine.lines(packet);
 }
 

@@ -21,12 +21,12 @@ fn dropped_values_count_for_their_rule() {
     let rule = |name: &str, of: &str| format!("[rule.{name}]\nmatch = {of}.*\ndrop = yes\n");
     let mut core = Core::configured(&(rule("first", "a") + &rule("second", "b")));
     core.packet("a.x:1|c\na.x:1|c\nb.x:1|c\nb.x:1|g|T1000\na.y:1|kv");
-    let dropped = |core: &Core, name| core.engine.read_ledger().dropped_by(name);
+    let dropped = |core: &Core, name| core.engine.ledger().dropped_by(name);
     assert_eq!((dropped(&core, "first"), dropped(&core, "second")), (3, 2));
     core.engine.reconfigure(&configured(&(rule("new", "a") + &rule("second", "b"))));
     core.packet("a.x:1|c\nb.x:1|c\nb.x:1|c");
     assert_eq!((dropped(&core, "new"), dropped(&core, "second")), (1, 4));
-    assert_eq!(core.engine.read_ledger().dropped_by_rule(), 8);
+    assert_eq!(core.engine.ledger().dropped_by_rule(), 8);
 }
 
 #[test]

@@ -345,7 +345,7 @@ fn warnings(conf: &str, packet: &str) -> (Vec<Warning>, u64) {
     core.packet(packet);
     let bad = core.engine.own().total(OwnCounter::BadLinesSeen);
     let now = Tick::from_millis(1000);
-    (core.engine.ledger().take_warnings(now), bad)
+    (core.engine.ledger_mut().take_warnings(now), bad)
 }
 
 #[test]

@@ -299,12 +299,12 @@ fn a_series_knows_the_sender_of_its_last_sample() {
     let mut core = core("");
     let mut sends = |port: u16, packet: &str| {
         let address = std::net::SocketAddr::from(([10, 0, 0, 1], port));
-        core.engine.ledger().set_sender(Sender::Internet(address));
+        core.engine.ledger_mut().set_sender(Sender::Internet(address));
         core.packet(packet);
         core.engine.ledger().sender_id()
     };
     let first = sends(1, "a:1|c\nb:1|ms");
-    core.engine.ledger().set_sender(Sender::Internet("10.0.0.2:1".parse().unwrap()));
+    core.engine.ledger_mut().set_sender(Sender::Internet("10.0.0.2:1".parse().unwrap()));
     core.packet("b:1|ms|#env:x\nb:1|ms");
     let second = core.engine.ledger().sender_id();
     assert_ne!(first, second);

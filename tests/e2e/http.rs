@@ -324,7 +324,7 @@ fn the_api_names_the_rule_that_drops() {
     assert!(web.get("/api/series?name=x&kind=gauge").json()["dropped_by"].is_null());
 }
 
-/// Shows that the senders are sorted by what the client wants, and that the rest is summed.
+/// Shows that the senders are sorted by what the client requests, and that the rest is summed.
 #[test]
 fn senders_are_sorted() {
     let daemon = Daemon::start(&Conf::never_flushing());

@@ -499,8 +499,8 @@ fn streamed(data: &[u8], size: usize) -> Vec<String> {
         Piece::Binary(message) => engine.binary(message),
         Piece::Overlong(start) => engine.overlong_line(start),
         Piece::Packet(packet) => engine.lines(packet),
-        Piece::PacketTooLong => engine.ledger().lose_packet(PacketLoss::FrameTooLong),
-        Piece::PacketCutShort => engine.ledger().lose_packet(PacketLoss::FrameCutShort),
+        Piece::PacketTooLong => engine.ledger_mut().lose_packet(PacketLoss::FrameTooLong),
+        Piece::PacketCutShort => engine.ledger_mut().lose_packet(PacketLoss::FrameCutShort),
     };
     let limits = StreamLimits { max_line: 64, share: size };
     let mut rest = data;

@@ -16,7 +16,7 @@ const COLUMNS: usize = 100;
 const GENERATING: &str = "src/config/manual/";
 
 /// Phrases that must not be used, and what to write in their place.
-const BANNED: [(&str, &str); 31] = [
+const BANNED: [(&str, &str); 32] = [
     ("so many", "the number, `n`, at most `n`"),
     ("so long", "the time, for `duration`"),
     ("so much", "the amount"),
@@ -36,6 +36,7 @@ const BANNED: [(&str, &str); 31] = [
     ("are away", "are down"),
     ("was away", "was down"),
     ("has gone", "has closed the connection, has ended"),
+    ("told apart", "distinguished"),
     ("of none", "of no flush, of no client"),
     ("grievance", "warning"),
     ("grievances", "warnings"),

@@ -106,7 +106,7 @@ impl fmt::Display for Row {
 
 /// Takes in a datagram of lines, and counts it as the server does.
 pub(crate) fn receive(engine: &mut Engine, packet: &[u8]) {
-    engine.ledger().count(OwnCounter::PacketsReceived, 1);
+    engine.ledger_mut().count(OwnCounter::PacketsReceived, 1);
     engine.lines(packet);
 }
 

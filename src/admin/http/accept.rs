@@ -1,5 +1,5 @@
-//! Which of the two formats of `/metrics` a client wants, and whether it takes compressed answers.
-//! Pure.
+//! Which of the two formats of `/metrics` a client prefers, and whether it accepts compressed
+//! answers. Pure.
 
 use crate::encode::exposition::Exposition;
 
@@ -15,9 +15,9 @@ struct Fit {
 
 /// Returns the format that a client prefers by its field `Accept`.
 ///
-/// Without such a field, or if it wants both equally, it is OpenMetrics, unless the client names
-/// only the other one. A browser, which wants HTML, gets the text format, because it shows that one
-/// and would save the other to a file.
+/// Without such a field, or if it accepts both equally, it is OpenMetrics, unless the client names
+/// only the other one. A browser, which prefers HTML, gets the text format, because it shows that
+/// one and would save the other to a file.
 pub(super) fn exposition(accept: Option<&str>) -> Exposition {
     let Some(accept) = accept else { return Exposition::OpenMetrics };
     let mut open = Fit::default();

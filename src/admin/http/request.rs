@@ -133,8 +133,8 @@ impl<'a> WebRequest<'a> {
         found.next().map(|(_, value)| decoded(value))
     }
 
-    /// Returns how many entries the client wants. `None` if the request does not say. Fails if it
-    /// is no number.
+    /// Returns how many entries the client requests. `None` if the request does not say. Fails if
+    /// it is no number.
     pub fn most(&self) -> Result<Option<usize>, &'static str> {
         let Some(text) = self.parameter("n").filter(|text| !text.is_empty()) else {
             return Ok(None);
@@ -187,7 +187,7 @@ fn joined<'a>(fields: &[Header<'a>], name: &'static str) -> Option<Option<Cow<'a
     Some(all)
 }
 
-/// Whether the client wants to keep the connection.
+/// Whether the client requests to keep the connection.
 fn keeps_alive(fields: &[Header<'_>], is_default: bool) -> Option<bool> {
     let options = joined(fields, "connection")?.unwrap_or_default();
     let has =

@@ -50,7 +50,7 @@ impl SenderPage {
         let sort = request.parameter("sort").unwrap_or_default();
         let known = ORDERS.iter().find(|(name, _)| sort.is_empty() || name.as_bytes() == sort);
         let (_, order) = known.ok_or("sort is lines, bytes, bad, series, refused or seen")?;
-        let senders = view.server.engine.ledger().senders(); // adds up what was counted so far
+        let senders = view.server.engine.ledger_mut().count_senders();
         let mut all = senders.largest(usize::MAX, *order);
         if request.parameter("desc").is_some_and(|text| text == b"0") {
             all.reverse();
@@ -69,7 +69,7 @@ impl SenderPage {
             json.open(b'{').key("senders").open(b'[');
             self.phase = PagePhase::Head;
         }
-        let senders = view.server.engine.read_ledger().read_senders();
+        let senders = view.server.engine.ledger().senders();
         for _ in 0..STEP_SENDERS {
             let Some(id) = self.left.pop() else {
                 self.put_others(&mut json);
@@ -138,7 +138,7 @@ fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>)
 
 /// Writes the sender with this number, or `null` if it is unknown.
 pub(super) fn put_name(id: u16, view: &mut View<'_>, json: &mut JsonWriter<'_>) {
-    let record = view.server.engine.ledger().senders().by_id(id);
+    let record = view.server.engine.ledger_mut().count_senders().by_id(id);
     let name = record.map(|record| name(record.sender));
     json.maybe_string(name.as_deref().map(str::as_bytes));
 }

@@ -1,7 +1,7 @@
 //! `/api/series`: the series that a search finds, or all about one of them.
 //!
-//! A walk over the table keeps the first `n` of the order that the client wants. Their entries are
-//! written after the walk, with the values of that time. So the memory does not depend on the
+//! A walk over the table keeps the first `n` of the order that the client requests. Their entries
+//! are written after the walk, with the values of that time. So the memory does not depend on the
 //! number of series, nor on the length of their names: of a name, the walk keeps the beginning, and
 //! the list that is written keeps a hash.
 

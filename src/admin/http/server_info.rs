@@ -59,7 +59,7 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
         json.close(b']');
     }
     json.close(b'}').key("bad").open(b'[');
-    for (reason, count) in view.server.engine.read_ledger().bad_lines_by_reason() {
+    for (reason, count) in view.server.engine.ledger().bad_lines_by_reason() {
         if count > 0 {
             json.open(b'{').key("reason").string(reason.to_string().as_bytes());
             json.key("count").number(count as f64).close(b'}');
@@ -95,7 +95,7 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     json.close(b'}').key("drop_rules").open(b'[');
     for rule in view.server.config.rules.rules.iter().filter(|rule| rule.drop == Some(true)) {
         json.open(b'{').key("name").string(format!("rule.{}", rule.name).as_bytes());
-        let dropped = view.server.engine.read_ledger().dropped_by(&rule.name);
+        let dropped = view.server.engine.ledger().dropped_by(&rule.name);
         json.key("dropped_values").number(dropped as f64);
         json.key("match").open(b'[');
         rule.matches.iter().for_each(|glob| _ = json.string(glob.as_str().as_bytes()));

@@ -1,4 +1,4 @@
-//! The lines that a watching client wants: `[GLOB] [from ADDRESS] [bad]`. [`LinePreview`] reads
+//! The lines that a watching client requests: `[GLOB] [from ADDRESS] [bad]`. [`LinePreview`] reads
 //! lines before they are taken in.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::protocol::{
 use crate::sender::Sender;
 use crate::series::Table;
 
-/// The lines that a client wants.
+/// The lines that a client requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::admin) struct WatchFilter {
     /// For a name without tags.
@@ -64,7 +64,7 @@ impl WatchFilter {
         self.from.as_ref().is_none_or(|from| from.is(sender))
     }
 
-    /// Whether lines must be read to know whether the client wants them.
+    /// Whether lines must be read to know whether the client requests them.
     pub(super) fn reads_lines(&self) -> bool {
         self.glob.is_some() || self.only_bad
     }
@@ -73,8 +73,8 @@ impl WatchFilter {
         self.only_bad
     }
 
-    /// Whether the client wants a line of a sender that it wants, as far as is known before the
-    /// line is taken in. `made` returns the name that rules make of a name.
+    /// Whether the client requests a line of a sender that it requests, as far as is known before
+    /// the line is taken in. `made` returns the name that rules make of a name.
     pub(super) fn may_want(&self, line: &PreviewedLine<'_>, made: MadeName<'_>) -> bool {
         (!self.only_bad || line.may_be_bad())
             && self.glob.as_ref().is_none_or(|glob| line.is_about(glob, made))

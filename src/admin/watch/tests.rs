@@ -299,7 +299,7 @@ fn lines_are_shown_with_their_verdicts() {
     let mut bad = watch.add(filter("bad"));
     let mut web = watch.add(filter("web.*"));
     begin_turn(&mut watch, 1_795_862_607_000);
-    engine.ledger().set_sender(Sender::Internet("10.0.0.1:7".parse().unwrap()));
+    engine.ledger_mut().set_sender(Sender::Internet("10.0.0.1:7".parse().unwrap()));
     let packet = b"web.a:1:2|c|#k:v\na\"\x1b:1|c\nweb.b:x|g\n_sc|a|0\n\n";
     watch.lines(&mut engine, packet, usize::MAX);
     explain_all(&mut watch, &engine);

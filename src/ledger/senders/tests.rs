@@ -51,7 +51,7 @@ fn each_sender_has_what_it_has_sent() {
     ledger.tick();
     packet(&mut ledger, process, 2);
 
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     let shown: Vec<_> = senders
         .largest(9, |record| record.lines)
         .iter()
@@ -90,7 +90,7 @@ fn the_commonest_reason_is_the_one_with_most_lines() {
         (Reject::NotFinite, Reject::NoType),
     ] {
         ledger.bad_line(reject, b"");
-        let record = ledger.senders().iter().next().unwrap();
+        let record = ledger.count_senders().iter().next().unwrap();
         assert_eq!(record.commonest_reason, Some(commonest));
     }
 }
@@ -106,7 +106,7 @@ fn peers_that_send_no_lines_have_no_record() {
     ledger.count(OwnCounter::MetricsReceived, 5);
     ledger.skip_restored();
     ledger.count(OwnCounter::MetricsReceived, 3);
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     let lines: Vec<u64> = senders.iter().map(|record| record.lines).collect();
     assert_eq!(lines, [2]);
     assert_eq!(senders.others().lines, 3, "lines of an unknown sender");
@@ -123,14 +123,14 @@ fn a_number_stands_for_one_sender() {
     let second = ledger.sender_id();
     packet(&mut ledger, host(1, 2), 1);
     assert_eq!(ledger.sender_id(), first);
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     assert_eq!(senders.by_id(second).unwrap().sender, host(2, 0));
     assert!(senders.by_id(0).is_none());
     // Many senders later both have lost their records.
     (10..5000).for_each(|number| packet(&mut ledger, host(number, 1), 3));
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     assert!(senders.by_id(first).is_none() && senders.by_id(second).is_none());
-    let mut ids: Vec<u16> = senders.iter().map(SenderRecord::id).collect();
+    let mut ids: Vec<u16> = senders.iter().map(|record| record.id).collect();
     assert!(ids.iter().all(|id| senders.by_id(*id).unwrap().id == *id));
     ids.sort_unstable();
     ids.dedup();
@@ -152,7 +152,7 @@ fn senders_without_a_record_are_summed() {
             lines += 11;
         }
     }
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     assert_eq!(senders.iter().count(), SENDERS_MAX);
     let steady = senders.iter().filter(|record| record.lines == 200).count();
     assert_eq!(steady, STEADY as usize, "none has lost its record");
@@ -164,7 +164,7 @@ fn senders_without_a_record_are_summed() {
         packet(&mut ledger, host(2_000_000 + number, 1), 1);
         lines += 1;
     }
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     let new = senders.iter().filter(|record| record.first_seen == at(4600)).count();
     assert_eq!(new, STEADY as usize, "the silent ones have made room, although they sent more");
     assert_eq!(sum(senders).lines, lines);
@@ -189,7 +189,7 @@ fn reports_are_compared_with_the_packets_of_their_socket() {
     report(&mut ledger, 1, 99, 100.0);
     report(&mut ledger, 2, 80, 100.0);
     let reported = |ledger: &mut Ledger| {
-        let record = ledger.senders().iter().find(|record| record.sender == host(1, 0));
+        let record = ledger.count_senders().iter().find(|record| record.sender == host(1, 0));
         record.unwrap().reported.unwrap()
     };
     assert_eq!(reported(&mut ledger).to_string(), "sent 200 received 181 lost 19 (9.5 %)");
@@ -212,7 +212,7 @@ fn a_full_table_needs_little_memory() {
     assert!(record <= 352, "{record} bytes");
     let mut ledger = Ledger::default();
     (0..10_000).for_each(|number| packet(&mut ledger, host(number, 1), 1));
-    let senders = ledger.senders();
+    let senders = ledger.count_senders();
     assert_eq!(senders.records.len(), SENDERS_MAX);
     assert!(senders.records.capacity() <= 2 * SENDERS_MAX);
     assert!(senders.victims.capacity() <= 2 * VICTIMS);
@@ -226,9 +226,9 @@ fn a_flood_of_forged_addresses_is_cheap() {
     let mut ledger = Ledger::default();
     let mut scans = 0;
     for number in 0..PACKETS {
-        let before = ledger.senders().victims.len();
+        let before = ledger.count_senders().victims.len();
         packet(&mut ledger, host(number, 1), 1);
-        scans += usize::from(ledger.senders().victims.len() > before);
+        scans += usize::from(ledger.count_senders().victims.len() > before);
     }
     let evicted = PACKETS as usize - SENDERS_MAX;
     assert_eq!(scans, evicted.div_ceil(VICTIMS));

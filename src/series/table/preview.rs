@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
 use super::super::counts::bytes_beside_name;
-use super::super::eviction::{Evicted, IdleSeries, Largest, LongIdle};
+use super::super::eviction::{Evicted, IdleSeries, LongIdle};
+use super::super::largest::Largest;
 use super::super::live_series::LiveSeries;
+use super::super::membership::Membership;
 use super::super::memory::Pool;
-use super::super::owner::Owner;
-use super::super::raw::{merged_name, sent_name};
-use super::super::series_groups::{GroupChanges, NEWEST_TRIES};
+use super::super::newest_series::{NEWEST_TRIES, NewestSeries, can_be_evicted, find_new};
+use super::super::raw::{merged_name, without_mark};
+use super::super::series_groups::GroupChanges;
 use super::super::shard::SeriesPlace;
 use super::super::shards::Cursor;
 use super::super::stored_name::StoredName;
@@ -69,6 +71,7 @@ impl Preview {
             pool: Pool::new(free, table.live.pool.exactness),
             largest: Largest::new(free),
             long_idle: LongIdle::new(u32::MAX),
+            newest: NewestSeries::default(),
             evicted: Evicted::default(),
             top: Top::new(),
             sender: 0,
@@ -103,7 +106,7 @@ impl Preview {
         };
         // The sender is assumed to have no other series.
         let LiveSeries { shards, .. } = &table.live;
-        let mut newcomer = shards.owner(name, 0);
+        let mut newcomer = shards.membership(name, 0);
         let is_nearly_full = table.live.room().series() < NEW_SERIES_MAX;
         if is_nearly_full {
             let bytes = StoredName::bytes_for(name, &shards.tags);
@@ -144,14 +147,13 @@ impl Preview {
         }
         self.copied += 1;
         let LiveSeries { shards, .. } = &table.live;
-        let original = shards.all[place.shard()].original(place.slot().at);
-        let original = original.map(|name| name.owned_text(&shards.tags));
+        let original = shards.original(place).map(|name| name.owned_text(&shards.tags));
         let original = original.as_deref();
-        if !self.copy_values(copy, table, place, (name, original)) {
+        if !self.copy_values(copy, table, place, name, original) {
             // It has no value, but its next sample needs no room for a new series. A rule may drop
             // the name by now. The series then takes samples until it is closed.
-            let sent = original.unwrap_or_else(|| sent_name(name));
-            let resolved = copy.live.rules.resolve(sent, copy.hash(sent));
+            let compared = original.unwrap_or_else(|| without_mark(name));
+            let resolved = copy.live.rules.resolve(compared, copy.hash(compared));
             let policy = resolved.map_or(0, |resolved| resolved.policy);
             let outcome = RuleOutcome { policy, original };
             let created = copy.live.create_with(name, copy.hash(name), kind, outcome);
@@ -167,7 +169,8 @@ impl Preview {
         copy: &mut Table,
         table: &Table,
         place: SeriesPlace,
-        (name, original): (&[u8], Option<&[u8]>),
+        name: &[u8],
+        original: Option<&[u8]>,
     ) -> bool {
         let LiveSeries { shards, rules, pool, tick, .. } = &table.live;
         let Some(series) = shards.get(place) else { return false };
@@ -183,7 +186,7 @@ impl Preview {
             return false;
         }
         let mut record = Vec::new();
-        series.save((name, original), true, *tick, &pool.records, &mut record);
+        series.save(name, original, true, *tick, &pool.records, &mut record);
         // The memory of its samples is in use already.
         let free = copy.live.pool.free();
         copy.live.pool.limit(usize::MAX, pool.exactness);
@@ -231,23 +234,23 @@ impl Forecast {
     }
 
     /// Makes creations of the line, up to `created` of them in all.
-    fn create(&mut self, live: &LiveSeries, newcomer: &Owner, created: usize, tries: usize) {
+    fn create(&mut self, live: &LiveSeries, newcomer: &Membership, created: usize, tries: usize) {
         while self.created < created && self.create_one(live, newcomer, tries) {}
     }
 
     /// Returns how many more series the line can create, at most `most`.
-    fn room(&self, live: &LiveSeries, newcomer: &Owner, most: usize, tries: usize) -> usize {
+    fn room(&self, live: &LiveSeries, newcomer: &Membership, most: usize, tries: usize) -> usize {
         let mut forecast = self.clone();
         (0..most).take_while(|_| forecast.create_one(live, newcomer, tries)).count()
     }
 
     /// Creates a series. Returns `false` if there is no room for it.
-    fn create_one(&mut self, live: &LiveSeries, newcomer: &Owner, tries: usize) -> bool {
+    fn create_one(&mut self, live: &LiveSeries, newcomer: &Membership, tries: usize) -> bool {
         if live.room().series() + self.evicted.len() <= self.created {
             let taken =
                 self.take_idle(live, newcomer, tries).or_else(|| self.take_newest(live, newcomer));
             let Some(place) = taken else { return false };
-            self.groups.remove(live.shards.all[place.shard()].owner(place.at()));
+            self.groups.remove(live.shards.membership_at(place));
             self.evicted.push(place);
         }
         self.groups.add(&live.shards.groups, newcomer);
@@ -260,7 +263,7 @@ impl Forecast {
     fn take_idle(
         &mut self,
         live: &LiveSeries,
-        newcomer: &Owner,
+        newcomer: &Membership,
         tries: usize,
     ) -> Option<SeriesPlace> {
         let shards = &live.shards;
@@ -282,21 +285,21 @@ impl Forecast {
         None
     }
 
-    /// Takes the newest series of the largest group that is not known yet.
-    fn take_newest(&mut self, live: &LiveSeries, newcomer: &Owner) -> Option<SeriesPlace> {
+    /// Takes the newest series of the largest group that is not established.
+    fn take_newest(&mut self, live: &LiveSeries, newcomer: &Membership) -> Option<SeriesPlace> {
         let shards = &live.shards;
         if shards.raw.is_some() || !self.groups.gives_up_newest_for(&shards.groups, newcomer) {
             return None;
         }
         self.take_noted(live).or_else(|| {
             let largest = self.groups.largest_group(&shards.groups);
-            let search = self.search.get_or_insert(shards.search);
-            self.found.extend(shards.find_new(search, largest));
+            let search = self.search.get_or_insert_with(|| live.newest.search());
+            self.found.extend(find_new(shards, search, largest));
             self.take_noted(live)
         })
     }
 
-    /// Takes the newest series of the largest group that is noted and not known yet.
+    /// Takes the newest series of the largest group that is noted and not established.
     fn take_noted(&mut self, live: &LiveSeries) -> Option<SeriesPlace> {
         let shards = &live.shards;
         for _ in 0..NEWEST_TRIES {
@@ -305,7 +308,7 @@ impl Forecast {
                 None
             } else if let Some(place) = self.found.pop() {
                 Some(place)
-            } else if let Some(place) = shards.groups.newest().nth(self.newest) {
+            } else if let Some(place) = live.newest.iter().nth(self.newest) {
                 self.newest += 1;
                 Some(place)
             } else {
@@ -319,7 +322,7 @@ impl Forecast {
                 continue;
             }
             let largest = self.groups.largest_group(&shards.groups);
-            if self.is_as_before(place) && shards.can_be_evicted(place, live.tick, largest) {
+            if self.is_as_before(place) && can_be_evicted(shards, place, live.tick, largest) {
                 return Some(place);
             }
             self.put_back.push_back(Some(place));

@@ -126,8 +126,8 @@ impl Flushing {
     pub(super) fn defer_tick_if_sweeping(&mut self, engine: &mut Engine) -> bool {
         let sweeping = engine.is_sweeping();
         if sweeping && self.schedule.defer() {
-            engine.ledger().count(OwnCounter::FlushOverruns, 1);
-            engine.ledger().warn(WarningKind::FlushOverrun, b"");
+            engine.ledger_mut().count(OwnCounter::FlushOverruns, 1);
+            engine.ledger_mut().warn(WarningKind::FlushOverrun, b"");
         }
         sweeping
     }

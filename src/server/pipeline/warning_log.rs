@@ -13,8 +13,8 @@ pub(super) fn write(engine: &mut Engine, warnings: &[Warning]) {
     for warning in warnings {
         let is_full = warning.what == WarningKind::TooManySeries;
         let largest = is_full.then(|| engine.largest_group()).flatten();
-        let newcomers = engine.table_mut().newcomers();
-        let take = || newcomers.take_busiest().unwrap_or_default();
+        let new_prefixes = engine.table_mut().new_prefixes();
+        let take = || new_prefixes.take_busiest().unwrap_or_default();
         let most_new = is_full.then(|| &**busiest.get_or_insert_with(take));
         log_warning(warning, most_new, largest.as_ref());
     }

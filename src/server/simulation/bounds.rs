@@ -91,7 +91,7 @@ impl Sizes {
             let bytes = history.len() as f64 * rows.floor() * 4.0;
             assert!(bytes <= history.memory() as f64, "{} series in the history", history.len());
             reached.note(Bound::History, history.is_full());
-            let senders = engine.read_ledger().read_senders().iter().count();
+            let senders = engine.ledger().senders().iter().count();
             assert!(senders <= SENDERS_MAX, "{senders} senders");
             reached.note(Bound::Senders, senders == SENDERS_MAX);
         }
@@ -106,7 +106,7 @@ pub(super) fn check_counters(
     reached: &mut Reached,
 ) {
     let Server { pipeline, reception, life, .. } = server;
-    let ledger = pipeline.engine().read_ledger();
+    let ledger = pipeline.engine().ledger();
     let own = |own| ledger.own().total(own);
     let closed = own(OwnCounter::ConnectionsRefused) + own(OwnCounter::IdleConnectionsClosed);
     let seen = clients.closed();

@@ -478,7 +478,7 @@ impl World {
 
     /// The samples that the present run has counted as refused.
     fn refused_now(&self) -> u64 {
-        let ledger = self.server.as_ref().map(|server| server.pipeline.engine().read_ledger());
+        let ledger = self.server.as_ref().map(|server| server.pipeline.engine().ledger());
         ledger.map_or(0, |ledger| {
             let own = ledger.own();
             own.total(OwnCounter::SeriesRejected)

@@ -23,7 +23,7 @@ fn a_limit_of_tag_values_holds_for_lines_without_a_series() {
     let count = |user: &str| sent.iter().filter(|sent| *sent == user).count();
     assert_eq!((count("0"), count("1"), count("2"), count("s")), (2, 2, 0, 1), "{sent:?}");
     assert_eq!(count("other"), 16, "{sent:?}");
-    let warnings = core.engine.ledger().take_warnings(Tick::from_millis(1000));
+    let warnings = core.engine.ledger_mut().take_warnings(Tick::from_millis(1000));
     assert!(warnings.iter().any(|warning| warning.example == b"user=2"), "{warnings:?}");
     core.packet("a:1|kv|#user:8\na:1|kv|#user:9\na:1|kv|#user:10");
     let sent = users(&core.flush(20));

@@ -1,12 +1,13 @@
-//! The groups that a series belongs to: two prefixes of its name, and the sender that created it.
+//! [`Membership`]: the groups that a series belongs to. They are two prefixes of its name, and the
+//! sender that created it.
 
 /// The kinds of groups, the most specific first.
 pub(super) const KINDS: usize = 3;
 pub(super) const SENDER: usize = KINDS - 1;
 
-/// The groups of a series, and its size.
+/// The groups of a series, and what it adds to their size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(super) struct Membership {
     pub(super) groups: [u16; KINDS],
     /// The bytes of the series in units of [`WEIGHT_BYTES`].
     weight: u16,
@@ -39,7 +40,7 @@ impl LastPrefixes {
         // The second prefix follows from the first one.
         let [two, one] = prefixes(name);
         if *two != *self.two || two.is_empty() {
-            #[allow(clippy::cast_possible_truncation)] // of 64 bits 14 are left
+            #[allow(clippy::cast_possible_truncation)] // PREFIX_BITS are left
             let id = |prefix| (hash(prefix) >> (u64::BITS - PREFIX_BITS)) as u16;
             self.ids = [id(two), id(one)];
             self.two.clear();
@@ -49,7 +50,7 @@ impl LastPrefixes {
     }
 }
 
-impl Owner {
+impl Membership {
     pub(super) fn new(name: &[u8], sender: u16, hash: impl Fn(&[u8]) -> u64) -> Self {
         Self::after(&mut LastPrefixes::default(), name, sender, hash)
     }

@@ -1,4 +1,4 @@
-//! The series budget: at `max_series` a flood makes room for well-behaved names.
+//! A full table: at `max_series` a flood makes room for well-behaved names.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +19,7 @@ type Junk = fn(u32) -> (u32, String);
 
 fn send(core: &mut Core, host: u32, packet: &str) {
     let address = SocketAddr::from((host.to_be_bytes(), 1));
-    core.engine.ledger().set_sender(Sender::Internet(address));
+    core.engine.ledger_mut().set_sender(Sender::Internet(address));
     core.packet(packet);
 }
 
@@ -110,7 +110,7 @@ fn a_flood_of_long_names_costs_a_well_behaved_sender_nothing() {
 /// Shows that a few series with long names count as much as the many short ones that they keep out:
 /// new names of a sender with many series get in, and none of its series makes room.
 #[test]
-fn a_few_long_names_are_the_culprit_and_not_the_many_short_ones_beside_them() {
+fn a_few_long_names_are_the_largest_group_and_not_the_many_short_ones_beside_them() {
     let mut core = Core::configured("[limits]\nseries_memory = 4m\n");
     let good = |core: &mut Core, from: u32, to: u32| {
         for n in from..to {
@@ -163,10 +163,10 @@ fn a_flood_of_short_names_keeps_no_names_with_many_tags_out() {
     }
 }
 
-/// Shows that tags that many series share do not make those series the culprit, since they take
-/// their memory once.
+/// Shows that tags that many series share do not make those series the largest group, since they
+/// take their memory once.
 #[test]
-fn series_with_shared_tags_are_not_the_culprit_beside_a_flood() {
+fn series_with_shared_tags_are_not_the_largest_group_beside_a_flood() {
     let mut core = Core::configured("[limits]\nseries_memory = 8m\n");
     let tagged = |n: u32| format!("app.web.{n}{}", many_tags(0));
     (0..4000).for_each(|n| send(&mut core, 1, &format!("{}:1|c", tagged(n))));
@@ -241,7 +241,7 @@ fn the_keys_of_known_lines_are_within_the_memory_of_series() {
 }
 
 #[test]
-fn the_culprit_is_named_with_its_sender_share_and_example() {
+fn the_largest_group_is_named_with_its_sender_share_and_example() {
     let mut core = Core::configured("[limits]\nmax_series = 1000\n");
     assert!(core.engine.largest_group().is_none());
     (0..100).for_each(|n| send(&mut core, 1, &format!("app.web.{n}:1|c")));
@@ -255,9 +255,9 @@ fn the_culprit_is_named_with_its_sender_share_and_example() {
     assert!(core.engine.largest_group().is_none(), "there is room");
 }
 
-/// Shows that series that are known and active stay, also those of the largest prefix.
+/// Shows that series that are established and active stay, also those of the largest prefix.
 #[test]
-fn no_known_series_is_given_up_while_it_is_active() {
+fn no_established_series_is_given_up_while_it_is_active() {
     let mut core = Core::configured("[limits]\nmax_series = 1000\n");
     for stamp in 1..5 {
         (0..1000).for_each(|n| send(&mut core, 1, &format!("app.web.{n}:1|c")));
@@ -293,9 +293,9 @@ fn a_restored_value_is_sent_however_many_names_come() {
     assert_eq!(after.engine.own().total(OwnCounter::SeriesRejected), 50);
 }
 
-/// Shows that a restart makes no known series one that makes room, and no junk known.
+/// Shows that a restart makes no established series one that makes room, and no junk established.
 #[test]
-fn known_series_stay_after_a_restart_and_junk_makes_room() {
+fn established_series_stay_after_a_restart_and_junk_makes_room() {
     let limits = "[limits]\nmax_series = 1000\n";
     let name = |n: u32| format!("app.web.{n}");
     let mut core = Core::configured(limits);
@@ -320,6 +320,21 @@ fn known_series_stay_after_a_restart_and_junk_makes_room() {
     };
     assert_eq!(count(900, &name), 900);
     assert_eq!(count(400, &other), 100, "they take the place of the junk");
+}
+
+/// Shows that a refused sample is counted once, also if its series then makes room for another.
+#[test]
+fn a_refused_sample_of_an_evicted_series_is_counted_once() {
+    let mut core = Core::configured("[limits]\nmax_series = 1000\n");
+    for _ in 0..2 {
+        // The sum of two would be infinite, so the second one is refused.
+        (0..1000).for_each(|n| send(&mut core, 2, &format!("junk.x.{n}:1e308|c")));
+    }
+    assert_eq!(core.engine.own().total(OwnCounter::BadLinesSeen), 1000);
+    assert_eq!(core.engine.ledger().samples(), 1000);
+    send(&mut core, 1, "app.web.a:1|c");
+    assert_eq!(core.engine.own().total(OwnCounter::SeriesRejected), 1);
+    assert_eq!(core.engine.ledger().samples(), 1000, "one more has come, and one is lost");
 }
 
 /// Lines of all kinds, with names and tags of many lengths.
@@ -442,7 +457,7 @@ fn a_full_table_is_restored_whole_and_what_lower_limits_refuse_is_counted() {
             assert_eq!(restored.refused == 0, is_whole, "{restored:?}");
             let bytes = after.engine.table().series_bytes();
             assert!(bytes <= configured(&limits(memory)).bounds.series_memory, "{bytes}");
-            let lost = after.engine.read_ledger().not_restored();
+            let lost = after.engine.ledger().not_restored();
             assert_eq!(lost, restored.lost_events());
             assert_eq!(events(&after.flush(10)) + lost as f64, all);
         }
