@@ -164,7 +164,7 @@ install: ## install the built binary, units, man pages and, if there is none, /e
 	install -D -m 644 -t $(share)/man/man8 packaging/man/statsd.8
 	install -D -m 644 -t $(share)/man/man5 packaging/man/statsd.conf.5
 	install -D -m 644 packaging/completions/statsd.bash $(share)/bash-completion/completions/statsd
-	install -D -m 644 packaging/completions/_statsd $(share)/zsh/vendor-completions/_statsd
+	install -D -m 644 packaging/completions/_statsd $(share)/zsh/site-functions/_statsd
 	install -D -m 644 packaging/completions/statsd.fish $(share)/fish/vendor_completions.d/statsd.fish
 	install -D -m 644 -t $(units) packaging/systemd/statsd.socket packaging/systemd/statsd.service
 	sed -i 's|/usr/local|$(PREFIX)|' $(units)/statsd.service
@@ -186,10 +186,11 @@ units = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 uninstall: ## remove what `make install` has installed; /etc/statsd.conf and /var/lib/statsd stay
 	rm -f $(DESTDIR)$(PREFIX)/bin/statsd $(share)/man/man8/statsd.8 $(share)/man/man5/statsd.conf.5
-	rm -f $(share)/bash-completion/completions/statsd $(share)/zsh/vendor-completions/_statsd
+	rm -f $(share)/bash-completion/completions/statsd $(share)/zsh/site-functions/_statsd
 	rm -f $(share)/fish/vendor_completions.d/statsd.fish $(DESTDIR)$(PREFIX)/lib/sysusers.d/statsd.conf
 	rm -f $(units)/statsd.socket $(units)/statsd.service
 	rm -rf $(share)/doc/statsd
+	@echo "make uninstall: a server that still runs ends with: systemctl disable --now statsd.socket statsd.service"
 	@echo "make uninstall: /etc/statsd.conf, /var/lib/statsd and the user statsd are still there"
 
 static: $(static_binary) ## build the static binary (adds the Rust target, once; ARCH=aarch64 for 64-bit Arm)
@@ -232,3 +233,4 @@ image: $(static_binary) ## a container image with the static binary alone: stats
 	$(builder) build $(if $(filter podman buildah,$(builder)),--format docker) \
 		$(if $(filter-out $(shell uname -m),$(ARCH)),--platform linux/$(if $(filter aarch64,$(ARCH)),arm64,amd64)) \
 		-t statsd:$(version) -f target/image/Dockerfile target/image
+	@echo "make image: statsd:$(version) is in the store of $(builder)"

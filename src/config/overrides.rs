@@ -86,7 +86,7 @@ impl Overrides {
                 let first = value.to_str().and_then(|folders| folders.split(':').next());
                 overrides.state_folder =
                     first.filter(|folder| folder.starts_with('/')).map(Into::into);
-            } else if let Some((section, key)) = section_and_key(name) {
+            } else if let Some((section, key)) = section_and_key(name, &value.to_string_lossy()) {
                 let value = value.into_string().ok().and_then(one_line);
                 let source = name.to_owned();
                 let value = value.ok_or_else(|| OverrideError::Value { source: source.clone() })?;
@@ -155,8 +155,9 @@ fn set(sections: &mut Vec<IniSection>, name: &str, key: &str, value: &str, place
 ///
 /// Kubernetes sets variables in each pod for each service: for one with the name `statsd-tcp` they
 /// are `STATSD_TCP_SERVICE_HOST`, `STATSD_TCP_PORT` and `STATSD_TCP_PORT_8125_TCP_ADDR`. They look
-/// like ours. No key of ours begins so, and a start must not fail because of them.
-fn section_and_key(variable: &str) -> Option<(&'static str, String)> {
+/// like ours. No key of ours begins so, and a start must not fail because of them. The value of the
+/// second is a URL. With another value it is a mistake of the operator.
+fn section_and_key(variable: &str, value: &str) -> Option<(&'static str, String)> {
     let rest = variable.strip_prefix(PREFIX)?;
     let (section, key) = SECTIONS.into_iter().find_map(|section| {
         let (start, key) = rest.split_at_checked(section.len())?;
@@ -164,7 +165,9 @@ fn section_and_key(variable: &str) -> Option<(&'static str, String)> {
             start.chars().eq(section.chars().map(|letter| letter.to_ascii_uppercase()));
         Some((section, key.strip_prefix('_').filter(|_| is_section)?))
     })?;
-    let is_of_kubernetes = key == "PORT" || key.starts_with("PORT_") || key.starts_with("SERVICE_");
+    let is_of_kubernetes = (key == "PORT" && value.contains("://"))
+        || key.starts_with("PORT_")
+        || key.starts_with("SERVICE_");
     (!is_of_kubernetes).then(|| (section, key.to_ascii_lowercase()))
 }
 
@@ -225,6 +228,7 @@ mod tests {
             ("STATSD_EXEC_COMMAND", " cat # \"x\" ", "exec.command=cat # \"x\""),
             ("STATSD_CARBON_ADRESS", "a", "carbon.adress=a"),
             ("STATSD_CARBON_B_ADDRESS", "a", "carbon.b_address=a"),
+            ("STATSD_CARBON_PORT", "2004", "carbon.port=2004"),
         ] {
             assert_eq!(given(&[(variable, value)], &[]), [format!("{variable} {expected}")]);
         }

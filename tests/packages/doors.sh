@@ -95,7 +95,7 @@ expect "flush_interval = 20s" inside sh -c 'statsd --ask config | grep "^flush_i
 inside dpkg --purge statsd >/dev/null 2>&1
 
 begin "the tarball"
-follow /root/target "$(commands install.md "A tarball" 1)"
+follow /root "$(commands install.md "A tarball" 1)"
 first_counter
 
 step "an upgrade from the tarball keeps the configuration"

@@ -16,6 +16,11 @@ if ! cmp -s "$here/kubernetes.txt" "$venv/complete"; then
     cp "$here/kubernetes.txt" "$venv/complete"
 fi
 "$venv/bin/kubernetes-validate" --strict "$here"/../../packaging/kubernetes/*.yaml
+# Servers that send the same names overwrite each other's points.
+for manifest in "$here"/../../packaging/kubernetes/*.yaml; do
+    grep -q 'namespace.global_suffix=\$(' "$manifest" ||
+        { echo "$manifest: the names of two servers are the same" >&2; exit 1; }
+done
 # The checker itself must see a mistake.
 sed 's/readinessProbe/readynessProbe/' "$here/../../packaging/kubernetes/daemonset.yaml" >"$venv/wrong.yaml"
 if "$venv/bin/kubernetes-validate" --strict "$venv/wrong.yaml" 2>/dev/null; then

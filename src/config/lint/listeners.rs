@@ -17,6 +17,7 @@ pub(super) fn check(lint: &mut Lint<'_>) {
     no_listener(lint);
     for section in ["udp", "tcp", "admin"] {
         let is_wider = wider_than_bind(lint, section);
+        other_port_than_bind(lint, section);
         unreachable_networks(lint, section);
         if section == "admin" && !is_wider {
             open_admin_port(lint);
@@ -70,6 +71,30 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
                   key bind, or set allow_from";
     lint.warn(section, "bind", reason, remedy);
     true
+}
+
+/// Warns about a socket that was passed in with another port than `bind` has. Clients may still send
+/// to the port of `bind`, where nothing listens.
+fn other_port_than_bind(lint: &mut Lint<'_>, section: &'static str) {
+    if !lint.given.has_value(section, "bind") {
+        return; // the socket replaces the default
+    }
+    let binds = binds(lint, section);
+    let mut passed = lint.surroundings.passed.iter().filter(|socket| socket.section == section);
+    let Some(PassedAddress { address, .. }) = passed.clone().next() else { return };
+    let missing = binds
+        .iter()
+        .find(|bind| bind.port() != 0 && passed.all(|socket| socket.address.port() != bind.port()));
+    if let Some(bind) = missing {
+        let reason = format!(
+            "the socket {address} that was passed in replaces bind = {}; nothing listens on port {}",
+            ListenAddress.show(bind),
+            bind.port()
+        );
+        let remedy = "set that port in the socket unit (ListenDatagram=, ListenStream=), or remove \
+                      the key bind";
+        lint.warn(section, "bind", reason, remedy);
+    }
 }
 
 /// Warns if `allow_from` refuses everything that can arrive at loopback addresses.

@@ -459,6 +459,10 @@ fn a_socket_passed_in_that_is_wider_than_bind() {
         ("[tcp]\nbind =", "tcp", "127.0.0.1:8125", false),
         ("[udp]\nbind = localhost:8125", "tcp", "0.0.0.0:8125", false),
         ("[udp]\nbind = localhost:8125\nallow_from = 10.0.0.0/8", "udp", "[::]:8125", false),
+        ("[udp]\nbind = 127.0.0.1:8126", "udp", "127.0.0.1:8125", true), // another port
+        ("[udp]\nbind = *:18125", "udp", "0.0.0.0:8125", true),
+        ("[udp]\nbind = *:0", "udp", "0.0.0.0:8125", false),
+        ("", "udp", "0.0.0.0:9125", false), // the default, which the socket replaces
         ("[admin]\nbind = *:8126", "admin", "127.0.0.1:8126", false),
     ] {
         let passed = vec![PassedAddress { section, address: address.parse().unwrap() }];

@@ -27,7 +27,8 @@ pub(super) const STATSD: Chapter = chapter! {
     /// When the server stops, it saves the open interval and all gauges to this file. The next
     /// start continues with them. Without it, a restart within an interval sends one time slot
     /// twice, and Graphite keeps only the second value. The file must be this server's own, in a
-    /// folder of its user or of root. Empty means off.
+    /// folder of its user or of root. Empty means off, but for a service of systemd with
+    /// StateDirectory=: there it means the file state in that folder.
     /// Example: /var/lib/statsd/state
     state_file;
 
