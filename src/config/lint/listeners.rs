@@ -87,7 +87,7 @@ fn other_port_than_bind(lint: &mut Lint<'_>, section: &'static str) {
         .find(|bind| bind.port() != 0 && passed.all(|socket| socket.address.port() != bind.port()));
     if let Some(bind) = missing {
         let reason = format!(
-            "the socket {address} that was passed in replaces bind = {}; nothing listens on port {}",
+            "the socket {address} that was passed in replaces bind = {}; nothing is on port {}",
             ListenAddress.show(bind),
             bind.port()
         );
