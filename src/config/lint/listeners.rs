@@ -73,8 +73,8 @@ fn wider_than_bind(lint: &mut Lint<'_>, section: &'static str) -> bool {
     true
 }
 
-/// Warns about a socket that was passed in with another port than `bind` has. Clients may still send
-/// to the port of `bind`, where nothing listens.
+/// Warns about a socket that was passed in with another port than `bind` has. Clients may still
+/// send to the port of `bind`, where nothing listens.
 fn other_port_than_bind(lint: &mut Lint<'_>, section: &'static str) {
     if !lint.given.has_value(section, "bind") {
         return; // the socket replaces the default
