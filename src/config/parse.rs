@@ -39,9 +39,7 @@ pub fn parse_with_places(
     text: &[u8],
     overrides: &Overrides,
 ) -> Result<(Config, GivenSettings), Vec<Mistake>> {
-    let ini::Document { mut sections, flaws } = ini::read(text);
-    overrides.apply(&mut sections);
-    read_sections(file, text, overrides, sections, flaws)
+    read_sections(file, text, overrides, None)
 }
 
 /// As [`parse_with_places`], but reads `[admin]` alone. Mistakes in other sections do not matter.
@@ -51,20 +49,21 @@ pub(super) fn parse_admin(
     text: &[u8],
     overrides: &Overrides,
 ) -> Result<(Config, GivenSettings), Vec<Mistake>> {
-    let ini::Document { mut sections, .. } = ini::read(text);
-    overrides.apply(&mut sections);
-    sections.retain(|section| section.name == "admin");
-    let flaws = flaw_of_foreign_file(file, text).into_iter().collect();
-    read_sections(file, text, overrides, sections, flaws)
+    read_sections(file, text, overrides, Some("admin"))
 }
 
 fn read_sections(
     file: &Path,
     text: &[u8],
     overrides: &Overrides,
-    sections: Vec<IniSection>,
-    flaws: Vec<Flaw>,
+    only: Option<&str>,
 ) -> Result<(Config, GivenSettings), Vec<Mistake>> {
+    let ini::Document { mut sections, mut flaws } = ini::read(text);
+    overrides.apply(&mut sections);
+    if let Some(only) = only {
+        sections.retain(|section| section.name == only);
+        flaws = flaw_of_foreign_file(file, text).into_iter().collect();
+    }
     let defaults = defaults::with_all_sections();
     let config = defaults.clone();
     let mut reader = FileReader {

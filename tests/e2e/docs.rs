@@ -217,11 +217,13 @@ fn run_in_bash(command: &str, folder: &Path, input: &str) -> String {
 }
 
 /// Examples of the pages that no test runs as they are, by their first words, and why.
-const NOT_RUN_OF_PAGES: [(&str, &str); 26] = [
+const NOT_RUN_OF_PAGES: [(&str, &str); 28] = [
     ("make build", "it takes minutes"),
     ("sudo make install", "it writes to /usr/local; `tests/packages/doors.sh` runs it in a root"),
+    ("sudo make uninstall", "it removes from /usr/local; `make.rs` runs it in a folder"),
     ("make deb", "it takes minutes; `tests/packages/doors.sh` installs the package"),
     ("make dist", "it takes minutes; `tests/packages/doors.sh` installs the tarball"),
+    ("cd target", "as the line before it"),
     ("make image", "it takes minutes; `tests/packages/container.sh` runs the image"),
     ("docker run", "as the line before it"),
     ("docker exec", "as the line before it"),
