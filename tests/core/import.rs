@@ -221,6 +221,48 @@ fn forms_of_real_files_are_read() {
     assert!(error.contains("a configuration of the cluster proxy of Node StatsD"), "{error}");
 }
 
+/// Asserts that each text becomes a valid configuration with the expected text in it, where a
+/// remark is one line. A text after `!` must not be in it.
+fn assert_made(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let made = import(Path::new("old"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        config::parse(Path::new("made"), made.as_bytes()).expect(&made);
+        let whole = made.replace("\n#   ", " ");
+        let found = match expected.strip_prefix('!') {
+            Some(absent) => !whole.contains(absent),
+            None => whole.contains(expected),
+        };
+        assert!(found, "{expected}: {made}");
+    }
+}
+
+/// Shows that a mapping that drops one type does not become a rule that drops all, and that a `ttl`
+/// of 0 is the default's.
+#[test]
+fn a_mapping_does_no_more_than_it_did() {
+    let one_type = "mappings:\n- match: app.*\n  match_metric_type: counter\n  action: drop\n  \
+                    name: x\n- match: svc.*\n  match_metric_type: gauge\n  name: svc\n";
+    let ttl = "defaults:\n  ttl: 10m\nmappings:\n- match: app.*\n  name: app\n  ttl: 0s\n- match: \
+               b.*\n  name: b\n";
+    let later = format!("{ttl}- match: c.*\n  name: c\n  ttl: 5m\n");
+    assert_made(&[
+        (one_type, "!drop = "),
+        (one_type, "!match = app"),
+        (
+            one_type,
+            "# - mappings[0].match (line 2): app.*; mappings[0].match_metric_type (line 3): \
+             counter; mappings[0].action (line 4): drop; mappings[0].name (line 5): x: left out: a \
+             rule would drop all types of these names.",
+        ),
+        (one_type, "(line 7): gauge: the rule is for all types: it renames the other types"),
+        (ttl, "\n# defaults.ttl (line 2): 10m\nexpire = 10m\n"),
+        (ttl, "!expire = 0"),
+        (ttl, "mappings[0].ttl (line 6): 0s: 0 stands for the ttl of the defaults"),
+        (&later, "name = app\n# the first mapping that matches counts\nexpire = 10m\n"),
+        (&later, "\nexpire = 5m\n"),
+    ]);
+}
+
 /// Shows that the two public files of statsdpy are read: a template of Puppet with keys of an older
 /// version, and the sample with a size of batches beside the plain protocol, which has none.
 #[test]
