@@ -263,6 +263,28 @@ fn a_mapping_does_no_more_than_it_did() {
     ]);
 }
 
+/// Shows that numbers of Node that are products are read, that `debug` decides about the log, and
+/// that a key that is written twice is no unknown key.
+#[test]
+fn values_of_node_are_read_as_node_reads_them() {
+    let debug = "{ port: 8125, debug: true, log: { level: 'LOG_INFO' } }";
+    let twice = "{ port: 8125,\n percentThreshold: [90],\n percentThreshold: [50, 95] }";
+    let quoted = "{ port: 8125, graphite: { legacyNamespace: false, prefixTimer: `t` } }";
+    assert_made(&[
+        ("{ port: 8125, flushInterval: 60 * 1000 }", "flush_interval = 1m\n"),
+        ("{ port: 8125, flushInterval: 2*30*1000, debug: true }", "flush_interval = 1m\n"),
+        ("{ port: 8125, flushInterval: 10 * N }", "flushInterval (line 1): 10 * N: the old"),
+        ("{ port: 8125, flushInterval: 10 ** 4 }", "flushInterval (line 1): 10 ** 4: the old"),
+        (quoted, "\nprefix_timer = t\n"),
+        ("{ port: 8125, prefixStats: `a${b}` }", "prefixStats (line 1): `a${b}`: the old"),
+        (debug, "\n# debug (line 1): true\nlog_level = debug\n"),
+        (debug, "log.level (line 1): LOG_INFO: the level of the lines in syslog"),
+        (debug, "!log_level here, too"),
+        (twice, "\n# percentThreshold (line 3): [50, 95]\npercentiles = 50, 95\n"),
+        (twice, "# - percentThreshold (line 2): [90]: a later line sets it again\n"),
+    ]);
+}
+
 /// Shows that the two public files of statsdpy are read: a template of Puppet with keys of an older
 /// version, and the sample with a size of batches beside the plain protocol, which has none.
 #[test]
@@ -330,7 +352,7 @@ fn hostile_files_are_bounded() {
         ("mappings:\n- {match: 'a #b;\"', match_type: regex}".into(), "regex = \"a #b;\\\"\""),
         ("{ port: #PORT# }".into(), "port (line 1): #PORT#: the old server computes the value"),
         ("{ port: 'x y', flushInterval: 100 }".into(), "flushInterval (line 1): 100: not set"),
-        ("{ port: 8125, port: 8126 }".into(), "port (line 1): 8125: Node StatsD itself has no"),
+        ("{ port: 8125, port: 8126 }".into(), "port (line 1): 8125: a later line sets it again"),
         ("[statsite]\nstream_cmd = cat; # \"a\"\n".into(), "command = cat; # \"a\"\n"),
     ] {
         let made = import(Path::new("old"), text.as_bytes()).unwrap();
