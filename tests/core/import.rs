@@ -285,6 +285,36 @@ fn values_of_node_are_read_as_node_reads_them() {
     ]);
 }
 
+/// Shows that the tags of telegraf's input are set beside the global ones, that a bad tag costs no
+/// other, and that an output that cannot be had is reported with all its settings.
+#[test]
+fn tags_and_outputs_are_read_one_by_one() {
+    let tags = "[global_tags]\n dc = \"a\"\n team = \"b\"\n[agent]\n hostname = \"web#1\"\n\
+                [[inputs.statsd]]\n service_address = \":8125\"\n[inputs.statsd.tags]\n team = \
+                \"ops\"\n";
+    let interval = "[agent]\n interval = '20s'\n[[inputs.statsd]]\n interval = '5s'\n";
+    let unix = "[[inputs.statsd]]\n service_address = \":8125\"\n[[outputs.influxdb]]\n urls = \
+                [\"unix:///run/influxdb.sock\"]\n database = \"d\"\n";
+    let gostatsd = "metrics-addr = ':8125'\nbackends = ['stdout']\ndefault-tags = ['env:prod', \
+                    'bare', 'region:eu']\n";
+    let exporter = "mappings:\n- match: a.*\n  name: a\n  labels:\n    good: $1\n    bad: $3\n";
+    assert_made(&[
+        (tags, "\n# inputs.statsd.tags.team (line 9): ops\n# global_tags.dc (line 2): a\n"),
+        (tags, "\ntags = team=ops, dc=a\n"),
+        (tags, "# - global_tags.team (line 3): b: the input has the same tag\n"),
+        (tags, "# - agent.hostname (line 5): web#1: not set, because this server refuses it"),
+        (interval, "\nflush_interval = 5s\n"),
+        (interval, "# - agent.interval (line 2): 20s: the input has an interval of its own\n"),
+        (unix, "![influxdb"),
+        (unix, "influxdb.sock]: left out: this server writes over HTTP and UDP only"),
+        (unix, "outputs.influxdb.database (line 5): d: its output is left out"),
+        (gostatsd, "\ntags = env=prod, region=eu\n"),
+        (gostatsd, ": not set, because this server refuses it"),
+        (exporter, "\ntags = good=$1\n"),
+        (exporter, "labels.bad (line 6): $3: not set, because this server refuses it"),
+    ]);
+}
+
 /// Shows that the two public files of statsdpy are read: a template of Puppet with keys of an older
 /// version, and the sample with a size of batches beside the plain protocol, which has none.
 #[test]
