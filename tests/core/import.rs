@@ -315,6 +315,16 @@ fn tags_and_outputs_are_read_one_by_one() {
     ]);
 }
 
+/// Shows that no setting that statsite has is called unknown to it.
+#[test]
+fn the_figures_of_extended_counters_are_no_unknown_setting() {
+    let text = "[statsite]\nextended_counters = 1\nextended_counters_include = count,rate\n";
+    assert_made(&[
+        (text, "\nextended_counters = yes\n"),
+        (text, "count,rate: extended counters always have a count and a rate here\n"),
+    ]);
+}
+
 /// Shows that the two public files of statsdpy are read: a template of Puppet with keys of an older
 /// version, and the sample with a size of batches beside the plain protocol, which has none.
 #[test]
