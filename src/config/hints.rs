@@ -336,7 +336,7 @@ const FOREIGN_KEYS: Hints = &[
     ("max_ttl", "use [statsd] expire"),
     ("templates", "use match, name and tags of a [rule.NAME]"),
     (
-        "legacy_extended_counters tcp_keep_alive tcp_keep_alive_period \
+        "legacy_extended_counters extended_counters_include tcp_keep_alive tcp_keep_alive_period \
          enable_aggregation_temporality metric_separator convert_names datadog_distributions \
          datadog_keep_container_tag number_workers_threads float_counters float_timings \
          float_sets",

@@ -77,6 +77,39 @@ impl Draft {
         }
     }
 
+    /// Whether this server accepts a value beside the keys that its section has. Reports a value
+    /// that it refuses. So one bad element of a list does not cost the whole list.
+    pub(super) fn accepts(
+        &mut self,
+        header: &str,
+        key: &'static str,
+        value: &str,
+        reason: &str,
+    ) -> bool {
+        if value.contains(char::is_control) {
+            self.refused(reason, "expected a value without control characters");
+            return false;
+        }
+        let section = self.sections.iter().find(|section| section.header == header);
+        let others = section.into_iter().flat_map(|section| &section.entries);
+        let mut lines = vec![format!("[{header}]")];
+        lines.extend(others.map(|entry| config::line_of(header, entry.key, &entry.value)));
+        lines.push(config::line_of(header, key, value));
+        let last = format!(":{}", lines.len());
+        let Err(mistakes) = config::parse(Path::new("draft"), lines.join("\n").as_bytes()) else {
+            return true;
+        };
+        let found = mistakes.iter().find(|mistake| mistake.place.ends_with(&last));
+        if let Some(mistake) = found {
+            self.refused(reason, &shown_all(&mistake.what));
+        }
+        found.is_none()
+    }
+
+    fn refused(&mut self, reason: &str, what: &str) {
+        self.remark(format!("{reason}: not set, because this server refuses it: {what}"));
+    }
+
     pub(super) fn remark(&mut self, text: impl Into<String>) {
         self.remarks.push(text.into());
     }
@@ -191,7 +224,7 @@ impl Draft {
             self.set("carbon", "address", "", reason);
         }
         for reason in reasons {
-            self.remark(format!("{reason}: not set, because this server refuses it: {what}"));
+            self.refused(&reason, &what);
         }
         true
     }

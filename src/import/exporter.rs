@@ -105,6 +105,7 @@ pub(super) fn transfer(to: &mut Transfer) {
             Mapping { prefix, is_regex, stars }
         })
         .collect();
+    mappings.retain(|mapping| !drops_one_type(to, &mapping.prefix));
     sort_few(&mut mappings, |one, other| {
         (one.is_regex, &one.stars).cmp(&(other.is_regex, &other.stars))
     });
@@ -135,9 +136,29 @@ impl NeededKeys {
     fn add(&mut self, to: &Transfer, prefix: &str) {
         let path = |key: &str| join(prefix, key);
         self.drop |= to.old.get(&path("action")).is_some_and(|action| action.text() == "drop");
-        self.expire |= to.old.get(&path("ttl")).is_some();
+        self.expire |= to.old.get(&path("ttl")).is_some_and(|ttl| !is_zero(ttl));
         self.figures |= OBSERVER.iter().any(|key| to.old.has(&path(key)));
     }
+}
+
+/// Reports a mapping that drops the samples of one type. A rule would drop all types.
+fn drops_one_type(to: &mut Transfer, prefix: &str) -> bool {
+    let text = |key: &str| to.old.get(&join(prefix, key)).map(OldSetting::text);
+    if text("action").is_none_or(|action| action != "drop") || text("match_metric_type").is_none() {
+        return false;
+    }
+    let keys = to.old.keys(prefix);
+    let settings = keys.iter().filter_map(|key| to.old.take(&join(prefix, key)));
+    let origins: Vec<String> = settings.map(|setting| setting.origin()).collect();
+    let remark = "left out: a rule would drop all types of these names. So nothing drops the \
+                  samples of this type, and the mappings after it apply to them";
+    to.draft.remark(format!("{}: {remark}", origins.join("; ")));
+    true
+}
+
+/// A `ttl` of 0 is as if it were left out: the default's `ttl` counts.
+fn is_zero(ttl: &OldSetting) -> bool {
+    go_span(ttl).is_some_and(|span| span == "0")
 }
 
 /// Which elements of a pattern are a `*`.
@@ -177,6 +198,9 @@ fn add_rule(to: &mut Transfer, mapping: &Mapping, needed: NeededKeys, defaults: 
         }
     }
     labels(to, prefix, &header);
+    if to.old.get(&at("ttl")).is_some_and(is_zero) {
+        to.without(&at("ttl"), "0 stands for the ttl of the defaults, which is [statsd] expire");
+    }
     to.set(&at("ttl"), &header, "expire", go_span);
     if needed.expire && to.draft.value(&header, "expire").is_none() {
         let expire = to.draft.value("statsd", "expire").unwrap_or("0").to_owned();
@@ -188,8 +212,8 @@ fn add_rule(to: &mut Transfer, mapping: &Mapping, needed: NeededKeys, defaults: 
         ("honor_labels", "a tag of the rule replaces one of the line"),
         (
             "match_metric_type",
-            "a rule is for all types; a counter and a gauge of one name are two \
-                               series here",
+            "the rule is for all types: it renames the other types of these names, too, \
+             also if a later mapping is for them",
         ),
         ("scale", "values are sent as they come"),
     ] {
@@ -209,8 +233,11 @@ fn labels(to: &mut Transfer, prefix: &str, header: &str) {
             to.draft.remark(format!("{}: a tag cannot have this value", setting.origin()));
             continue;
         }
-        tags.push(format!("{key}={value}"));
-        origins.push(setting.origin());
+        let tag = format!("{key}={value}");
+        if to.draft.accepts(header, "tags", &tag, &setting.origin()) {
+            tags.push(tag);
+            origins.push(setting.origin());
+        }
     }
     for origin in origins {
         to.draft.set(header, "tags", tags.join(", "), origin);

@@ -163,6 +163,7 @@ fn prefix_and_tags(to: &mut Transfer) {
             .flat_map(|word| word.split([' ', ',']))
             .filter(|tag| !tag.is_empty())
             .map(|tag| tag.replacen(':', "=", 1))
+            .filter(|tag| to.draft.accepts("namespace", "tags", tag, &setting.origin()))
             .collect();
         to.draft.set("namespace", "tags", tags.join(", "), setting.origin());
     }

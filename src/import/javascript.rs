@@ -80,8 +80,8 @@ fn value(scan: &mut Scan<'_>) -> Result<ParsedValue, SyntaxFlaw> {
             match (text, after) {
                 (Some(text), false) => ParsedData::Text(text),
                 _ => {
-                    let code = &start[..start.len() - scan.rest().len()];
-                    ParsedData::Code(code.trim_end().into())
+                    let code = start[..start.len() - scan.rest().len()].trim_end();
+                    product(code).map_or_else(|| ParsedData::Code(code.into()), ParsedData::Text)
                 }
             }
         }
@@ -159,6 +159,10 @@ fn scalar(scan: &mut Scan<'_>) -> Result<Option<String>, SyntaxFlaw> {
             scan.skip(1);
             Some(scan.string(quote, true)?)
         }
+        Some('`') => {
+            scan.skip(1);
+            Some(scan.string('`', true)?).filter(|text| !text.contains("${"))
+        }
         Some(digit) if digit.is_ascii_digit() || "-+.".contains(digit) => {
             let number = scan.while_is(|next| next.is_ascii_alphanumeric() || "-+.".contains(next));
             match number.strip_prefix("0o") {
@@ -171,6 +175,15 @@ fn scalar(scan: &mut Scan<'_>) -> Result<Option<String>, SyntaxFlaw> {
             _ => None,
         },
     })
+}
+
+/// Returns the value of a product of numbers, such as `60 * 1000`.
+fn product(code: &str) -> Option<String> {
+    let mut product = 1.0;
+    for factor in code.split('*') {
+        product *= factor.trim().parse::<f64>().ok()?;
+    }
+    product.is_finite().then(|| product.to_string())
 }
 
 /// Passes over the rest of an expression. Returns whether there is one. `has_code` is true if it

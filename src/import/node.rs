@@ -19,7 +19,6 @@ const MOVES: &[Move] = &[
     ("calculatedTimerMetrics", "statsd", "timer_metrics", timer_metrics),
     ("dumpMessages", "statsd", "dump_messages", yes_no),
     ("debug", "statsd", "log_level", debug_level),
-    ("log.level", "statsd", "log_level", log_level),
     ("healthStatus", "admin", "health", same),
     ("prefixStats", "namespace", "prefix_stats", affix),
     ("flush_counts", "namespace", "flush_counts", yes_no),
@@ -38,6 +37,7 @@ const WITHOUT: &[Without] = &[
     ("automaticConfigReload", "send SIGHUP, or run `systemctl reload statsd`"),
     ("log.backend", "the log goes to standard error, where systemd keeps it"),
     ("log.application", "the log goes to standard error, where systemd keeps it"),
+    ("log.level", "the level of the lines in syslog, which hides none; debug sets the log_level"),
     ("address_ipv6", "[udp] bind = *:8125 is IPv6 and IPv4"),
 ];
 
@@ -308,11 +308,6 @@ fn histograms(to: &mut Transfer) {
         to.draft.set(&header, "match", pattern, metric.origin());
         to.draft.set(&header, "histogram", bins.text(), bins.origin());
     }
-}
-
-/// Node passes the level to syslog, and hides no line because of it.
-fn log_level(_: &OldSetting) -> Option<String> {
-    Some("info".into())
 }
 
 fn timer_metrics(setting: &OldSetting) -> Option<String> {

@@ -13,6 +13,8 @@ pub(super) struct OldSetting {
     pub(super) line: usize,
     pub(super) value: OldValue,
     is_taken: bool,
+    /// Whether a later line sets it again.
+    pub(super) is_replaced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,8 +81,11 @@ impl OldFile {
     }
 
     fn insert(&mut self, path: String, line: usize, value: OldValue) {
-        self.indices.insert(path.clone(), self.settings.len());
-        self.settings.push(OldSetting { path, line, value, is_taken: false });
+        if let Some(first) = self.indices.insert(path.clone(), self.settings.len()) {
+            self.settings[first].is_replaced = true;
+        }
+        let [is_taken, is_replaced] = [false; 2];
+        self.settings.push(OldSetting { path, line, value, is_taken, is_replaced });
     }
 
     /// Returns a setting without marking it.

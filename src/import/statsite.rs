@@ -32,6 +32,7 @@ const WITHOUT: &[Without] = &[
     ("daemonize", "run the server under systemd"),
     ("pid_file", "run the server under systemd"),
     ("legacy_extended_counters", "a count is always the sum here"),
+    ("extended_counters_include", "extended counters always have a count and a rate here"),
 ];
 
 pub(super) fn reason(_: &str) -> &'static str {

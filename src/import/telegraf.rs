@@ -63,12 +63,15 @@ pub(super) fn reason(path: &str) -> &'static str {
 
 pub(super) fn transfer(to: &mut Transfer) {
     tags(to);
-    to.set("agent.interval", "statsd", "flush_interval", go_span);
     if let Some(setting) = to.take("agent.debug") {
         let level = if setting.is_on() == Some(true) { "debug" } else { "info" };
         to.draft.set("statsd", "log_level", level, setting.origin());
     }
     let inputs = to.old.items("inputs.statsd");
+    if inputs.first().is_some_and(|input| to.old.get(&join(input, "interval")).is_some()) {
+        to.without("agent.interval", "the input has an interval of its own");
+    }
+    to.set("agent.interval", "statsd", "flush_interval", go_span);
     match inputs.split_first() {
         Some((first, rest)) => {
             input(to, first);
@@ -104,19 +107,30 @@ pub(super) fn transfer(to: &mut Transfer) {
     }
 }
 
-/// telegraf adds its global tags and the name of the host to every metric.
+/// telegraf adds the tags of the input, its global tags and the name of the host to every metric.
+/// Of a tag that is given twice the first of these counts.
 fn tags(to: &mut Transfer) {
     let mut tags = Vec::new();
     let mut origins = Vec::new();
-    for key in to.old.keys("global_tags") {
-        let Some(setting) = to.take(&join("global_tags", &key)) else { continue };
-        let value = setting.text();
-        if value.contains(',') || value.is_empty() {
-            to.draft.remark(format!("{}: a tag cannot have this value", setting.origin()));
-            continue;
+    let inputs = to.old.items("inputs.statsd");
+    let of_input = inputs.first().map_or_else(String::new, |input| join(input, "tags"));
+    for table in [of_input.as_str(), "global_tags"] {
+        for key in if table.is_empty() { Vec::new() } else { to.old.keys(table) } {
+            let is_given = ![table, ""].contains(&of_input.as_str())
+                && to.old.get(&join(&of_input, &key)).is_some();
+            let Some(setting) = to.take(&join(table, &key)) else { continue };
+            let origin = setting.origin();
+            let value = setting.text();
+            let tag = format!("{key}={value}");
+            if is_given {
+                to.draft.remark(format!("{origin}: the input has the same tag"));
+            } else if value.contains(',') || value.is_empty() {
+                to.draft.remark(format!("{origin}: a tag cannot have this value"));
+            } else if to.draft.accepts("namespace", "tags", &tag, &origin) {
+                tags.push(tag);
+                origins.push(origin);
+            }
         }
-        tags.push(format!("{key}={value}"));
-        origins.push(setting.origin());
     }
     let [host, omits] = ["hostname", "omit_hostname"].map(|key| to.take(&join("agent", key)));
     if let Some(setting) = &omits {
@@ -124,11 +138,17 @@ fn tags(to: &mut Transfer) {
     }
     if omits.is_none_or(|setting| setting.is_on() != Some(true)) {
         let name = host.as_ref().map(OldSetting::text).filter(|name| !name.is_empty());
-        tags.push(format!("host={}", name.as_deref().unwrap_or("$HOST")));
-    }
-    match host {
-        Some(setting) => origins.push(setting.origin()),
-        None => origins.push("telegraf adds the name of the host".into()),
+        let tag = format!("host={}", name.as_deref().unwrap_or("$HOST"));
+        let origin = host.map_or_else(
+            || "telegraf adds the name of the host".into(),
+            |setting| setting.origin(),
+        );
+        if to.draft.accepts("namespace", "tags", &tag, &origin) {
+            tags.push(tag);
+            origins.push(origin);
+        }
+    } else if let Some(setting) = host {
+        to.draft.remark(format!("{}: omit_hostname leaves it out", setting.origin()));
     }
     for origin in origins {
         to.draft.set("namespace", "tags", tags.join(", "), origin);
@@ -207,8 +227,16 @@ fn influxdb(to: &mut Transfer, prefix: &str, version: ApiVersion) {
     let text = if urls.is_none() { "http://127.0.0.1:8086" } else { text.as_str() };
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let address = rest.split('/').next().unwrap_or_default();
-    if scheme == "https" {
-        to.draft.remark(format!("{origin}: this server has no TLS; put a proxy beside it"));
+    let refused = match scheme {
+        "http" | "udp" => None,
+        "https" => Some("this server has no TLS; put a proxy beside it"),
+        _ => Some("this server writes over HTTP and UDP only; name a port of InfluxDB"),
+    };
+    if let Some(remark) = refused {
+        to.draft.remark(format!("{origin}: left out: {remark}"));
+        for key in to.old.keys(prefix) {
+            to.without(&join(prefix, &key), "its output is left out, because of the url");
+        }
         return;
     }
     if urls.as_ref().is_some_and(|setting| setting.words().len() > 1) {

@@ -85,13 +85,16 @@ impl Transfer {
     pub(super) fn finish(mut self, reason: impl Fn(&str) -> &'static str) -> Draft {
         let rest = std::mem::take(&mut self.old).rest();
         let parent = |path: &str| path.rsplit_once('.').map_or("", |(parent, _)| parent).to_owned();
+        let reason = |setting: &OldSetting| {
+            if setting.is_replaced { "a later line sets it again" } else { reason(&setting.path) }
+        };
         let is_together = |one: &OldSetting, other: &OldSetting| {
-            parent(&one.path) == parent(&other.path) && reason(&one.path) == reason(&other.path)
+            parent(&one.path) == parent(&other.path) && reason(one) == reason(other)
         };
         let remarks = rest.chunk_by(is_together).flat_map(|together| together.chunks(TOGETHER_MAX));
         for together in remarks {
             let origins: Vec<String> = together.iter().map(OldSetting::origin).collect();
-            let reason = reason(&together[0].path);
+            let reason = reason(&together[0]);
             self.draft.remark(format!("{}: {reason}", origins.join("; ")));
         }
         self.draft

@@ -221,6 +221,110 @@ fn forms_of_real_files_are_read() {
     assert!(error.contains("a configuration of the cluster proxy of Node StatsD"), "{error}");
 }
 
+/// Asserts that each text becomes a valid configuration with the expected text in it, where a
+/// remark is one line. A text after `!` must not be in it.
+fn assert_made(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let made = import(Path::new("old"), text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        config::parse(Path::new("made"), made.as_bytes()).expect(&made);
+        let whole = made.replace("\n#   ", " ");
+        let found = match expected.strip_prefix('!') {
+            Some(absent) => !whole.contains(absent),
+            None => whole.contains(expected),
+        };
+        assert!(found, "{expected}: {made}");
+    }
+}
+
+/// Shows that a mapping that drops one type does not become a rule that drops all, and that a `ttl`
+/// of 0 is the default's.
+#[test]
+fn a_mapping_does_no_more_than_it_did() {
+    let one_type = "mappings:\n- match: app.*\n  match_metric_type: counter\n  action: drop\n  \
+                    name: x\n- match: svc.*\n  match_metric_type: gauge\n  name: svc\n";
+    let ttl = "defaults:\n  ttl: 10m\nmappings:\n- match: app.*\n  name: app\n  ttl: 0s\n- match: \
+               b.*\n  name: b\n";
+    let later = format!("{ttl}- match: c.*\n  name: c\n  ttl: 5m\n");
+    assert_made(&[
+        (one_type, "!drop = "),
+        (one_type, "!match = app"),
+        (
+            one_type,
+            "# - mappings[0].match (line 2): app.*; mappings[0].match_metric_type (line 3): \
+             counter; mappings[0].action (line 4): drop; mappings[0].name (line 5): x: left out: a \
+             rule would drop all types of these names.",
+        ),
+        (one_type, "(line 7): gauge: the rule is for all types: it renames the other types"),
+        (ttl, "\n# defaults.ttl (line 2): 10m\nexpire = 10m\n"),
+        (ttl, "!expire = 0"),
+        (ttl, "mappings[0].ttl (line 6): 0s: 0 stands for the ttl of the defaults"),
+        (&later, "name = app\n# the first mapping that matches counts\nexpire = 10m\n"),
+        (&later, "\nexpire = 5m\n"),
+    ]);
+}
+
+/// Shows that numbers of Node that are products are read, that `debug` decides about the log, and
+/// that a key that is written twice is no unknown key.
+#[test]
+fn values_of_node_are_read_as_node_reads_them() {
+    let debug = "{ port: 8125, debug: true, log: { level: 'LOG_INFO' } }";
+    let twice = "{ port: 8125,\n percentThreshold: [90],\n percentThreshold: [50, 95] }";
+    let quoted = "{ port: 8125, graphite: { legacyNamespace: false, prefixTimer: `t` } }";
+    assert_made(&[
+        ("{ port: 8125, flushInterval: 60 * 1000 }", "flush_interval = 1m\n"),
+        ("{ port: 8125, flushInterval: 2*30*1000, debug: true }", "flush_interval = 1m\n"),
+        ("{ port: 8125, flushInterval: 10 * N }", "flushInterval (line 1): 10 * N: the old"),
+        ("{ port: 8125, flushInterval: 10 ** 4 }", "flushInterval (line 1): 10 ** 4: the old"),
+        (quoted, "\nprefix_timer = t\n"),
+        ("{ port: 8125, prefixStats: `a${b}` }", "prefixStats (line 1): `a${b}`: the old"),
+        (debug, "\n# debug (line 1): true\nlog_level = debug\n"),
+        (debug, "log.level (line 1): LOG_INFO: the level of the lines in syslog"),
+        (debug, "!log_level here, too"),
+        (twice, "\n# percentThreshold (line 3): [50, 95]\npercentiles = 50, 95\n"),
+        (twice, "# - percentThreshold (line 2): [90]: a later line sets it again\n"),
+    ]);
+}
+
+/// Shows that the tags of telegraf's input are set beside the global ones, that a bad tag costs no
+/// other, and that an output that cannot be had is reported with all its settings.
+#[test]
+fn tags_and_outputs_are_read_one_by_one() {
+    let tags = "[global_tags]\n dc = \"a\"\n team = \"b\"\n[agent]\n hostname = \"web#1\"\n\
+                [[inputs.statsd]]\n service_address = \":8125\"\n[inputs.statsd.tags]\n team = \
+                \"ops\"\n";
+    let interval = "[agent]\n interval = '20s'\n[[inputs.statsd]]\n interval = '5s'\n";
+    let unix = "[[inputs.statsd]]\n service_address = \":8125\"\n[[outputs.influxdb]]\n urls = \
+                [\"unix:///run/influxdb.sock\"]\n database = \"d\"\n";
+    let gostatsd = "metrics-addr = ':8125'\nbackends = ['stdout']\ndefault-tags = ['env:prod', \
+                    'bare', 'region:eu']\n";
+    let exporter = "mappings:\n- match: a.*\n  name: a\n  labels:\n    good: $1\n    bad: $3\n";
+    assert_made(&[
+        (tags, "\n# inputs.statsd.tags.team (line 9): ops\n# global_tags.dc (line 2): a\n"),
+        (tags, "\ntags = team=ops, dc=a\n"),
+        (tags, "# - global_tags.team (line 3): b: the input has the same tag\n"),
+        (tags, "# - agent.hostname (line 5): web#1: not set, because this server refuses it"),
+        (interval, "\nflush_interval = 5s\n"),
+        (interval, "# - agent.interval (line 2): 20s: the input has an interval of its own\n"),
+        (unix, "![influxdb"),
+        (unix, "influxdb.sock]: left out: this server writes over HTTP and UDP only"),
+        (unix, "outputs.influxdb.database (line 5): d: its output is left out"),
+        (gostatsd, "\ntags = env=prod, region=eu\n"),
+        (gostatsd, ": not set, because this server refuses it"),
+        (exporter, "\ntags = good=$1\n"),
+        (exporter, "labels.bad (line 6): $3: not set, because this server refuses it"),
+    ]);
+}
+
+/// Shows that no setting that statsite has is called unknown to it.
+#[test]
+fn the_figures_of_extended_counters_are_no_unknown_setting() {
+    let text = "[statsite]\nextended_counters = 1\nextended_counters_include = count,rate\n";
+    assert_made(&[
+        (text, "\nextended_counters = yes\n"),
+        (text, "count,rate: extended counters always have a count and a rate here\n"),
+    ]);
+}
+
 /// Shows that the two public files of statsdpy are read: a template of Puppet with keys of an older
 /// version, and the sample with a size of batches beside the plain protocol, which has none.
 #[test]
@@ -288,7 +392,7 @@ fn hostile_files_are_bounded() {
         ("mappings:\n- {match: 'a #b;\"', match_type: regex}".into(), "regex = \"a #b;\\\"\""),
         ("{ port: #PORT# }".into(), "port (line 1): #PORT#: the old server computes the value"),
         ("{ port: 'x y', flushInterval: 100 }".into(), "flushInterval (line 1): 100: not set"),
-        ("{ port: 8125, port: 8126 }".into(), "port (line 1): 8125: Node StatsD itself has no"),
+        ("{ port: 8125, port: 8126 }".into(), "port (line 1): 8125: a later line sets it again"),
         ("[statsite]\nstream_cmd = cat; # \"a\"\n".into(), "command = cat; # \"a\"\n"),
     ] {
         let made = import(Path::new("old"), text.as_bytes()).unwrap();
