@@ -310,7 +310,7 @@ keys! {
     [spool] dir = "", config!(spool.dir: FilePath), restart;
     [spool] max_size = "1g", config!(spool.max_size: Size(MIB..=MOST_MEMORY)), restart;
 
-    [limits] max_memory = "", config!(max_memory: OrEmpty(Size(10 * MIB..=MOST_MEMORY)));
+    [limits] max_memory = "", config!(max_memory: OrEmpty(Size(8 * MIB..=MOST_MEMORY)));
     [limits] series_memory = "256m", config!(bounds.series_memory: MEMORY), derived(MIB);
     [limits] max_series = "1000000", config!(bounds.max_series: Count(1..=100_000_000));
     [limits] evict_after = "10m", config!(bounds.evict_after: Span(Duration::ZERO));

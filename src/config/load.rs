@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::destination::DestinationKind;
-use super::ini::{GivenSettings, Mistake};
+use super::ini::{self, GivenSettings, Mistake};
 use super::limits::FILE_MAX;
 use super::memory;
 use super::model::Config;
 use super::overrides::Overrides;
-use super::parse::{parse_admin, parse_with_places, sets_a_key};
+use super::parse::{parse_admin, parse_with_places};
 use crate::files;
 use crate::memory_limit::MemoryLimit;
 
@@ -95,6 +95,13 @@ fn read_config(
         vec![Mistake { place, what: format!("[limits] max_memory: {what}") }]
     })?;
     Ok((config, origin))
+}
+
+/// Whether the text of a file sets a key or has a mistake. A text with neither is empty, or an
+/// editor has only begun to write it.
+fn sets_a_key(text: &[u8]) -> bool {
+    let ini::Document { sections, flaws } = ini::read(text);
+    !flaws.is_empty() || sections.iter().any(|section| !section.entries.is_empty())
 }
 
 /// A secret that could not be read from its file.

@@ -88,13 +88,6 @@ fn read_sections(
     Ok((config, GivenSettings::new(sections)))
 }
 
-/// Whether the text of a file sets a key or has a mistake. A text with neither is empty, or an
-/// editor has only begun to write it.
-pub(super) fn sets_a_key(text: &[u8]) -> bool {
-    let ini::Document { sections, flaws } = ini::read(text);
-    !flaws.is_empty() || sections.iter().any(|section| !section.entries.is_empty())
-}
-
 /// Reads the sections of a file into a configuration. Destinations that are off are removed only at
 /// the end, because a copy of a section is added after the last destination of its kind.
 struct FileReader {
