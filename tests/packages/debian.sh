@@ -26,6 +26,8 @@ fi
 
 boot "$root"
 inside dpkg --purge statsd >/dev/null 2>&1 || true
+# A run that has failed may have left files of a user that is gone.
+inside rm -rf /etc/statsd.conf /var/lib/statsd
 
 step "install, and count"
 began=$(date +%s)
