@@ -8,8 +8,8 @@
 //!                       └─────── the largest of each ──▶ the largest group of all ───────┘
 //! ```
 //! But if a group is a part of a larger one and has at least half of its series, it counts as the
-//! largest. So one prefix that many senders flood is the largest group, and a sender that makes up
-//! prefixes is itself.
+//! largest. So if many senders flood one prefix, that prefix is the largest group. If one sender
+//! makes up prefixes, that sender is.
 //!
 //! If the table is full by the bytes of its series, a series counts by its size: its name, and
 //! those of its tags that no other series had before it. So a few series with long names can be the

@@ -234,11 +234,17 @@ impl Resolver {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use mio::Poll;
 
     use super::*;
     use crate::sink::testing::{patiently, shell};
+
+    /// Gives a resolver a child that it does not try to reap before this time.
+    pub(in crate::sink) fn leave_child(resolver: &mut Resolver, registry: &Registry, until: Tick) {
+        let query = Query::start(shell("exec sleep 1000"), registry, Token(7)).unwrap();
+        resolver.unreaped = Some(query.end(until));
+    }
 
     #[test]
     fn no_look_up_starts_before_the_child_of_the_last_one_is_reaped() {
@@ -247,8 +253,7 @@ mod tests {
         let mut resolver = Resolver::new(&remote, |_, _| shell("exec sleep 1000"));
         let now = Tick::default();
         let later = now + Duration::from_secs(3600);
-        let query = Query::start(shell("exec sleep 1000"), poll.registry(), Token(7)).unwrap();
-        resolver.unreaped = Some(query.end(later));
+        leave_child(&mut resolver, poll.registry(), later);
         let refused = resolver.start(poll.registry(), Token(7), Generation::default(), now);
         let error = refused.unwrap_err().to_string();
         assert_eq!(error, "the child of the last look-up is still there");

@@ -167,7 +167,7 @@ pub(super) const LIMITS: Chapter = chapter! {
     /// [limits]: how much memory clients may make the server use, and how many series.
     [limits];
 
-    /// Memory in one number, such as 64m. At least 8m. Receive buffers of the kernel come on top.
+    /// Memory in one number, such as 64m. At least 10m. Receive buffers of the kernel come on top.
     /// Clients get at most half: an empty max_connections of [tcp] and [admin] is lowered to that.
     /// The server subtracts the clients and the limits that have a value. The empty ones share two
     /// thirds of the rest: series_memory, [statsd] timer_memory and passthrough_memory, [admin]

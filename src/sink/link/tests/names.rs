@@ -3,6 +3,7 @@
 use log::Level;
 
 use super::*;
+use crate::sink::resolver::tests::leave_child;
 use crate::sink::testing::{answer_look_ups, with_host};
 
 #[test]
@@ -76,12 +77,13 @@ fn a_reload_to_another_name_while_a_look_up_hangs_is_no_failure() {
     logged();
     answer_look_ups("echo 127.0.0.1:$PORT");
     rig.sink.reconfigure(&with_host("new.test", to), feed(), rig.now);
+    // However fast the killed child ends, the next look-up has to wait for it here.
+    let later = rig.now.tick + Duration::from_millis(50);
+    leave_child(&mut link(&mut rig.sink).resolver, rig.poll.registry(), later);
     rig.turn();
-    if situation(&rig).0 == "backing_off" {
-        // The child of the old look-up was not yet gone.
-        rig.until_reaped();
-        rig.advance_to_retry();
-    }
+    assert_eq!(situation(&rig).0, "backing_off");
+    assert_eq!(rig.advance_to_retry(), Duration::from_millis(50));
+    rig.until_reaped();
     rig.until_state("up");
     let lines = logged();
     assert!(lines.iter().all(|(level, _)| *level > Level::Warn), "{lines:?}");
