@@ -80,7 +80,12 @@ fn a_file_of_one_part_of_the_server_is_not_used_by_another() {
 /// a circle can be understood only with all others of it.
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let imports = Modules::read().imports();
+    let mut imports = Modules::read().imports();
+    for crate_ in Modules::of_bench() {
+        let of_bench = crate_.imports();
+        assert!(of_bench.len() > 5, "the bench has imports");
+        imports.extend(of_bench);
+    }
     let items = items_by_file(&imports);
     let reached: BTreeMap<_, _> = items.keys().map(|file| (*file, reached(file, &items))).collect();
     let mut circles = BTreeSet::new();
@@ -131,7 +136,9 @@ fn reached<'a>(
 /// files.
 #[test]
 fn the_methods_of_a_type_stand_in_one_file() {
-    let files = Modules::read().files_of_impls();
+    let [program, library] = Modules::of_bench();
+    let crates = [Modules::read(), program, library];
+    let files: Vec<_> = crates.iter().flat_map(Modules::files_of_impls).collect();
     let scattered = files.iter().filter(|(_, files)| files.len() > 1);
     let found = scattered.map(|((place, name), files)| {
         println!("{}::{name}: {files:?}", place.join("::"));

@@ -53,24 +53,28 @@ impl Modules {
     /// Reads the library, from `src/lib.rs` down, and then its pure half, from `src/core.rs` down.
     /// The two are one tree: `lib.rs` passes on the modules of `core.rs`.
     pub(crate) fn read() -> Self {
-        Self::of(&sources())
+        Self::of(&sources(), "src/lib.rs")
     }
 
-    fn of(sources: &[Source]) -> Self {
+    /// Reads the bench: its program, and its library.
+    pub(crate) fn of_bench() -> [Self; 2] {
+        ["bench/src/main.rs", "bench/src/lib.rs"].map(|root| Self::of(&sources(), root))
+    }
+
+    /// Reads a crate from the file at its root down.
+    fn of(sources: &[Source], root: &str) -> Self {
         let texts: BTreeMap<_, _> =
             sources.iter().map(|source| (source.path.as_str(), source.text.as_str())).collect();
         let mut all = BTreeMap::new();
-        let mut unread = vec![(Place::new(), "src/lib.rs".to_owned())];
+        let mut unread = vec![(Place::new(), root.to_owned())];
         while let Some((place, file)) = unread.pop() {
             let mut module = Module::read(&file, texts[file.as_str()]);
-            if let Some(core) = texts.get("src/core.rs").filter(|_| place.is_empty()) {
+            if let Some(core) = texts.get("src/core.rs").filter(|_| file == "src/lib.rs") {
                 module.children.extend(Module::read("src/core.rs", core).children);
             }
-            let folder = match file.strip_suffix("/mod.rs").or_else(|| file.strip_suffix("/lib.rs"))
-            {
-                Some(folder) => folder,
-                None => file.trim_end_matches(".rs"),
-            };
+            let names = ["/mod.rs", "/lib.rs", "/main.rs"];
+            let folder = names.iter().find_map(|name| file.strip_suffix(name));
+            let folder = folder.unwrap_or(file.trim_end_matches(".rs"));
             for child in &module.children {
                 let files = [format!("{folder}/{child}.rs"), format!("{folder}/{child}/mod.rs")];
                 let found = files.into_iter().find(|file| texts.contains_key(file.as_str()));
@@ -316,7 +320,7 @@ pub(crate) fn at_commas<'a, 'b>(tokens: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]>
 fn imports_of(files: &[(&str, &str)]) -> Vec<String> {
     let source =
         |(path, text): &(&str, &str)| Source { path: (*path).into(), text: (*text).into() };
-    let modules = Modules::of(&files.iter().map(source).collect::<Vec<_>>());
+    let modules = Modules::of(&files.iter().map(source).collect::<Vec<_>>(), "src/lib.rs");
     let shown = |Import { by, of, item }| format!("{by} > {of}: {item}").replace("src/", "");
     modules.imports().into_iter().map(shown).collect()
 }
@@ -368,7 +372,7 @@ fn only_inherent_methods_count_as_methods_of_a_type() {
         ),
     ];
     let source = |(path, text): (&str, &str)| Source { path: path.into(), text: text.into() };
-    let modules = Modules::of(&sources.map(source));
+    let modules = Modules::of(&sources.map(source), "src/lib.rs");
     let files = modules.files_of_impls();
     let expected = BTreeSet::from(["src/a.rs".to_owned(), "src/a/b.rs".to_owned()]);
     assert_eq!(files, BTreeMap::from([((vec!["a".to_owned()], "A".to_owned()), expected)]));

@@ -5,22 +5,11 @@ use std::time::Duration;
 use statsd_bench::{Clock, Mix, Plan, Traffic, Workload};
 
 use super::load::{Load, Transport};
-use super::plan::Job;
+use super::plan::{FLUSHES, HALVINGS, Job, TRY};
 use super::profile::Profile;
 use super::record::{Figures, median};
 use super::server::{Server, Setting};
 use crate::args::What;
-
-/// The number of flushes, each of all names, after which the peak of memory is read.
-///
-/// A server keeps something of the flushes before: this one keeps the last two that were delivered.
-/// It needs this in the long run, and the first flush shows none of it.
-pub(crate) const FLUSHES: usize = 3;
-
-/// The time of a try of a rate, and the halvings of the distance between a rate that holds and one
-/// that does not.
-pub(crate) const TRY: Duration = Duration::from_millis(400);
-pub(crate) const HALVINGS: u32 = 4;
 
 /// The lines before the flush that a measurement begins with. With a few only, collectd would hold
 /// that flush back until it fills a packet.

@@ -1,11 +1,23 @@
 //! The plan of a run: the measurements, their order, and how long they take. Pure.
 
+use std::time::Duration;
+
 use clap::ValueEnum as _;
 
 use super::load::{self, Load, Transport};
-use super::measure::{FLUSHES, HALVINGS, TRY};
 use super::profile::Profile;
 use crate::args::{Options, What};
+
+/// The number of flushes, each of all names, after which the peak of memory is read.
+///
+/// A server keeps something of the flushes before: this one keeps the last two that were delivered.
+/// It needs this in the long run, and the first flush shows none of it.
+pub(crate) const FLUSHES: usize = 3;
+
+/// The time of a try of a rate, and the halvings of the distance between a rate that holds and one
+/// that does not.
+pub(crate) const TRY: Duration = Duration::from_millis(400);
+pub(crate) const HALVINGS: u32 = 4;
 
 /// One measurement.
 #[derive(Debug, Clone)]
