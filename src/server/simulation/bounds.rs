@@ -1,7 +1,7 @@
 //! The checks of the bounds of memory and of clients.
 
 use super::admin_clients::SimulatedAdmins;
-use super::clients::Clients;
+use super::clients::{Clients, patiently};
 use super::clock::VirtualClock;
 use super::coverage::{Bound, Reached};
 use crate::ledger::{OwnCounter, SENDERS_MAX};
@@ -98,26 +98,31 @@ impl Sizes {
     }
 }
 
-/// Checks what the server counts of its clients, which have just noted what was closed.
+/// Checks what the server counts of its clients.
 pub(super) fn check_counters(
     server: &Server<VirtualClock>,
-    clients: &Clients,
-    admin: &SimulatedAdmins,
+    clients: &mut Clients,
+    admin: &mut SimulatedAdmins,
     reached: &mut Reached,
 ) {
     let Server { pipeline, reception, life, .. } = server;
     let ledger = pipeline.engine().ledger();
     let own = |own| ledger.own().total(own);
     let closed = own(OwnCounter::ConnectionsRefused) + own(OwnCounter::IdleConnectionsClosed);
-    let seen = clients.closed();
-    let all = seen + admin.closed() + admin.unknown();
-    let is_connecting = clients.is_connecting() || admin.is_connecting();
     // A listener that was passed in may hold connections of clients that are gone.
-    assert!(
-        is_connecting || (seen <= closed && (closed <= all || clients.is_passed())),
-        "{closed} connections are counted as closed, {seen} are closed, and {all} with those \
-             of the admin port"
-    );
+    if !clients.is_connecting() && !admin.is_connecting() && !clients.is_passed() {
+        // On a busy machine, the kernel needs some time to show a client that it was closed.
+        patiently("clients to see that they were closed", || {
+            clients.note_closed();
+            admin.note_closed();
+            closed <= clients.closed() + admin.closed() + admin.unknown()
+        });
+    }
+    clients.note_closed();
+    admin.note_closed();
+    let seen = clients.closed();
+    let is_connecting = clients.is_connecting() || admin.is_connecting();
+    assert!(is_connecting || seen <= closed, "{closed} counted as closed, {seen} are closed");
     let sockets = reception.listeners().datagrams.iter();
     let untaken: u64 = sockets.map(|(_, socket)| socket.untaken_drops()).sum();
     assert_eq!(own(OwnCounter::UdpDrops) + untaken, clients.dropped(), "dropped datagrams");

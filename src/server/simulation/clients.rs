@@ -308,7 +308,7 @@ pub(super) fn are_closed<'a>(sockets: impl Iterator<Item = &'a Socket>) -> Vec<b
 
 /// Calls `condition` until it holds. What it waits for is a matter of microseconds.
 #[allow(clippy::disallowed_methods)] // so that a test that fails ends
-pub(super) fn patiently(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn patiently(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(std::time::Instant::now() < deadline, "still waiting for {what}");

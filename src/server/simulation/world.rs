@@ -294,11 +294,9 @@ impl World {
 
     /// Checks what the server counts of its clients. Called between turns, now and then.
     pub(super) fn check_counters(&mut self) {
-        self.clients.note_closed();
-        self.admin.note_closed();
         let server = self.server.as_ref().expect("a server runs");
         let reached = &mut self.coverage.reached;
-        bounds::check_counters(server, &self.clients, &self.admin, reached);
+        bounds::check_counters(server, &mut self.clients, &mut self.admin, reached);
     }
 
     /// Checks that stamps only go up, except after a step of the wall clock.
