@@ -560,6 +560,11 @@ pub(super) mod tests {
             ("dc=eu, dc=us", "expected dc only once, not \"dc=eu, dc=us\""),
             ("dc=eu, dc=eu", "expected dc=eu only once, not again"),
             ("dc=eu, a", "expected tags such as dc=eu, host=$HOST, not \"a\""),
+            (
+                "dc=eu, a=$HOSTNAME",
+                "expected tags such as dc=eu, host=$HOST; only $HOST and ${HOST} are replaced, \
+                 not \"a=$HOSTNAME\"",
+            ),
         ] {
             let found = mistakes(&format!("[namespace]\ntags = {tags}"));
             assert_eq!(found, [format!("t.conf:2: [namespace] tags: {expected}")]);

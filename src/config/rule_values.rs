@@ -3,7 +3,7 @@
 
 use super::ini::excerpt;
 use super::value::{List, ValueKind, digits};
-use crate::encode::namespace::{ConstantTag, HOST};
+use crate::encode::namespace::ConstantTag;
 use crate::policy::{
     BINS_MAX, Bin, Glob, NameRegex, NewTag, TagLimit, TagPattern, TagRename, Template,
 };
@@ -152,19 +152,22 @@ impl ValueKind<Vec<ConstantTag>> for ConstantTagList {
     }
 }
 
-/// A tag of a name space: `KEY=VALUE`. `$HOST` in the value is the short name of the host.
+/// A tag of a name space: `KEY=VALUE`. `$HOST` or `${HOST}` in the value is the short name of the
+/// host.
 struct ConstantTagText;
 
 impl ValueKind<ConstantTag> for ConstantTagText {
     fn read(&self, text: &str) -> Result<ConstantTag, String> {
-        let is_clean = |value: &&str| {
-            let rest = value.replace(HOST, "");
-            let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.=".contains(&byte);
-            !value.is_empty() && rest.bytes().all(is_kept)
-        };
-        let found = pair(text).filter(|(_, value)| is_clean(value));
-        let (key, value) = found.ok_or("expected tags such as dc=eu, host=$HOST")?;
-        Ok(ConstantTag { key, value: value.into() })
+        let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.=".contains(&byte);
+        let is_clean = |value: &str| !value.is_empty() && value.bytes().all(is_kept);
+        let expected = "expected tags such as dc=eu, host=$HOST";
+        let (key, value) = pair(text).ok_or(expected)?;
+        let tag = ConstantTag { key, value: value.into() };
+        match tag.value_with("h") {
+            Some(value) if is_clean(&value) => Ok(tag),
+            None => Err(format!("{expected}; only $HOST and ${{HOST}} are replaced")),
+            Some(_) => Err(expected.into()),
+        }
     }
 
     fn show(&self, tag: &ConstantTag) -> String {

@@ -140,8 +140,8 @@ fn check(section: &IniSection, rule: &Rule, flaws: &mut Vec<Flaw>) {
                 &rule.match_regex,
                 rule.matches.iter().min_by_key(|glob| glob.wildcards()),
             ) {
-                (Some(_), _) => format!("match_regex has {captures} groups"),
-                (None, Some(glob)) => format!("{glob} has {captures} wildcards"),
+                (Some(_), _) => format!("match_regex has {}", count(captures, "group")),
+                (None, Some(glob)) => format!("{glob} has {}", count(captures, "wildcard")),
                 (None, None) => "the rule has no match".into(),
             };
             flaw(key, format!("${highest} stands for nothing, since {of}"));
@@ -190,6 +190,11 @@ pub(super) fn render(rule: &Rule) -> String {
     text
 }
 
+/// `1 group`, `2 groups`
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parse::tests::{config, mistakes};
@@ -230,9 +235,9 @@ mod tests {
             ("[rule.a]\nmatch_regex =", "2: [rule.a] match_regex: expected a regular expression"),
             ("[rule.a]\nmatch_tags = a b", "2: [rule.a] match_tags: expected tags such as env"),
             ("[rule.a]\nmatch = *.*\nname = $3", "3: [rule.a] name: $3 stands for nothing"),
-            ("[rule.a]\nmatch = *.*, *\nname = $2", "nothing, since * has 1 wildcards"),
+            ("[rule.a]\nmatch = *.*, *\nname = $2", "nothing, since * has 1 wildcard"),
             ("[rule.a]\nmatch = a\ntags = x=${1}", "3: [rule.a] tags: $1 stands for nothing"),
-            ("[rule.a]\nmatch_regex = (a)\nname = $2", "since match_regex has 1 groups"),
+            ("[rule.a]\nmatch_regex = (a)\nname = $2", "since match_regex has 1 group"),
             ("[rule.a]\nmatch_tags = env\nname = $1", "since the rule has no match"),
             ("[rule.a]\nmatch = a\nname = $", "3: [rule.a] name: expected a text of A-Z"),
             ("[rule.a]\nmatch = a\nname = a b", "3: [rule.a] name: expected a text of A-Z"),
@@ -300,7 +305,7 @@ mod tests {
             if !name.starts_with("match") {
                 let found = warnings(&config(&text), &Origin::default(), &Surroundings::default());
                 let is_idle =
-                    found.iter().any(|warning| warning.reason.contains("no key but match"));
+                    found.iter().any(|warning| warning.reason.contains("only selects names"));
                 assert!(!is_idle, "{text}: {found:#?}");
             }
         }

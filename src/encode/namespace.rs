@@ -40,13 +40,34 @@ pub struct Namespace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConstantTag {
     pub key: String,
-    /// [`HOST`] in it stands for the short name of the host, until `server/pipeline/outputs.rs` has
-    /// replaced it.
+    /// `$HOST` or `${HOST}` in it stands for the short name of the host, until
+    /// `server/pipeline/outputs.rs` has replaced it.
     pub value: String,
 }
 
-/// Stands for the short name of the host.
-pub const HOST: &str = "$HOST";
+impl ConstantTag {
+    pub fn has_host(&self) -> bool {
+        self.value.contains('$')
+    }
+
+    /// Returns the value with the name of the host. Returns `None` if another word follows a `$`.
+    /// Letters right after `$HOST` belong to its word, as in a shell.
+    pub fn value_with(&self, host: &str) -> Option<String> {
+        let mut pieces = self.value.split('$');
+        let mut out = pieces.next()?.to_owned();
+        for piece in pieces {
+            let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            let rest = piece.strip_prefix("{HOST}").or_else(|| {
+                piece
+                    .strip_prefix("HOST")
+                    .filter(|rest| !rest.bytes().next().is_some_and(is_of_word))
+            })?;
+            out.push_str(host);
+            out.push_str(rest);
+        }
+        Some(out)
+    }
+}
 
 impl Default for Namespace {
     fn default() -> Self {
@@ -77,6 +98,30 @@ impl Namespace {
             global_prefix: String::new(),
             prefix_counter: "counts".into(),
             ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_a_word_of_its_own() {
+        for (value, expected) in [
+            ("$HOST", Some("web1")),
+            ("a-$HOST.b", Some("a-web1.b")),
+            ("${HOST}2", Some("web12")),
+            ("$HOST${HOST}", Some("web1web1")),
+            ("eu", Some("eu")),
+            ("$HOSTNAME", None),
+            ("$HOST_1", None),
+            ("${HOSTNAME}", None),
+            ("a$", None),
+            ("$$HOST", None),
+        ] {
+            let tag = ConstantTag { key: "host".into(), value: value.into() };
+            assert_eq!(tag.value_with("web1").as_deref(), expected, "{value}");
         }
     }
 }

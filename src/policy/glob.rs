@@ -1,6 +1,6 @@
 //! [`Glob`]: a pattern for names, as Graphite has them. `*` is any run of bytes within one path
 //! element, also none. `**` is any run of bytes, also of dots. `?` is one byte that is no dot. Any
-//! other byte is itself.
+//! other byte is itself. Tags are no paths: there, `*` and `?` stand for dots, too.
 //!
 //! Each wildcard takes as few bytes as possible, from the left. So `*-*` splits `a-b-c` into `a`
 //! and `b-c`.
@@ -120,6 +120,11 @@ impl Glob {
         self.fits(name, |at| class(name[at]), &mut None)
     }
 
+    /// Whether the pattern matches the whole key or value of a tag.
+    pub fn matches_tag(&self, text: &[u8]) -> bool {
+        self.fits(text, |_| ByteClass::Single, &mut None)
+    }
+
     /// Returns what the wildcards stand for. Returns `None` if the pattern does not match.
     pub(super) fn captures(&self, name: &[u8]) -> Option<Captures> {
         let mut captures = Some(Captures::new());
@@ -156,6 +161,13 @@ impl Glob {
             b'*' => ByteClass::Run,
             byte => class(byte),
         };
+        self.fits(theirs, class, &mut None)
+    }
+
+    /// Whether every text of a tag that matches `other` matches this pattern, too.
+    pub fn covers_in_tags(&self, other: &Self) -> bool {
+        let theirs = other.0.as_bytes();
+        let class = |at: usize| if theirs[at] == b'*' { ByteClass::Run } else { ByteClass::Single };
         self.fits(theirs, class, &mut None)
     }
 
@@ -254,6 +266,28 @@ mod tests {
             (Some((b'?', pattern)), Some((byte, name))) if *byte != b'.' => naive(pattern, name),
             (Some((ours, pattern)), Some((byte, name))) if ours == byte => naive(pattern, name),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn in_tags_a_wildcard_stands_for_dots_too() {
+        let glob = |text: &str| Glob::new(text).unwrap();
+        for (pattern, text, expected) in [
+            ("web*", "web1.example.com", true),
+            ("*.example.com", "web1.eu.example.com", true),
+            ("app?k8s", "app.k8s", true),
+            ("app*", "ap", false),
+        ] {
+            assert_eq!(
+                glob(pattern).matches_tag(text.as_bytes()),
+                expected,
+                "{pattern} and {text}"
+            );
+        }
+        for (wide, narrow, expected) in
+            [("app*", "app.**", true), ("a*b", "a.?*b", true), ("*.b", "**b", false)]
+        {
+            assert_eq!(glob(wide).covers_in_tags(&glob(narrow)), expected, "{wide} and {narrow}");
         }
     }
 

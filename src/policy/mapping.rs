@@ -94,7 +94,7 @@ impl NameChanges<'_> {
             out.extend_from_slice(name.bare);
         }
         let keys = |rule: Option<&Rule>, is_in: fn(&Rule) -> Option<&Vec<Glob>>, key: &[u8]| {
-            rule.and_then(is_in).map(|globs| globs.iter().any(|glob| glob.matches(key)))
+            rule.and_then(is_in).map(|globs| globs.iter().any(|glob| glob.matches_tag(key)))
         };
         let is_kept = |key: &[u8]| {
             keys(self.drop_tags, |rule| rule.drop_tags.as_ref(), key) != Some(true)

@@ -145,7 +145,7 @@ impl Rule {
         let has = |wanted: &TagPattern| {
             name.tags().any(|(key, value)| {
                 key == wanted.key.as_bytes()
-                    && wanted.value.as_ref().is_none_or(|glob| glob.matches(value))
+                    && wanted.value.as_ref().is_none_or(|glob| glob.matches_tag(value))
             })
         };
         (self.matches.is_empty() || self.matches.iter().any(|glob| glob.matches(name.bare)))

@@ -50,7 +50,10 @@ fn dots(lint: &mut Lint<'_>, header: &str, key: &'static str, value: &str) {
         return;
     }
     let meant = parts().collect::<Vec<_>>().join(".");
-    let reason = if value.starts_with('.') || value.ends_with('.') {
+    let is_whole_name = key == "name";
+    let reason = if is_whole_name {
+        format!("{value} has an empty part")
+    } else if value.starts_with('.') || value.ends_with('.') {
         format!("the server adds the dots between the parts of a name, so {value} gives two dots")
     } else {
         format!("{value} has an empty part between two dots")

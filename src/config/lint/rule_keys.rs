@@ -25,6 +25,10 @@ pub(super) fn check(lint: &mut Lint<'_>, header: &str, at: usize) {
         check.others_than_drop();
     } else {
         let base = &lint.config.rules.base;
+        check.idle_values();
+        if lint.config.grammar.sanitize {
+            check.keys_of_no_tag();
+        }
         check.removals();
         check.renames();
         check.limits();
@@ -40,8 +44,9 @@ pub(super) fn check(lint: &mut Lint<'_>, header: &str, at: usize) {
 struct KeyCheck<'a> {
     rules: &'a [Rule],
     rule: &'a Rule,
-    /// The rules before it.
+    /// The rules before it, and those after it.
     earlier: &'a [Rule],
+    later: &'a [Rule],
     removal: Removal<'a>,
     found: Vec<KeyWithoutEffect>,
 }
@@ -53,6 +58,7 @@ impl<'a> KeyCheck<'a> {
             rules,
             rule,
             earlier: &rules[..at],
+            later: &rules[at + 1..],
             removal: Removal { drop: None, keep: None },
             found: Vec::new(),
         };
@@ -92,14 +98,48 @@ impl<'a> KeyCheck<'a> {
         }
     }
 
+    /// Checks values that change nothing. An empty list keeps the list of a later rule from names.
+    fn idle_values(&mut self) {
+        let rule = self.rule;
+        let is_last = |is_set: fn(&Rule) -> bool| !self.later.iter().any(is_set);
+        let is_empty = rule.drop_tags.as_ref().is_some_and(Vec::is_empty);
+        if is_empty && is_last(|other| other.drop_tags.is_some()) {
+            self.add("drop_tags", "the list is empty", "list keys of tags, or remove drop_tags");
+        }
+        let is_empty = rule.rename.is_none() && rule.add_tags.as_ref().is_some_and(Vec::is_empty);
+        if is_empty && is_last(|other| other.rename.is_some() || other.add_tags.is_some()) {
+            self.add("tags", "the list is empty", "list tags such as dc=eu, or remove tags");
+        }
+        let mut renames = rule.rename_tag.iter().flatten();
+        if let Some(same) = renames.find(|rename| rename.from == rename.to) {
+            let reason = format!("{} keeps its key", same.from);
+            self.add("rename_tag", reason, "write another key after the =, or remove the pair");
+        }
+    }
+
+    /// Checks for patterns with a byte that no key of a tag has after cleaning.
+    fn keys_of_no_tag(&mut self) {
+        let is_clean = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
+        let rule = self.rule;
+        for (key, globs) in [("drop_tags", &rule.drop_tags), ("keep_tags", &rule.keep_tags)] {
+            let mut texts = globs.iter().flatten().map(Glob::as_str);
+            if let Some(text) = texts.find(|text| !text.bytes().all(is_clean)) {
+                let reason = format!("no key of a tag matches {text}");
+                self.add(key, reason, "write the key alone, without the value of the tag");
+            }
+        }
+    }
+
     /// Checks the patterns of `drop_tags` and `keep_tags`, which may stand in each other's way.
     fn removals(&mut self) {
         let Removal { drop: Some(drop), keep: Some(keep) } = self.removal else { return };
         let is_kept = |kept: &Glob| {
             let text = kept.as_str();
-            !text.contains(['*', '?']) && drop.iter().all(|glob| !glob.matches(text.as_bytes()))
+            !text.contains(['*', '?']) && drop.iter().all(|glob| !glob.matches_tag(text.as_bytes()))
         };
-        if let Some(kept) = keep.iter().find(|kept| drop.iter().any(|glob| glob.covers(kept))) {
+        if let Some(kept) =
+            keep.iter().find(|kept| drop.iter().any(|glob| glob.covers_in_tags(kept)))
+        {
             let reason = format!("drop_tags removes {kept}, so it is not kept");
             self.add("keep_tags", reason, "remove the pattern from one of the two keys");
         } else if keep.iter().all(is_kept) {
@@ -227,7 +267,7 @@ struct RemovedBy {
 impl Removal<'_> {
     /// Returns the key that removes a tag. Returns `None` if the tag stays.
     fn of(self, tag: &[u8]) -> Option<RemovedBy> {
-        let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(tag));
+        let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches_tag(tag));
         if self.drop.is_some_and(is_in) {
             let remedy = "remove the tag from one of the keys";
             return Some(RemovedBy { key: "drop_tags", remedy });

@@ -22,7 +22,8 @@ pub(super) fn check(lint: &mut Lint<'_>) {
         }
         if settings(rule).is_empty() {
             let remedy = "add a setting such as drop = yes, or remove the rule";
-            lint.warn(&header, "", "the rule has no key but match, so it changes nothing", remedy);
+            let reason = "the rule only selects names, so it changes nothing";
+            lint.warn(&header, "", reason, remedy);
             continue;
         }
         rule_keys::check(lint, &header, at);
@@ -82,16 +83,49 @@ fn patterns(lint: &mut Lint<'_>, header: &str, rule: &Rule) -> bool {
         lint.warn(header, "match", reason, remedy);
         return true;
     }
+    let is_empty_part = |text: &&str| text.split('.').any(str::is_empty);
+    if lint.config.grammar.squeeze_dots
+        && let Some(text) = texts.clone().find(is_empty_part)
+    {
+        let reason = format!("no name matches {text}, as squeeze_dots removes such dots before");
+        lint.warn(header, "match", reason, "remove the dots that are too many");
+        return true;
+    }
+    if !lint.config.grammar.sanitize {
+        return false;
+    }
+    let remedy = "write the name as it is sent: / becomes -, white space becomes _, other bytes \
+                  are removed";
     let is_clean = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*?".contains(&byte);
     let odd = |text: &&str| !text.bytes().all(is_clean);
-    let found = texts.find(odd).filter(|_| lint.config.grammar.sanitize);
-    if let Some(text) = found {
+    if let Some(text) = texts.find(odd) {
         let reason = format!("no name matches {text}, as names are rewritten before");
-        let remedy = "write the name as it is sent: / becomes -, white space becomes _, other \
-                      bytes are removed";
         lint.warn(header, "match", reason, remedy);
+        return true;
     }
-    found.is_some()
+    if let Some(odd) = rule.match_regex.as_ref().and_then(|regex| odd_literal(regex.as_str())) {
+        let reason = format!("no name has a {odd}, as names are rewritten before");
+        lint.warn(header, "match_regex", reason, remedy);
+    }
+    false
+}
+
+/// Returns the first character of a regular expression that stands for itself, and that no clean
+/// name has. Characters within brackets do not count: `[^;]*` is a usual way to match anything.
+fn odd_literal(regex: &str) -> Option<char> {
+    let mut is_escaped = false;
+    let mut is_in_brackets = false;
+    regex.chars().find(|&letter| {
+        let is_literal = !is_in_brackets;
+        match letter {
+            _ if is_escaped => {}
+            '[' => is_in_brackets = true,
+            ']' => is_in_brackets = false,
+            _ => {}
+        }
+        is_escaped = !is_escaped && letter == '\\';
+        is_literal && (!letter.is_ascii() || ";/@%&~".contains(letter))
+    })
 }
 
 /// Whether a pattern has a sign of regular expressions that names and patterns hardly ever have.

@@ -185,12 +185,19 @@ fn regular_expressions_where_patterns_are_meant() {
         assert!(found[0].starts_with("t.conf:2: [rule.a] match: ") && found[0].ends_with(glob));
         assert!(found[0].contains("looks like a regular expression"), "{found:#?}");
     }
-    assert_warns(&[(
-        "[rule.a]\nmatch = api.**, a/b\ndrop = yes",
-        "no name matches a/b",
-        "/ becomes -",
-    )]);
+    assert_warns(&[
+        ("[rule.a]\nmatch = api.**, a/b\ndrop = yes", "no name matches a/b", "/ becomes -"),
+        ("[rule.a]\nmatch_regex = ^ü\ndrop = yes", "no name has a ü", "/ becomes -"),
+        ("[rule.a]\nmatch_regex = a;b=[c;]\ndrop = yes", "no name has a ;", "/ becomes -"),
+        (
+            "[statsd]\nsqueeze_dots = yes\n[rule.a]\nmatch = a..b\ndrop = yes",
+            "no name matches a..b",
+            "remove the dots",
+        ),
+    ]);
     assert_silent(&[
+        "[rule.a]\nmatch_regex = ^[^;/]+\\.(?:b|c)$\ndrop = yes",
+        "[rule.a]\nmatch = a..b\ndrop = yes",
         "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = /var/log**, /, //\ndrop = yes",
         "[rule.a]\nmatch = api.**, **.web.**, n?m?*, a-b_c\ndrop = yes",
         "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = a/b\ndrop = yes",
@@ -222,7 +229,7 @@ fn patterns_that_begin_or_end_with_a_star() {
 fn rules_without_an_effect() {
     let earlier = "[rule.all]\nmatch = api.**\nexpire = 1h\npercentiles = 50\n";
     assert_warns(&[
-        ("[rule.a]\nmatch = a", "no key but match", "remove the rule"),
+        ("[rule.a]\nmatch = a", "only selects names", "remove the rule"),
         (
             &format!("{earlier}[rule.web]\nmatch = api.web.?*\nexpire = 2h"),
             "t.conf:6: [rule.web] match: [rule.all] comes before it",

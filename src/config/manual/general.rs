@@ -248,8 +248,8 @@ pub(super) const NAMESPACE: Chapter = chapter! {
     host_suffix;
 
     /// Tags that every series gets, also the server's own figures: at most 32 of KEY=VALUE, each key
-    /// once. $HOST in a value is the host's short name. A series keeps its own tag if both have the
-    /// key.
+    /// once. $HOST or ${HOST} in a value is the host's short name. A series keeps its own tag if both
+    /// have the key.
     /// Example: dc=eu, host=$HOST
     tags;
 
@@ -403,7 +403,8 @@ pub(super) const RULE: Chapter = chapter! {
     /// patterns first, which is faster.
     match_regex = "^(api|web)\\.";
 
-    /// The name must also have these tags: KEY with any value, or KEY=PATTERN.
+    /// The name must also have these tags: KEY with any value, or KEY=PATTERN. In patterns for tags,
+    /// * and ? stand for dots, too.
     match_tags = "env=test*, debug";
 
     /// Set this to yes to drop all values of these names. They are counted in samples_dropped. The

@@ -8,7 +8,7 @@ use nix::unistd::gethostname;
 
 use crate::config::{self, Config, Destination, DestinationFeed, DestinationKind, FlushFeed};
 use crate::encode::encoders::Encoders;
-use crate::encode::namespace::{ConstantTag, HOST, Namespace};
+use crate::encode::namespace::{ConstantTag, Namespace};
 use crate::policy::FigureNames;
 use crate::privileges::Login;
 use crate::protocol::cleaned;
@@ -161,9 +161,9 @@ fn open_spool(
 /// Returns the name spaces, with the name of this host wherever they are configured so.
 fn with_host_name(namespaces: &[Namespace]) -> Vec<Namespace> {
     let mut namespaces = namespaces.to_vec();
-    let has_host = |tag: &ConstantTag| tag.value.contains(HOST);
-    let needs_host =
-        |namespace: &Namespace| namespace.host_suffix || namespace.tags.iter().any(has_host);
+    let needs_host = |namespace: &Namespace| {
+        namespace.host_suffix || namespace.tags.iter().any(ConstantTag::has_host)
+    };
     if !namespaces.iter().any(needs_host) {
         return namespaces;
     }
@@ -173,7 +173,9 @@ fn with_host_name(namespaces: &[Namespace]) -> Vec<Namespace> {
             namespace.global_suffix.clone_from(&host);
         }
         for tag in &mut namespace.tags {
-            tag.value = tag.value.replace(HOST, &host);
+            if let Some(value) = tag.value_with(&host) {
+                tag.value = value;
+            }
         }
     }
     namespaces
