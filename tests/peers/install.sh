@@ -16,7 +16,6 @@ say() { echo "peers: $*"; }
 missing_packages() {
     [[ $(nc -h 2>&1) == *OpenBSD* ]] || echo netcat-openbsd
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
-    command -v npm >/dev/null || echo npm
 }
 
 may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
@@ -64,7 +63,7 @@ install_node() {
     npm ci --prefix "$peers/npm" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 }
 
-# optional NAME COMMAND…: a failure costs the tests that need NAME, and is told again at each run.
+# optional NAME COMMAND…: a failure costs the tests that need NAME, and is reported again at each run.
 optional() {
     local name=$1 reason=$peers/without/$1
     shift
@@ -132,6 +131,11 @@ tell_what_is_missing() {
 
 exec 3>&1 # what an optional part says of itself, past the reason it may leave
 
+# Debian's package of npm brings 400 others, so it is not installed unasked.
+if ! command -v npm >/dev/null; then
+    say "please install Node.js with npm first: from nodejs.org, or as root: apt-get install npm" >&2
+    exit 1
+fi
 mapfile -t missing < <(missing_packages)
 install_packages "${missing[@]}"
 mapfile -t servers < <(missing_servers)
