@@ -529,9 +529,13 @@ impl Engine {
         self.is_exchange_due = self.history.is_full();
     }
 
-    /// Exchanges series in the history for more active ones, once in each flush. Returns `false` if
-    /// it is not due. It takes a part of a millisecond, so it is done in a turn of its own.
+    /// Does a part of what a flush leaves to do in the history: forgets series without points, and
+    /// then exchanges some for more active ones. Returns `false` if nothing is left. Each call
+    /// takes a part of a millisecond, so it is made in a turn of its own.
     pub fn exchange_history(&mut self) -> bool {
+        if self.history.forget_some() {
+            return true;
+        }
         if !std::mem::take(&mut self.is_exchange_due) {
             return false;
         }

@@ -162,8 +162,9 @@ commands! {
     ///   NAME.KEY          KEY of the destination NAME
     ///   listenerN.KEY     KEY of the listener whose address is listenerN
     ///   KEY_limit         the most that KEY may be; KEY_percent is the used part of it
-    /// lost_lines is the sum of all that is lost. since is when a destination came into its state;
-    /// during an outage it is the time of the failure. All figures, by section:
+    /// lost_lines is the sum of all that is lost. In loss, counters that are 0 come last. since is
+    /// when a destination came into its state; during an outage it is the time of the failure. All
+    /// figures, by section:
     info "[SECTION]", "shows everything about the server, or one section of it", info;
 
     /// The answer is one JSON object with a line for each counter, sorted by name. END and an empty
@@ -205,7 +206,7 @@ commands! {
     ///   line, series, tags, timestamp
     ///                what the server reads: the series with its canonical name
     ///   value        a value: what it does, and whether it is accepted, refused or dropped
-    ///   rule         a rule that matches the name, and the settings that it gives
+    ///   rule         a rule that matches the name, the settings that it gives, and its patterns
     ///   note         what may be a mistake of the client
     ///   sent         a destination, and a name that the series is sent as
     ///   not_sent     a destination, and why it does not get a point
@@ -270,7 +271,8 @@ commands! {
     ///   mean, min, max, last
     ///                   of the values as the lines have them
     ///   differs         for one name: what differs from most other senders. type, rate, value and
-    ///                   lines (by more than a factor of 4). These come first.
+    ///                   lines (by more than a factor of 4). These come first, and a line at the
+    ///                   end explains the word.
     /// A line for each rule that drops values of the name follows: dropped by [rule.NAME] values=N.
     /// A host with more than 32 sockets has one line. 256 lines are shown, the rest is in others.
     senders "[N | GLOB [for 5s]]", "shows what each sender has sent, or who sends a name", senders;

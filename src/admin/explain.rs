@@ -1,7 +1,9 @@
 //! `explain LINE`: what a line would do.
 
+use super::rules::patterns;
 use super::text::{LIST_BYTES, name_and_state, put_escaped, refusals, write};
 use super::view::View;
+use crate::config::render_masked;
 use crate::encode::repeated::PacketTransport;
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::engine::explain::{ExplainedLine, ExplainedSample, Explanation, PreviewDepth, explain};
@@ -64,9 +66,11 @@ fn metrics(view: &View<'_>, line: &ExplainedLine, out: &mut Vec<u8>) {
     if rest.len() > 0 || line.has_more_samples {
         write(out, format_args!("note: the line has more values, which are not shown\n"));
     }
+    let config = if rules.is_empty() { String::new() } else { render_masked(view.server.config) };
     for (rule, gives) in rules {
+        let patterns = patterns(&config, rule);
         let gives = if gives.is_empty() { "nothing".into() } else { gives.join(", ") };
-        write(out, format_args!("rule: [rule.{rule}] gives {gives}\n"));
+        write(out, format_args!("rule: [rule.{rule}] gives {gives} ({patterns})\n"));
     }
     if line.has_unread_tags {
         let what = "the name looks as if it had tags of a dialect that tag_formats does not list";

@@ -13,6 +13,8 @@ struct InfoText {
     /// The lines of each label, in the order in which the labels first came. They are written
     /// together, though the table has a row for each figure.
     labelled: Vec<(String, String)>,
+    /// The lines of losses that never happened. They are written last, so that the others are seen.
+    zeros: String,
 }
 
 /// Returns the text of the answer, without its end. Fails if there is no such section.
@@ -31,7 +33,7 @@ pub(super) fn info(view: &View<'_>, section: Option<&[u8]>) -> Result<String, St
             FigureSection::Destinations => text.destinations(view),
             _ => {}
         }
-        read(&view.server, Some(section), &mut |figure| text.figure(figure));
+        read(&view.server, Some(section), &mut |figure| text.figure(section, figure));
         text.finish_section();
     }
     Ok(text.out)
@@ -93,10 +95,14 @@ impl InfoText {
         }
     }
 
-    fn figure(&mut self, figure: &FigureValue<'_>) {
+    fn figure(&mut self, section: FigureSection, figure: &FigureValue<'_>) {
         let name = figure.row.name;
         let Some((kind, label)) = figure.labels() else {
-            put_figure(&mut self.out, name, figure);
+            // The sums of the losses stay first.
+            let is_zero = section == FigureSection::Loss && figure.value == 0.0;
+            let is_sum = name.starts_with("lost_");
+            let out = if is_zero && !is_sum { &mut self.zeros } else { &mut self.out };
+            put_figure(out, name, figure);
             return;
         };
         if kind == "reason" && figure.value == 0.0 {
@@ -119,6 +125,7 @@ impl InfoText {
         for (_, lines) in self.labelled.drain(..) {
             self.out.push_str(&lines);
         }
+        self.out.push_str(&std::mem::take(&mut self.zeros));
     }
 }
 

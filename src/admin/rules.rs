@@ -120,6 +120,15 @@ impl RuleCounts {
     }
 }
 
+/// Returns the settings by which a rule matches names, as its section has them.
+pub(super) fn patterns(config: &str, rule: &str) -> String {
+    let head = format!("\n[rule.{rule}]\n");
+    let settings = config.split_once(&head).map_or("", |(_, settings)| settings);
+    let lines = settings.lines().take_while(|line| !line.starts_with('['));
+    let lines: Vec<_> = lines.filter(|line| line.starts_with("match")).collect();
+    lines.join("; ")
+}
+
 /// Returns the work of comparing a rule with a short name.
 fn work_of(rule: &Rule) -> usize {
     let regex = if rule.match_regex.is_some() { REGEX_WORK } else { 0 };

@@ -13,17 +13,18 @@
 //! tracks are shorter: a short chart of each figure is worth more than a long one of some.
 
 mod track;
+mod track_maps;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 
-use ahash::AHashMap;
 use arrayvec::ArrayVec;
 
 use crate::few::{nth_highest, sort_few};
 use crate::protocol::MetricKind;
 use crate::time::UnixTime;
 use track::Track;
+use track_maps::{MAP_TRACKS, TrackMaps};
 
 /// The points of the last flushes.
 #[derive(Debug, Default)]
@@ -40,7 +41,10 @@ pub struct History {
     flush: u32,
     /// When the last flushes ended, the newest last.
     times: VecDeque<UnixTime>,
-    series: [AHashMap<Box<[u8]>, Track>; 4],
+    series: [TrackMaps; 4],
+    /// The number of maps, of all kinds, that were searched since the last flush for tracks without
+    /// points. `None` if all were.
+    searched: Option<usize>,
     /// By the name of a figure and its label.
     own: BTreeMap<(String, String), OwnTrack>,
     /// Whether a series was refused since the start or the last change of the limits.
@@ -94,6 +98,8 @@ const OWN_MAX: usize = 2000;
 const OWN_USUAL: usize = 128;
 /// The bytes of a track besides its rows and its name, about.
 const OVERHEAD: usize = 96;
+/// The tracks that are searched in a step for those without points.
+const STEP_TRACKS: usize = 8 * MAP_TRACKS;
 /// Of a flush, the most series that are exchanged for others.
 const EXCHANGED_MAX: usize = 16;
 
@@ -111,7 +117,10 @@ const COLUMNS: [&[&str]; 4] = [
 impl History {
     /// `memory` is for the tracks of series, in bytes; `rows` is the number of flushes.
     pub fn new(memory: usize, rows: usize) -> Self {
-        Self { memory, rows: rows.clamp(2, ROWS_MAX), ..Self::default() }
+        let rows = rows.clamp(2, ROWS_MAX);
+        let tracks = memory / bytes_of(MetricKind::Counter, &[], rows);
+        let series = std::array::from_fn(|_| TrackMaps::new(tracks));
+        Self { memory, rows, series, ..Self::default() }
     }
 
     /// Sets other limits. If they differ, all points are forgotten.
@@ -141,7 +150,7 @@ impl History {
     /// Notes the values of a series in the flush in progress. Returns `false` if there is no room
     /// for the series.
     pub fn note(&mut self, kind: MetricKind, name: &[u8], values: &[f32]) -> bool {
-        if let Some(track) = self.series[kind as usize].get_mut(name) {
+        if let Some(track) = self.series[kind as usize].of_mut(name).get_mut(name) {
             self.held -= track.bytes();
             track.push(self.flush, values, self.rows);
             self.held += track.bytes();
@@ -156,7 +165,7 @@ impl History {
         let mut track = Track::new(COLUMNS[kind as usize].len());
         track.push(self.flush, values, self.rows);
         self.held += held_by(name, &track);
-        self.series[kind as usize].insert(name.into(), track);
+        self.series[kind as usize].of_mut(name).insert(name.into(), track);
         true
     }
 
@@ -204,7 +213,7 @@ impl History {
         (self.memory / tracks / size_of::<f32>()).clamp(2, self.rows)
     }
 
-    /// Ends a flush, whose time this is. Forgets series without any point left.
+    /// Ends a flush, whose time this is. [`forget_some`](Self::forget_some) is due then.
     pub fn end_flush(&mut self, time: UnixTime) {
         if !self.is_on() {
             return;
@@ -214,20 +223,35 @@ impl History {
             self.times.pop_front();
         }
         self.flush = self.flush.wrapping_add(1);
-        // Some at a time would do, but all of them are a few thousand.
-        for kind in MetricKind::ALL {
-            let dead = |track: &Track| track.age(self.flush) > self.rows;
-            let mut freed = 0;
-            self.series[kind as usize].retain(|name, track| {
-                let is_dead = dead(track);
+        self.searched = Some(0);
+    }
+
+    /// Forgets series without any point left. Searches some of the series in each call, since a
+    /// million would take 11 ms. Returns `false` if all are searched since the last flush.
+    pub fn forget_some(&mut self) -> bool {
+        let Some(mut searched) = self.searched else { return false };
+        let Self { flush, rows, .. } = *self;
+        let mut left = STEP_TRACKS;
+        while left > 0 {
+            let maps = self.series[0].maps().len(); // of each kind
+            let Some(&kind) = MetricKind::ALL.get(searched / maps) else {
+                self.searched = None;
+                return false;
+            };
+            let map = &mut self.series[kind as usize].maps_mut()[searched % maps];
+            left = left.saturating_sub(map.len().max(STEP_TRACKS / 64));
+            map.retain(|name, track| {
+                let is_dead = track.age(flush) > rows;
                 if is_dead {
-                    freed += bytes_of(kind, name, self.rows);
+                    self.reserved -= bytes_of(kind, name, rows);
                     self.held -= held_by(name, track);
                 }
                 !is_dead
             });
-            self.reserved -= freed;
+            searched += 1;
         }
+        self.searched = Some(searched);
+        true
     }
 
     /// Returns the series to be forgotten and those to be offered in their place. Both are few.
@@ -261,14 +285,14 @@ impl History {
         let mut forgotten = Vec::new();
         let most = wanted.len().saturating_sub(free);
         for kind in MetricKind::ALL {
-            let names = self.series[kind as usize].keys();
+            let names = self.series[kind as usize].names();
             let others = names.filter(|name| samples_of((kind, name)) < least);
             let some = others.take(most - forgotten.len());
-            forgotten.extend(some.map(|name| (kind, name.clone())));
+            forgotten.extend(some.map(|name| (kind, Box::from(name))));
         }
         wanted.truncate(forgotten.len() + free);
         for (kind, name) in &forgotten {
-            if let Some(track) = self.series[*kind as usize].remove(name) {
+            if let Some(track) = self.series[*kind as usize].of_mut(name).remove(name) {
                 self.held -= held_by(name, &track);
             }
             self.reserved -= self.bytes_of(*kind, name);
@@ -331,7 +355,7 @@ impl History {
     fn tracks(&self, of: &HistorySubject) -> Vec<&Track> {
         match of {
             HistorySubject::Series(kind, name) => {
-                self.series[*kind as usize].get(name).into_iter().collect()
+                self.series[*kind as usize].of(name).get(name).into_iter().collect()
             }
             HistorySubject::Figure { name, label } => {
                 self.own(name, label).map(|own| &own.track).collect()
@@ -351,12 +375,12 @@ impl History {
 
     /// Whether points of a series are kept.
     pub fn keeps(&self, kind: MetricKind, name: &[u8]) -> bool {
-        self.series[kind as usize].contains_key(name)
+        self.series[kind as usize].of(name).contains_key(name)
     }
 
     /// The number of series of which points are kept.
     pub fn len(&self) -> usize {
-        self.series.iter().map(|series| series.len()).sum()
+        self.series.iter().map(TrackMaps::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -433,7 +457,7 @@ mod tests {
 
     /// Returns the bytes of the history, which must be those of all its tracks.
     fn bytes(history: &History) -> usize {
-        let series = history.series.iter().flatten();
+        let series = history.series.iter().flat_map(|series| series.maps()).flatten();
         let series: usize = series.map(|(name, track)| held_by(name, track)).sum();
         let own = history
             .own
@@ -441,6 +465,12 @@ mod tests {
             .map(|((name, label), own)| OVERHEAD + name.len() + label.len() + own.track.bytes());
         assert_eq!(history.bytes(), series + own.sum::<usize>());
         history.bytes()
+    }
+
+    /// Ends a flush, and forgets what has no point left.
+    fn end_flush(history: &mut History, seconds: u64) {
+        history.end_flush(UnixTime::from_secs(seconds));
+        while history.forget_some() {}
     }
 
     /// Returns the times and the first values of all points.
@@ -479,7 +509,7 @@ mod tests {
         assert_eq!(own_values(&history, "own", "").len(), 4);
         history.end_flush(UnixTime::from_secs(90));
         assert!(rates(&history, "a")[3].1.is_nan(), "it was not closed");
-        (10..15).for_each(|n| history.end_flush(UnixTime::from_secs(n * 10)));
+        (10..15).for_each(|n| end_flush(&mut history, n * 10));
         assert!(history.is_empty() && history.reserved == 0, "nothing is left of it");
         assert!(bytes(&history) < 200, "an own figure is left");
     }
@@ -625,6 +655,39 @@ mod tests {
         }
     }
 
+    /// Shows that a step looks at some thousand series, however many there are, and that all are
+    /// found whose points are gone.
+    #[test]
+    fn series_without_points_are_forgotten_in_steps() {
+        const SERIES: usize = 100_000;
+        let mut history = History::new(64 << 20, 2);
+        for number in 0..SERIES {
+            assert!(history.note(COUNTER, format!("app.{number}").as_bytes(), &[1.0]));
+        }
+        let largest = history.series[0].maps().iter().map(|map| map.len()).max();
+        assert!(largest < Some(2 * MAP_TRACKS), "{largest:?}");
+        for flush in 0..3 {
+            assert_eq!(history.len(), SERIES);
+            end_flush(&mut history, flush * 10);
+            assert!(history.note(COUNTER, b"app.7", &[1.0]));
+        }
+        history.end_flush(UnixTime::from_secs(30));
+        let mut steps = 0;
+        loop {
+            let before = history.len();
+            let is_left = history.forget_some();
+            assert!(before - history.len() < STEP_TRACKS + 2 * MAP_TRACKS);
+            if !is_left {
+                break;
+            }
+            steps += 1;
+            bytes(&history);
+        }
+        assert!(steps >= SERIES / STEP_TRACKS / 2, "{steps}");
+        assert!(history.len() == 1 && history.keeps(COUNTER, b"app.7"));
+        assert_eq!(history.reserved(), bytes_of(COUNTER, b"app.7", 2));
+    }
+
     #[test]
     fn active_series_take_the_place_of_others() {
         let mut history = History::new(20 * 500, 100);
@@ -672,7 +735,7 @@ mod tests {
                     history.note(COUNTER, name.as_bytes(), &[1.0]);
                 }
             }
-            history.end_flush(UnixTime::from_secs(flush * 10));
+            end_flush(&mut history, flush * 10);
         }
         let kept = active.iter().filter(|name| history.keeps(COUNTER, name.as_bytes()));
         assert_eq!(kept.count(), 20);

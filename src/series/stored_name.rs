@@ -143,6 +143,9 @@ impl NameStore {
 
     /// The name from which rules have made that of the series at a position.
     pub(super) fn original(&self, at: u32) -> Option<StoredName<'_>> {
+        if self.originals.is_empty() {
+            return None;
+        }
         let found = self.originals.find(spread(at), |original| original.at == at)?;
         Some(self.get(found.name))
     }

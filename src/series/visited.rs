@@ -28,6 +28,7 @@ pub struct Visited<'a> {
 }
 
 impl<'a> Visited<'a> {
+    #[inline(always)] // most callers read a few of the fields
     pub(super) fn new(
         placed: Placed<'a>,
         shard: usize,
@@ -40,14 +41,19 @@ impl<'a> Visited<'a> {
         let Placed { slot, series, name, original } = placed;
         let kind = series.kind();
         buffer.clear();
-        name.append(tags, buffer);
-        let length = buffer.len();
-        let original = original.name();
-        if let Some(original) = original {
-            original.append(tags, buffer);
-        }
-        let (name, rest) = buffer.split_at(length);
-        let original = original.map(|_| rest);
+        let (name, original) = match original.name() {
+            // Most names are stored as they are.
+            None if !name.has_tags() => (name.bytes(), None),
+            original => {
+                name.append(tags, buffer);
+                let length = buffer.len();
+                if let Some(original) = original {
+                    original.append(tags, buffer);
+                }
+                let (name, rest) = buffer.split_at(length);
+                (name, original.map(|_| rest))
+            }
+        };
         let audience = raw.map_or(Audience::Every, |raw| raw.reader(kind, name));
         let policy = policies.at(series.policy());
         let total = series.total();

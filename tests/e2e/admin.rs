@@ -536,7 +536,11 @@ fn top_and_rules_show_what_brings_most() {
     assert_eq!(admin.ask("top tags"), "50 user\n1 env\nEND\n\n");
     assert!(admin.ask("top nothing").starts_with("ERROR WHAT must be samples"));
     assert_eq!(admin.ask("health sideways"), "ERROR expected up or down\n");
-    assert!(admin.ask("info loss").starts_with("# Loss\nlost_lines:0\n"));
+    // What is not 0 comes after the sums, and before all that is 0.
+    let loss = admin.ask("info loss");
+    let first = "# Loss\nlost_lines:0\nlost_packets:0\nsamples_dropped:2\n";
+    assert!(loss.starts_with(first) && loss.ends_with(":0\nEND\n\n"), "{loss}");
+    assert!(loss.contains("\nudp_drops:0\n"), "{loss}");
     let senders = admin.ask("senders");
     assert!(senders.contains(" refused=2 refused_reason=\"dropped by [rule.gone]\" "), "{senders}");
     assert_eq!(

@@ -61,7 +61,10 @@ fn the_running_server_answers() {
     let counted = ask(&folder, &["--ask", "senders", "a.*", "for", "1s"]);
     assert_eq!(
         (counted.0, &*counted.1),
-        (Some(0), "counting for 1 s\nno line of this name came\n")
+        (
+            Some(0),
+            "counting for 1 s\nno line of this name came; top newest shows new names, also misspelt ones\n"
+        )
     );
     let (status, answer, errors) = ask(&folder, &["--ask", "nonsense"]);
     assert_eq!((status, answer.as_str()), (Some(2), "ERROR\n"));

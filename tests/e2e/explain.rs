@@ -31,7 +31,7 @@ fn a_line_is_explained_with_the_names_that_carbon_gets() {
          value: 3 (timer, 3 for 10 events, rate 0.1): accepted, makes a new series\n\
          value: x: refused: the value is not a finite decimal number\n\
          value: +4: refused: a signed gauge cannot have a timestamp\n\
-         rule: [rule.shop] gives percentiles, timer_metrics\n\
+         rule: [rule.shop] gives percentiles, timer_metrics (match = shop.*)\n\
          sent: carbon: stats.timers.shop.pay_ment.count;env=prod\n\
          sent: carbon: stats.timers.shop.pay_ment.upper_75;env=prod\n\
          sent: influxdb: stats.timers.shop.pay_ment,env=prod count\n\
@@ -67,7 +67,7 @@ fn lines_that_are_not_taken_have_their_reasons() {
         ("\ta:1|c\t", "value: 1 (counter, adds 1): refused: the table of series is full, and"),
         ("b:1|g", "value: 1 (gauge, sets 1): refused: the table of series is full, and"),
         ("junk.x:1|c", "value: 1 (counter, adds 1): dropped by [rule.junk]"),
-        ("junk.x:1|c", "rule: [rule.junk] gives drop"),
+        ("junk.x:1|c", "rule: [rule.junk] gives drop (match = junk.*)"),
         ("a:1|c|0.1", "value: 1: refused: a rate has no @ before it, as in @0.1"),
         ("a", "verdict: refused: no colon and value after the name"),
         ("a:1|c|T1", "value: 1 (counter, adds 1): accepted, passed on unchanged with the"),

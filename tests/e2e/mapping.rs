@@ -52,7 +52,7 @@ fn the_admin_port_and_the_log_show_what_rules_do() {
         "name: airflow.dag.etl.load.duration;env=prod;pod=x7f\n",
         "series: dag.duration;dag=etl;env=prod;task=load\n",
         "accepted, the series exists\n",
-        "rule: [rule.airflow] gives name, tags, drop_tags\n",
+        "rule: [rule.airflow] gives name, tags, drop_tags (match = airflow.dag.*.*.duration)\n",
         "sent: carbon: stats.timers.dag.duration.count;dag=etl;dc=eu;env=prod;task=load\n",
     ] {
         assert!(explained.contains(line), "{line} {explained}");

@@ -27,6 +27,8 @@ pub(super) struct SenderCounts {
     others: u64,
     /// The rules that drop values of the name, and how many.
     drops: Vec<(String, u64)>,
+    /// A sender differs from the others.
+    has_odd_one: bool,
 }
 
 /// What one sender has sent of one type.
@@ -88,7 +90,14 @@ const COMPARED_MIN: usize = 3;
 
 impl SenderCounts {
     pub(super) fn new(glob: Glob) -> Self {
-        Self { glob, records: Vec::new(), lines: 0, others: 0, drops: Vec::new() }
+        Self {
+            glob,
+            records: Vec::new(),
+            lines: 0,
+            others: 0,
+            drops: Vec::new(),
+            has_odd_one: false,
+        }
     }
 
     /// Counts a line, if it is one of the name. `made` returns the name that rules make of a name,
@@ -168,6 +177,7 @@ impl SenderCounts {
         } else {
             differences(&records)
         };
+        self.has_odd_one = differences.iter().any(|differs| *differs != Difference::default());
         let mut all: Vec<_> = differences.into_iter().zip(records).collect();
         sort_few(&mut all, |(a_differs, a), (b_differs, b)| {
             let is_usual = |differs: &Difference| *differs == Difference::default();
@@ -184,8 +194,15 @@ impl SenderCounts {
         for (rule, values) in &self.drops {
             write(out, format_args!("dropped by [rule.{rule}] values={values}\n"));
         }
+        if self.has_odd_one {
+            let what = "differs: from most senders of this name; value and lines by more than a \
+                        factor of 4";
+            let cause = "a sender with rates=\"1 ...\" may sample and not send its @0.1";
+            write(out, format_args!("{what}; {cause}\n"));
+        }
         if self.lines == 0 {
-            write(out, format_args!("no line of this name came\n"));
+            let hint = "top newest shows new names, also misspelt ones";
+            write(out, format_args!("no line of this name came; {hint}\n"));
         }
     }
 }
@@ -574,7 +591,10 @@ mod tests {
             let made = counts(name, &[(1, "in.a:1|c"), (1, "b:1|c")]);
             assert!(made.len() == 1 && made[0].contains(" lines=1 "), "{made:?}");
         }
-        assert_eq!(counts("no.such", &[(1, "web.hits:1|c")]), ["no line of this name came"]);
+        assert_eq!(
+            counts("no.such", &[(1, "web.hits:1|c")]),
+            ["no line of this name came; top newest shows new names, also misspelt ones"]
+        );
         let two = counts("web.*", &[(1, "web.hits:1|c"), (1, "web.a:1|c")]);
         assert!(two.len() == 1 && two[0].contains(" lines=2 "), "{two:?}");
     }
@@ -602,10 +622,14 @@ mod tests {
             };
             lines.extend((0..times).map(|_| (99, odd)));
             let found = counts("web.time", &lines);
-            assert_eq!(found.len(), 21);
+            assert_eq!(found.len(), 22);
+            assert!(
+                found[21].starts_with("differs: from most senders of this name; "),
+                "{found:?}"
+            );
             assert!(found[0].starts_with("10.0.0.7:99 "), "{found:?}");
             assert!(found[0].ends_with(&format!(" differs=\"{differs}\"")), "{odd}: {}", found[0]);
-            assert!(found[1..].iter().all(|line| !line.contains("differs")), "{found:?}");
+            assert!(found[1..21].iter().all(|line| !line.contains("differs")), "{found:?}");
         }
     }
 

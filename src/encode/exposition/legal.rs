@@ -44,6 +44,8 @@ const RESERVED: [&[u8]; 13] = [
     b"_distribution_bucket",
     b"_distribution_created",
 ];
+/// The bytes of the longest word after the last `_` of these endings.
+const LONGEST_WORD: usize = b"distribution".len();
 /// The most labels of a series. Prometheus compares them with each other.
 const LABELS_MAX: usize = 64;
 /// Labels that do not come from tags.
@@ -61,24 +63,15 @@ impl FamilyKind {
         }
     }
 
-    /// Its name in a `# TYPE` line.
-    pub(super) fn name(self) -> &'static str {
+    /// What follows the name of a family in its `# TYPE` and its `# HELP` line. No series has a
+    /// description of its own.
+    pub(super) fn head_ends(self) -> [&'static str; 2] {
         match self {
-            Self::Counter => "counter",
-            Self::Gauge | Self::Set => "gauge",
-            Self::Summary => "summary",
-            Self::Histogram => "histogram",
-        }
-    }
-
-    /// What a family is, for people. No series has a description of its own.
-    pub(super) fn help(self) -> &'static str {
-        match self {
-            Self::Counter => "StatsD counter, as a running total",
-            Self::Gauge => "StatsD gauge",
-            Self::Summary => "StatsD timing; quantiles of the last flush",
-            Self::Histogram => "StatsD timing",
-            Self::Set => "StatsD set: different members in the last flush",
+            Self::Counter => [" counter\n", " StatsD counter, as a running total\n"],
+            Self::Gauge => [" gauge\n", " StatsD gauge\n"],
+            Self::Summary => [" summary\n", " StatsD timing; quantiles of the last flush\n"],
+            Self::Histogram => [" histogram\n", " StatsD timing\n"],
+            Self::Set => [" gauge\n", " StatsD set: different members in the last flush\n"],
         }
     }
 
@@ -107,12 +100,7 @@ fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) {
         out.push(b'_');
     }
     let base = out.len();
-    out.extend_from_slice(bare);
-    for byte in &mut out[base..] {
-        if !byte.is_ascii_alphanumeric() {
-            *byte = b'_';
-        }
-    }
+    put_legal(bare, out);
     if out[base..] == *b"statsd" || out[base..].starts_with(b"statsd_") {
         out.insert(start, b'_');
     }
@@ -123,7 +111,9 @@ fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) {
 
 /// Whether a name ends as a counter's must not.
 fn is_reserved(name: &[u8]) -> bool {
-    let Some(end) = memchr::memrchr(b'_', name) else { return false };
+    // Most names have a short last element, so that this search is shorter than a call.
+    let tail = &name[name.len().saturating_sub(LONGEST_WORD + 1)..];
+    let Some(end) = tail.iter().rposition(|byte| *byte == b'_') else { return false };
     // Few names have one of these words at their end, so most are not compared with each ending.
     let words: [&[u8]; 9] = [
         b"total",
@@ -136,18 +126,79 @@ fn is_reserved(name: &[u8]) -> bool {
         b"distribution",
         b"bucket",
     ];
-    words.contains(&&name[end + 1..]) && RESERVED.iter().any(|end| name.ends_with(end))
+    words.contains(&&tail[end + 1..]) && RESERVED.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether another name may have become the same legal one.
 fn is_ambiguous(kind: FamilyKind, bare: &[u8], family: &[u8]) -> bool {
-    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
-    family.len() != bare.len() + kind.suffix().len() || !are_all(bare, is_kept)
+    family.len() != bare.len() + kind.suffix().len() || !are_all(bare, KEPT)
 }
 
-/// Whether all bytes are of a kind. It has no early end, so that many bytes are compared at once.
-fn are_all(bytes: &[u8], is_it: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is_it(*byte))
+/// What each byte is: a set of the following bits. A zero byte is nothing of these.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = u8::MAX;
+    while byte > 0 {
+        classes[byte as usize] = class_of(byte);
+        byte -= 1;
+    }
+    classes
+};
+/// It stays in the name of a family, or a dot of the name becomes its `_`.
+const KEPT: u8 = 1;
+/// It stays in the key of a label.
+const KEY: u8 = 2;
+/// It stands for itself in the value of a label.
+const PLAIN: u8 = 4;
+/// It is a printable ASCII character.
+const PRINTABLE: u8 = 8;
+
+const fn class_of(byte: u8) -> u8 {
+    match byte {
+        b'.' => KEPT | PLAIN | PRINTABLE,
+        b'_' => KEY | PLAIN | PRINTABLE,
+        b'"' | b'\\' => PRINTABLE,
+        _ if byte.is_ascii_alphanumeric() => KEPT | KEY | PLAIN | PRINTABLE,
+        b' '..=b'~' => PLAIN | PRINTABLE,
+        _ => 0,
+    }
+}
+
+/// What each byte becomes in a name.
+const LEGAL: [u8; 256] = {
+    let mut legal = [b'_'; 256];
+    let mut byte = u8::MAX;
+    while byte > 0 {
+        if byte.is_ascii_alphanumeric() {
+            legal[byte as usize] = byte;
+        }
+        byte -= 1;
+    }
+    legal
+};
+
+/// Whether all bytes have one of the [`CLASSES`].
+fn are_all(bytes: &[u8], class: u8) -> bool {
+    let mut common = class;
+    // Eight at a time, since the release build unrolls no other loop. It has no early end, since
+    // most names have no byte at which it would be.
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for eight in eights {
+        eight.iter().for_each(|byte| common &= CLASSES[usize::from(*byte)]);
+    }
+    rest.iter().for_each(|byte| common &= CLASSES[usize::from(*byte)]);
+    common != 0
+}
+
+/// Appends bytes, with a `_` for each that is not legal.
+fn put_legal(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(bytes);
+    let (eights, rest) = out[start..].as_chunks_mut::<8>();
+    for eight in eights {
+        eight.iter_mut().for_each(|byte| *byte = LEGAL[usize::from(*byte)]);
+    }
+    rest.iter_mut().for_each(|byte| *byte = LEGAL[usize::from(*byte)]);
 }
 
 /// Makes the labels of one series after another, in buffers that it reuses.
@@ -167,19 +218,24 @@ impl LabelWriter {
         keys.clear();
         starts.clear();
         text.clear();
+        if !is_ambiguous(kind, name, family) {
+            return text; // most names have no tags
+        }
         let bare = bare_name(name);
         let is_name_changed = is_ambiguous(kind, bare, family);
-        if bare.len() == name.len() && !is_name_changed {
-            return text; // such a name is text, so the tests below find nothing
-        }
         let mut are_tags_changed = false;
-        for (key, value) in tags_of(name) {
+        let mut are_plain = true;
+        // The tags of most names are sorted. Then no key need be compared with all before it.
+        let mut are_sorted = true;
+        for (key, value) in tags_of(&name[bare.len()..]) {
             let start = keys.len();
             are_tags_changed |= put_key(key, keys);
-            let is_known = starts
-                .iter()
-                .zip(starts.iter().skip(1).chain([&start]))
-                .any(|(from, to)| keys[*from..*to] == keys[start..]);
+            are_sorted &= starts.last().is_none_or(|last| keys[*last..start] < keys[start..]);
+            let is_known = !are_sorted
+                && starts
+                    .iter()
+                    .zip(starts.iter().skip(1).chain([&start]))
+                    .any(|(from, to)| keys[*from..*to] == keys[start..]);
             // A label without a value counts as none.
             if is_known || value.is_empty() || starts.len() == LABELS_MAX {
                 are_tags_changed = true;
@@ -187,13 +243,14 @@ impl LabelWriter {
                 continue;
             }
             starts.push(start);
-            put_label(&keys[start..], value, text);
+            are_plain &= put_label(&keys[start..], value, text);
         }
         if are_tags_changed || is_name_changed {
             let shown = if are_tags_changed { name } else { bare };
-            put_label(b"statsd_name", shown, text);
+            are_plain &= put_label(b"statsd_name", shown, text);
         }
-        if !is_text(name) {
+        // The labels have all bytes of the name but dots, `;` and `=`.
+        if !are_plain && !is_text(name) {
             // Different bytes that are no text are shown as the same character.
             put_label(b"statsd_bytes", &percent_encoded(name), text);
         }
@@ -203,9 +260,8 @@ impl LabelWriter {
 
 /// Appends a legal key of a label. Returns whether another key may become the same.
 fn put_key(key: &[u8], out: &mut Vec<u8>) -> bool {
-    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let start = out.len();
-    out.extend(key.iter().map(|byte| if is_legal(*byte) { *byte } else { b'_' }));
+    put_legal(key, out);
     // Only now is it known whether the key is one of ours: `statsd-name` has become one.
     let legal = &out[start..];
     let is_own = OWN_LABELS.contains(&legal) || legal.starts_with(b"__");
@@ -214,7 +270,7 @@ fn put_key(key: &[u8], out: &mut Vec<u8>) -> bool {
         out.splice(start..start, *b"tag_");
     }
     // A key that begins as those that were changed may be one of them.
-    is_changed || key.starts_with(b"tag_") || !key.iter().copied().all(is_legal)
+    is_changed || key.starts_with(b"tag_") || !are_all(key, KEY)
 }
 
 /// Returns bytes with `%FF` for a control character, for a byte that is not ASCII, and for `%`.
@@ -231,24 +287,24 @@ fn percent_encoded(bytes: &[u8]) -> Vec<u8> {
 
 /// Whether bytes are a text without control characters.
 fn is_text(bytes: &[u8]) -> bool {
-    if are_all(bytes, |byte| (b' '..=b'~').contains(&byte)) {
+    if are_all(bytes, PRINTABLE) {
         return true;
     }
     str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
-/// Appends a label after the others. Bytes that are no text become U+FFFD.
-fn put_label(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+/// Appends a label after the others. Bytes that are no text become U+FFFD. Returns `false` if the
+/// value has a byte that does not stand for itself.
+fn put_label(key: &[u8], value: &[u8], out: &mut Vec<u8>) -> bool {
     if !out.is_empty() {
         out.push(b',');
     }
     out.extend_from_slice(key);
     out.extend_from_slice(b"=\"");
-    let is_plain = |byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
-    if are_all(value, is_plain) {
+    if are_all(value, PLAIN) {
         out.extend_from_slice(value);
         out.push(b'"');
-        return;
+        return true;
     }
     for chunk in value.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -263,6 +319,7 @@ fn put_label(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
+    false
 }
 
 #[cfg(test)]
@@ -315,6 +372,7 @@ mod tests {
             ("a;--x=1", "a", "tag___x=\"1\",statsd_name=\"a;--x=1\""),
             ("a;statsd-name=x", "a", "tag_statsd_name=\"x\",statsd_name=\"a;statsd-name=x\""),
             ("a;l.e=x;le=y", "a", "l_e=\"x\",tag_le=\"y\",statsd_name=\"a;l.e=x;le=y\""),
+            ("a;b=1;a=2;b=3", "a", "b=\"1\",a=\"2\",statsd_name=\"a;b=1;a=2;b=3\""),
             ("a;1=x", "a", "tag_1=\"x\",statsd_name=\"a;1=x\""),
             ("a;b=", "a", "statsd_name=\"a;b=\""),
             ("a;b", "a", "statsd_name=\"a;b\""),

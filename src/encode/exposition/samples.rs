@@ -47,11 +47,35 @@ pub(super) struct SampleWriter {
     exposition: Exposition,
     /// The family whose head was written last.
     family: Vec<u8>,
+    bounds: BoundTexts,
+}
+
+/// The texts of the quantiles or bounds of the last series. Most series have the same ones.
+#[derive(Debug, Default)]
+struct BoundTexts(Vec<(u64, Vec<u8>)>);
+
+impl Exposition {
+    /// Whether the format has totals of this value.
+    fn may_show(self, total: f64) -> bool {
+        self == Self::Text || total >= 0.0
+    }
+
+    /// Returns a number of events as the format has it. Sample rates such as 0.3 make fractions.
+    ///
+    /// The running total is rounded, not its rises. So a rise is at most one event from what
+    /// Graphite was sent, however long the series lives. Without the sample, Prometheus would lose
+    /// the count of each timer that is sampled so.
+    fn whole(self, count: f64) -> f64 {
+        match self {
+            Self::OpenMetrics => count.round(),
+            Self::Text => count,
+        }
+    }
 }
 
 impl SampleWriter {
     pub(super) fn new(exposition: Exposition) -> Self {
-        Self { exposition, family: Vec::new() }
+        Self { exposition, family: Vec::new(), bounds: BoundTexts::default() }
     }
 
     /// Appends the samples of a series. All series of a family must follow each other.
@@ -68,36 +92,40 @@ impl SampleWriter {
             self.put_head(family, kind, out);
         }
         let head_end = out.len();
-        let mut line = |suffix: &str, extra: Option<(&str, f64)>, value: f64| {
-            put_sample(family, suffix, labels, extra, value, out);
+        let exposition = self.exposition;
+        let bounds = &mut self.bounds;
+        let mut line = |suffix: &str, bound: Option<(&str, &[u8])>, value: f64| {
+            put_sample(family, suffix, labels, bound, value, out);
         };
         match samples {
             SeriesSamples::Total(total) => {
-                if self.may_show(*total) {
+                if exposition.may_show(*total) {
                     line("_total", None, *total);
                 }
             }
             SeriesSamples::Level(level) => line("", None, *level),
             SeriesSamples::Summary { quantiles, sum, count } => {
                 // NaN is allowed: it is the quantile of an interval without samples.
-                let may_show = |value: f64| self.may_show(value) || value.is_nan();
-                for (quantile, value) in quantiles.iter().filter(|(_, value)| may_show(*value)) {
-                    line("", Some(("quantile", *quantile)), *value);
+                let may_show = |value: f64| exposition.may_show(value) || value.is_nan();
+                let shown = quantiles.iter().filter(|(_, value)| may_show(*value));
+                for (index, (quantile, value)) in shown.enumerate() {
+                    line("", Some(("quantile", bounds.text(index, *quantile))), *value);
                 }
-                if self.may_show(*sum) {
+                if exposition.may_show(*sum) {
                     line("_sum", None, *sum);
                 }
-                line("_count", None, self.whole(*count));
+                line("_count", None, exposition.whole(*count));
             }
             SeriesSamples::Histogram { bins, sum, count } => {
                 let mut below = 0.0;
-                for (bound, samples) in bins.iter().filter(|(bound, _)| bound.is_finite()) {
+                let finite = bins.iter().filter(|(bound, _)| bound.is_finite());
+                for (index, (bound, samples)) in finite.enumerate() {
                     below += samples;
-                    line("_bucket", Some(("le", *bound)), below);
+                    line("_bucket", Some(("le", bounds.text(index, *bound))), below);
                 }
-                line("_bucket", Some(("le", f64::INFINITY)), *count);
+                line("_bucket", Some(("le", b"+Inf")), *count);
                 let has_negative = bins.first().is_some_and(|(bound, _)| *bound < 0.0);
-                if self.exposition == Exposition::Text || !has_negative && self.may_show(*sum) {
+                if exposition == Exposition::Text || !has_negative && exposition.may_show(*sum) {
                     line("_sum", None, *sum);
                     line("_count", None, *count);
                 }
@@ -111,34 +139,32 @@ impl SampleWriter {
         }
     }
 
-    /// Whether the format has totals of this value.
-    fn may_show(&self, total: f64) -> bool {
-        self.exposition == Exposition::Text || total >= 0.0
-    }
-
-    /// Returns a number of events as the format has it. Sample rates such as 0.3 make fractions.
-    ///
-    /// The running total is rounded, not its rises. So a rise is at most one event from what
-    /// Graphite was sent, however long the series lives. Without the sample, Prometheus would lose
-    /// the count of each timer that is sampled so.
-    fn whole(&self, count: f64) -> f64 {
-        match self.exposition {
-            Exposition::OpenMetrics => count.round(),
-            Exposition::Text => count,
-        }
-    }
-
     fn put_head(&self, family: &[u8], kind: FamilyKind, out: &mut Vec<u8>) {
         let is_total = kind == FamilyKind::Counter && self.exposition == Exposition::Text;
-        let suffix: &[u8] = if is_total { b"_total" } else { b"" };
-        for (start, text) in [("# TYPE ", kind.name()), ("\n# HELP ", kind.help())] {
+        for (start, end) in ["# TYPE ", "# HELP "].into_iter().zip(kind.head_ends()) {
             out.extend_from_slice(start.as_bytes());
             out.extend_from_slice(family);
-            out.extend_from_slice(suffix);
-            out.push(b' ');
-            out.extend_from_slice(text.as_bytes());
+            if is_total {
+                out.extend_from_slice(b"_total");
+            }
+            out.extend_from_slice(end.as_bytes());
         }
-        out.push(b'\n');
+    }
+}
+
+impl BoundTexts {
+    /// Returns the text of a quantile or bound. `index` is its place among those of its series,
+    /// which must be passed in order.
+    fn text(&mut self, index: usize, value: f64) -> &[u8] {
+        let bits = value.to_bits();
+        let is_known = self.0.get(index).is_some_and(|(known, _)| *known == bits);
+        if !is_known {
+            let mut text = Vec::new();
+            put_canonical(value, &mut text);
+            self.0.truncate(index);
+            self.0.push((bits, text));
+        }
+        &self.0[index].1
     }
 }
 
@@ -146,22 +172,22 @@ fn put_sample(
     family: &[u8],
     suffix: &str,
     labels: &[u8],
-    extra: Option<(&str, f64)>,
+    bound: Option<(&str, &[u8])>,
     value: f64,
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(family);
     out.extend_from_slice(suffix.as_bytes());
-    if !labels.is_empty() || extra.is_some() {
+    if !labels.is_empty() || bound.is_some() {
         out.push(b'{');
         out.extend_from_slice(labels);
-        if let Some((key, bound)) = extra {
+        if let Some((key, bound)) = bound {
             if !labels.is_empty() {
                 out.push(b',');
             }
             out.extend_from_slice(key.as_bytes());
             out.extend_from_slice(b"=\"");
-            put_canonical(bound, out);
+            out.extend_from_slice(bound);
             out.push(b'"');
         }
         out.push(b'}');
@@ -306,6 +332,27 @@ mod tests {
         let plain = text(Exposition::Text, &all);
         assert!(plain.contains("quantile=\"0.0\"} -5\n"), "{plain}");
         assert!(plain.contains("n_timer_count 3.3333333333333335\n"), "{plain}");
+    }
+
+    /// The texts of the bounds of one series are used for the next one.
+    #[test]
+    fn each_series_has_its_own_quantiles() {
+        let first = [(0.0, 1.0), (0.5, 2.0), (1.0, 3.0)];
+        let negative = [(0.0, -1.0), (0.5, 2.0), (1.0, 3.0)];
+        let other = [(0.0, 1.0), (0.95, 2.0), (1.0, 3.0)];
+        let short = [(0.5, 4.0)];
+        let series = [&first[..], &negative, &first, &other, &short, &first];
+        let all = series.map(|quantiles| {
+            let samples = SeriesSamples::Summary { quantiles, sum: 0.0, count: 0.0 };
+            ("t", FamilyKind::Summary, "", samples)
+        });
+        let text = text(Exposition::OpenMetrics, &all);
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("quantile=")).collect();
+        let expected = series.iter().copied().flatten().filter(|(_, value)| *value >= 0.0);
+        let expected: Vec<_> = expected
+            .map(|(quantile, value)| format!("t{{quantile=\"{quantile:?}\"}} {value}"))
+            .collect();
+        assert_eq!(lines, expected);
     }
 
     #[test]
