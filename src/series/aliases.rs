@@ -1,27 +1,32 @@
 //! Finds the series of a line by its unread bytes: the name and the tags as a client writes them.
 //!
 //! ```text
-//!  unread name, tags ──two hashes──▶ AliasKey ──index──▶ Alias { kind, shard, at } ──▶ Series
-//!                                                         ▲
-//!                            all aliases of one series: AliasList
+//!  unread name, tags ──two hashes──▶ AliasKey, kind ──index──▶ Alias { series } ──▶ Series
+//!                                                               ▲
+//!                                 AliasLists: all aliases of one series
 //! ```
 //! A known line with tags needs no reading of tags: they are not split, cleaned or sorted. The
 //! first line with such bytes takes the long way to its series, and then adds an alias.
 //!
-//! The bytes are not stored, because they are several times longer than the rest of a series. Two
-//! hashes of 64 bits stand for them, with different random seeds. A client cannot compute them, so
-//! it cannot choose bytes that are taken for those of another series.
+//! The bytes are not stored, because they are several times longer than the rest of a series. 88
+//! bits of two hashes stand for them, with different random seeds. A client cannot compute them, so
+//! it cannot choose bytes that are taken for those of another series. With two million aliases, one
+//! in 10^20 unknown lines is taken for a known one by chance. A server that reads ten million
+//! unknown lines a second meets such a line in 300,000 years.
 //!
-//! The aliases of a series are a list, so they are removed together with it. Their number is
-//! bounded. If a shard is full, the half of its aliases that was not used for longest is removed.
+//! The aliases of a series are listed, so they are removed together with it. Nearly all series have
+//! one alias, so only a series with more of them has a list. The number of aliases is bounded. If a
+//! shard is full, the half of its aliases that was not used for longest is removed.
 
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::num::NonZeroU32;
 
 use ahash::RandomState;
 use hashbrown::HashTable;
 use slab::Slab;
 
 use super::bounds::SeriesLimits;
+use super::hashing::spread;
 use super::shard::{SHARDS, SeriesPlace};
 use crate::protocol::MetricKind;
 
@@ -34,12 +39,15 @@ pub struct AliasKey([u64; 2]);
 #[derive(Debug)]
 pub(super) struct Aliases {
     hashers: [RandomState; 2],
-    shards: Box<[AliasShard]>,
-    /// For each shard of series, the list of the series at each position.
-    lists: Box<[Vec<AliasList>]>,
-    /// The most aliases of one shard.
+    shards: Box<[AliasShard; SHARDS]>,
+    /// For each shard of series, the aliases of its series.
+    lists: Box<[AliasLists; SHARDS]>,
+    /// The most aliases of one shard, and the most bytes of all.
     most: usize,
+    most_bytes: usize,
     len: usize,
+    /// The number of series with a list.
+    listed: usize,
 }
 
 /// The aliases whose keys belong to one shard. Shards of aliases are not those of series.
@@ -49,56 +57,190 @@ struct AliasShard {
     aliases: Slab<Alias>,
 }
 
+/// An alias, in 16 bytes. The shard that it is in is 8 more bits of its key.
 #[derive(Clone, Copy, Debug)]
 struct Alias {
-    key: AliasKey,
-    /// The position of the series in its shard.
-    at: u32,
-    /// The neighbours in the list of the aliases of one series.
-    next: AliasLink,
-    previous: AliasLink,
+    /// The hash in the index.
+    hash: u64,
+    /// The other part of its key.
+    tail: u16,
     /// The low bits of the number of the interval in which it was last used.
     used: u16,
-    /// The shard of the series.
-    shard: u8,
-    kind: MetricKind,
+    series: AliasedSeries,
 }
 
-/// The place of an alias: its shard in the low 8 bits, one more than its position in the others. 0
-/// stands for none.
+/// The shard of a series in the low 8 bits, one more than its position in the others. It is never
+/// 0, which saves the slab eight bytes for each alias.
+#[derive(Clone, Copy, Debug)]
+struct AliasedSeries(NonZeroU32);
+
+/// The place of an alias: its shard in the low 8 bits, one more than its position in the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct AliasLink(u32);
 
-/// The list of the aliases of one series.
-#[derive(Clone, Copy, Debug, Default)]
+/// The aliases of the series of one shard.
+#[derive(Debug, Default)]
+struct AliasLists {
+    /// For the series at each position its alias, [`AliasLink::NONE`] or [`AliasLink::SEVERAL`].
+    single: Vec<AliasLink>,
+    several: HashTable<AliasList>,
+}
+
+/// The aliases of a series that has had more than one.
+#[derive(Debug)]
 struct AliasList {
-    first: AliasLink,
-    len: u32,
+    /// The position of the series.
+    at: u32,
+    links: Vec<AliasLink>,
 }
 
 /// The most aliases of one series. They are all removed in one turn of the loop, so they must be
 /// few. If one more comes, they are removed, and added again as their lines come.
-const OF_SERIES_MAX: u32 = 4096;
+const OF_SERIES_MAX: usize = 4096;
 
 /// The least bound of a shard. Chance puts more aliases into one shard than into another.
 const OF_SHARD_MIN: usize = 64;
 
+impl AliasKey {
+    /// Returns the shard of the aliases with this key.
+    #[inline]
+    fn shard(self) -> usize {
+        (self.0[1] >> 16) as usize % SHARDS
+    }
+
+    /// Returns what an alias has of the key beside the hash of the index. The kind is a part of it.
+    #[inline]
+    fn tail(self, kind: MetricKind) -> u16 {
+        #[allow(clippy::cast_possible_truncation)] // the low bits are meant
+        let bits = self.0[1] as u16;
+        bits ^ kind as u16
+    }
+}
+
+impl AliasedSeries {
+    fn new(shard: usize, at: u32) -> Self {
+        let number = (at as usize + 1) * SHARDS + shard;
+        let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        Self(number.expect("a shard of series has less than 2^20"))
+    }
+
+    /// Returns the shard and the position.
+    #[inline]
+    fn place(self) -> (usize, u32) {
+        let number = self.0.get();
+        (number as usize % SHARDS, number / SHARDS as u32 - 1)
+    }
+}
+
 impl AliasLink {
+    const NONE: Self = Self(0);
+    const SEVERAL: Self = Self(u32::MAX);
+
     fn new(shard: usize, at: usize) -> Self {
         let number = (at + 1) * SHARDS + shard;
         Self(u32::try_from(number).expect("a shard has at most OF_SHARD_MAX aliases"))
     }
 
     /// Returns the shard and the position.
-    fn place(self) -> Option<(usize, usize)> {
+    fn place(self) -> (usize, usize) {
         let number = self.0 as usize;
-        Some((number % SHARDS, (number / SHARDS).checked_sub(1)?))
+        (number % SHARDS, number / SHARDS - 1)
     }
 }
 
-/// The bytes of an alias: its entry, its place in the index, its part of the list of its series,
-/// and the slack of all of them.
-pub(super) const ALIAS_BYTES: usize = 60;
+impl AliasLists {
+    fn of(&self, at: u32) -> AliasLink {
+        self.single.get(at as usize).copied().unwrap_or(AliasLink::NONE)
+    }
+
+    /// The number of aliases of the series at a position.
+    fn count(&self, at: u32) -> usize {
+        match self.of(at) {
+            AliasLink::NONE => 0,
+            AliasLink::SEVERAL => self.several(at).map_or(0, |list| list.links.len()),
+            _ => 1,
+        }
+    }
+
+    fn several(&self, at: u32) -> Option<&AliasList> {
+        self.several.find(spread(at), |list| list.at == at)
+    }
+
+    /// Adds an alias. Returns whether a list was made.
+    fn add(&mut self, at: u32, link: AliasLink) -> bool {
+        let needed = at as usize + 1;
+        if self.single.len() < needed {
+            self.single.resize(needed, AliasLink::NONE);
+        }
+        let single = &mut self.single[at as usize];
+        match *single {
+            AliasLink::NONE => *single = link,
+            AliasLink::SEVERAL => {
+                if let Some(list) = self.several.find_mut(spread(at), |list| list.at == at) {
+                    list.links.push(link);
+                }
+            }
+            first => {
+                *single = AliasLink::SEVERAL;
+                let list = AliasList { at, links: vec![first, link] };
+                self.several.insert_unique(spread(at), list, |list| spread(list.at));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Removes an alias. Returns whether a list was freed.
+    fn remove(&mut self, at: u32, link: AliasLink) -> bool {
+        if self.of(at) == AliasLink::SEVERAL
+            && let Ok(mut found) = self.several.find_entry(spread(at), |list| list.at == at)
+        {
+            let links = &mut found.get_mut().links;
+            // In a row in memory even the longest list is searched in a microsecond.
+            if let Some(place) = links.iter().position(|known| *known == link) {
+                links.swap_remove(place);
+            }
+            if !links.is_empty() {
+                return false;
+            }
+            found.remove();
+            self.single[at as usize] = AliasLink::NONE;
+            return true;
+        }
+        self.single[at as usize] = AliasLink::NONE;
+        false
+    }
+
+    /// Takes out all aliases of the series at a position: the only one, or a list.
+    fn take(&mut self, at: u32) -> (Option<AliasLink>, Option<AliasList>) {
+        let Some(single) = self.single.get_mut(at as usize) else { return (None, None) };
+        match std::mem::replace(single, AliasLink::NONE) {
+            AliasLink::NONE => (None, None),
+            AliasLink::SEVERAL => {
+                let found = self.several.find_entry(spread(at), |list| list.at == at);
+                (None, found.ok().map(|found| found.remove().0))
+            }
+            link => (Some(link), None),
+        }
+    }
+
+    /// Frees the memory from this position on. There must be no aliases of series there.
+    fn shrink(&mut self, end: usize) {
+        self.single.truncate(end);
+        self.single.shrink_to_fit();
+        self.several.shrink_to_fit(|list| spread(list.at));
+    }
+}
+
+/// The bytes of an alias: its entry, its place in the index, its place beside its series, and the
+/// slack of all of them.
+const ALIAS_BYTES: usize = 32;
+
+/// The bytes of the list of a series that has several aliases.
+const LIST_BYTES: usize = 80;
+
+/// The most bytes that one more alias can take.
+pub(super) const NEW_ALIAS_BYTES_MAX: usize = ALIAS_BYTES + LIST_BYTES;
 
 /// With more, the position would not fit in a [`AliasLink`].
 const OF_SHARD_MAX: usize = (u32::MAX as usize) / SHARDS - 1;
@@ -115,10 +257,12 @@ impl Aliases {
         };
         let mut aliases = Self {
             hashers: [hasher(1), hasher(5)],
-            shards: std::iter::repeat_with(AliasShard::default).take(SHARDS).collect(),
-            lists: vec![Vec::new(); SHARDS].into(),
+            shards: Box::new(std::array::from_fn(|_| AliasShard::default())),
+            lists: Box::new(std::array::from_fn(|_| AliasLists::default())),
             most: 0,
+            most_bytes: 0,
             len: 0,
+            listed: 0,
         };
         aliases.limit(limits);
         aliases
@@ -127,7 +271,8 @@ impl Aliases {
     /// Sets the most aliases: two for each series that the table can hold, and no more than fit in
     /// a quarter of the memory of all series. Those that are there stay.
     pub(super) fn limit(&mut self, SeriesLimits { count, bytes }: SeriesLimits) {
-        let most = count.saturating_mul(2).min(bytes / 4 / ALIAS_BYTES);
+        self.most_bytes = bytes / 4;
+        let most = count.saturating_mul(2).min(self.most_bytes / ALIAS_BYTES);
         self.most = (most / SHARDS).clamp(OF_SHARD_MIN, OF_SHARD_MAX);
     }
 
@@ -137,7 +282,7 @@ impl Aliases {
 
     /// About the bytes of all aliases. It takes no walk over the shards.
     pub(super) fn bytes(&self) -> usize {
-        self.len * ALIAS_BYTES
+        self.len * ALIAS_BYTES + self.listed * LIST_BYTES
     }
 
     #[inline]
@@ -161,15 +306,16 @@ impl Aliases {
         kind: MetricKind,
         tick: u32,
     ) -> Option<(usize, u32)> {
-        let AliasShard { index, aliases } = &mut self.shards[shard_of(key)];
+        let AliasShard { index, aliases } = &mut self.shards[key.shard()];
+        let tail = key.tail(kind);
         let is_it = |at: &u32| {
             let alias = &aliases[*at as usize];
-            alias.key == key && alias.kind == kind
+            alias.hash == key.0[0] && alias.tail == tail
         };
         let at = *index.find(key.0[0], is_it)? as usize;
         let alias = &mut aliases[at];
         alias.used = low_bits(tick);
-        Some((usize::from(alias.shard), alias.at))
+        Some(alias.series.place())
     }
 
     /// Adds an alias of the series at a place. Does nothing if there is an alias with this key.
@@ -179,52 +325,45 @@ impl Aliases {
         }
         let shard = place.shard();
         let at = place.slot().at;
-        if self.list(shard, at).len >= OF_SERIES_MAX {
+        if self.lists[shard].count(at) >= OF_SERIES_MAX {
             self.remove_all(shard, at);
         }
-        let home = shard_of(key);
-        if self.shards[home].aliases.len() >= self.most {
+        let home = key.shard();
+        let shard_len = self.shards[home].aliases.len();
+        if shard_len >= self.most || shard_len > OF_SHARD_MIN && self.bytes() >= self.most_bytes {
             self.make_room(home, tick);
         }
-        let first = self.list(shard, at).first;
-        #[allow(clippy::cast_possible_truncation)] // there are 256 shards
         let alias = Alias {
-            key,
-            at,
-            next: first,
-            previous: AliasLink::default(),
+            hash: key.0[0],
+            tail: key.tail(kind),
             used: low_bits(tick),
-            shard: shard as u8,
-            kind,
+            series: AliasedSeries::new(shard, at),
         };
         let AliasShard { index, aliases } = &mut self.shards[home];
         let position = aliases.insert(alias);
         let number = u32::try_from(position).expect("at most OF_SHARD_MAX");
-        index.insert_unique(key.0[0], number, |at| aliases[*at as usize].key.0[0]);
-        let link = AliasLink::new(home, position);
-        if let Some(next) = self.at_mut(first) {
-            next.previous = link;
-        }
-        let list = self.list(shard, at);
-        list.first = link;
-        list.len += 1;
+        index.insert_unique(alias.hash, number, |at| aliases[*at as usize].hash);
+        let has_list = self.lists[shard].add(at, AliasLink::new(home, position));
+        self.listed += usize::from(has_list);
         self.len += 1;
     }
 
     /// Removes all aliases of the series in a shard at a position.
     pub(super) fn remove_all(&mut self, shard: usize, at: u32) {
-        let Some(list) = self.lists[shard].get_mut(at as usize) else { return };
-        let mut link = std::mem::take(list).first;
-        while let Some((home, position)) = link.place() {
-            link = self.take(home, position).next;
+        let (single, list) = self.lists[shard].take(at);
+        self.listed -= usize::from(list.is_some());
+        for link in single.into_iter().chain(list.into_iter().flat_map(|list| list.links)) {
+            let (home, position) = link.place();
+            self.take(home, position);
         }
     }
 
     /// Removes every alias.
     pub(super) fn clear(&mut self) {
         self.shards.fill_with(AliasShard::default);
-        self.lists.fill_with(Vec::new);
+        self.lists.fill_with(AliasLists::default);
         self.len = 0;
+        self.listed = 0;
     }
 
     /// Removes the aliases of a shard that were not used for longer than the average, or about half
@@ -248,16 +387,9 @@ impl Aliases {
 
     /// Removes one alias.
     fn remove(&mut self, home: usize, position: usize) {
-        let Alias { next, previous, shard, at, .. } = self.take(home, position);
-        if let Some(next) = self.at_mut(next) {
-            next.previous = previous;
-        }
-        let list = &mut self.lists[usize::from(shard)][at as usize];
-        list.len -= 1;
-        match previous.place() {
-            None => list.first = next,
-            Some((home, position)) => self.shards[home].aliases[position].next = next,
-        }
+        let (shard, at) = self.take(home, position).series.place();
+        let had_list = self.lists[shard].remove(at, AliasLink::new(home, position));
+        self.listed -= usize::from(had_list);
     }
 
     /// Frees the memory of a shard of which most aliases were removed. The others are removed, too,
@@ -273,47 +405,26 @@ impl Aliases {
     }
 
     /// The number of aliases of the series in a shard at a position.
-    pub(super) fn count(&self, shard: usize, at: u32) -> u32 {
-        self.lists[shard].get(at as usize).map_or(0, |list| list.len)
+    pub(super) fn count(&self, shard: usize, at: u32) -> usize {
+        self.lists[shard].count(at)
     }
 
     /// Frees the lists of a shard of series from this position on. They must be empty.
     pub(super) fn shrink_lists(&mut self, shard: usize, end: usize) {
-        let lists = &mut self.lists[shard];
-        lists.truncate(end);
-        lists.shrink_to_fit();
+        self.lists[shard].shrink(end);
     }
 
-    /// Takes out an alias. Its neighbours in its list stay as they are.
+    /// Takes out an alias. The list of its series stays as it is.
     fn take(&mut self, home: usize, position: usize) -> Alias {
         let AliasShard { index, aliases } = &mut self.shards[home];
         let alias = aliases.remove(position);
         let is_it = |at: &u32| *at as usize == position;
-        if let Ok(entry) = index.find_entry(alias.key.0[0], is_it) {
+        if let Ok(entry) = index.find_entry(alias.hash, is_it) {
             entry.remove();
         }
         self.len -= 1;
         alias
     }
-
-    fn at_mut(&mut self, link: AliasLink) -> Option<&mut Alias> {
-        let (home, position) = link.place()?;
-        self.shards[home].aliases.get_mut(position)
-    }
-
-    /// Returns the list of the series in a shard at a position.
-    fn list(&mut self, shard: usize, at: u32) -> &mut AliasList {
-        let lists = &mut self.lists[shard];
-        if lists.len() <= at as usize {
-            lists.resize(at as usize + 1, AliasList::default());
-        }
-        &mut lists[at as usize]
-    }
-}
-
-fn shard_of(AliasKey([hash, _]): AliasKey) -> usize {
-    // The index uses the lowest and the seven highest bits.
-    (hash >> 40) as usize % SHARDS
 }
 
 #[allow(clippy::cast_possible_truncation)] // the low bits are meant
@@ -321,7 +432,7 @@ fn low_bits(tick: u32) -> u16 {
     tick as u16
 }
 
-const _: () = assert!(size_of::<Alias>() == 32);
+const _: () = assert!(size_of::<Option<Alias>>() == 16, "a slab holds nothing beside it");
 
 #[cfg(test)]
 mod tests {
@@ -337,22 +448,25 @@ mod tests {
     /// Checks that the lists and the index agree.
     fn check(aliases: &Aliases) {
         let mut listed = 0;
+        let mut several = 0;
         for (shard, lists) in aliases.lists.iter().enumerate() {
-            for (at, list) in lists.iter().enumerate() {
-                let mut previous = AliasLink::default();
-                let mut link = list.first;
-                let mut len = 0;
-                while let Some((home, position)) = link.place() {
+            several += lists.several.len();
+            for (at, single) in (0..).zip(&lists.single) {
+                let links = match *single {
+                    AliasLink::NONE => &[][..],
+                    AliasLink::SEVERAL => &lists.several(at).expect("it has a list").links,
+                    _ => std::slice::from_ref(single),
+                };
+                for link in links {
+                    let (home, position) = link.place();
                     let alias = aliases.shards[home].aliases[position];
-                    assert_eq!((usize::from(alias.shard), alias.at as usize), (shard, at));
-                    assert_eq!(alias.previous, previous);
-                    (previous, link) = (link, alias.next);
-                    len += 1;
+                    assert_eq!(alias.series.place(), (shard, at));
                 }
-                assert_eq!(len, list.len);
-                listed += len as usize;
+                assert_eq!(links.len(), lists.count(at));
+                listed += links.len();
             }
         }
+        assert_eq!(several, aliases.listed);
         let indexed: usize = aliases.shards.iter().map(|shard| shard.index.len()).sum();
         let stored: usize = aliases.shards.iter().map(|shard| shard.aliases.len()).sum();
         assert_eq!((listed, indexed, stored), (aliases.len, aliases.len, aliases.len));

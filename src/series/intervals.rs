@@ -34,25 +34,26 @@ pub(super) enum Intervals {
     Set(Box<SetIntervals>),
 }
 
-/// The samples of the current interval, and of the one before until it is closed.
+/// The samples of the current interval, and of the one before until it is closed. Most intervals are
+/// closed as the current one, so the one before has a block of its own.
 #[derive(Debug, Default)]
 pub(super) struct TimingIntervals {
     pub(super) current: TimingSamples,
-    pub(super) previous: TimingSamples,
+    pub(super) previous: Option<Box<TimingSamples>>,
 }
 
 /// The members of the current interval, and of the one before until it is closed.
 #[derive(Debug)]
 pub(super) struct SetIntervals {
     pub(super) current: Members,
-    pub(super) previous: Members,
+    pub(super) previous: Option<Box<Members>>,
     /// The number of members of the last closed interval. NaN if none was closed.
     pub(super) closed: f64,
 }
 
 impl Default for SetIntervals {
     fn default() -> Self {
-        Self { current: Members::default(), previous: Members::default(), closed: f64::NAN }
+        Self { current: Members::default(), previous: None, closed: f64::NAN }
     }
 }
 
@@ -156,14 +157,16 @@ impl Intervals {
             }
             Self::Timing(intervals, record) => {
                 let record = pool.records.of_timing(record, &closed.policy.plan);
-                close(Closed { values: Values::of(&mut intervals.previous), record, ..closed });
-                std::mem::take(&mut intervals.previous).release(pool);
+                let mut samples = *intervals.previous.take().unwrap_or_default();
+                close(Closed { values: Values::of(&mut samples), record, ..closed });
+                samples.release(pool);
             }
             Self::Set(intervals) => {
-                let members = intervals.previous.len();
+                let previous = *intervals.previous.take().unwrap_or_default();
+                let members = previous.len();
                 close(Closed { values: Values::Set { members }, ..closed });
                 intervals.closed = members as f64;
-                std::mem::take(&mut intervals.previous).release(pool);
+                previous.release(pool);
             }
         }
     }
@@ -202,7 +205,10 @@ impl Intervals {
     pub(super) fn work(&self) -> usize {
         match self {
             Self::Counter { .. } | Self::Gauge { .. } | Self::Set(_) => 1,
-            Self::Timing(pair, _) => 4 + (pair.current.len() + pair.previous.len()) / 8,
+            Self::Timing(pair, _) => {
+                let previous = pair.previous.as_ref().map_or(0, |samples| samples.len());
+                4 + (pair.current.len() + previous) / 8
+            }
         }
     }
 
@@ -217,12 +223,16 @@ impl Intervals {
                 let TimingIntervals { current, previous } = *intervals;
                 pool.records.release(&mut record);
                 current.release(pool);
-                previous.release(pool);
+                if let Some(previous) = previous {
+                    previous.release(pool);
+                }
             }
             Self::Set(intervals) => {
                 let SetIntervals { current, previous, .. } = *intervals;
                 current.release(pool);
-                previous.release(pool);
+                if let Some(previous) = previous {
+                    previous.release(pool);
+                }
             }
         }
     }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::aliases::{ALIAS_BYTES, AliasKey};
+use super::aliases::{AliasKey, NEW_ALIAS_BYTES_MAX};
 use super::batch::PendingSample;
 use super::bounds::{AddError, Bounds, Exactness, LARGE, RestoreError, SeriesLimits};
 use super::closed::Closed;
@@ -101,7 +101,7 @@ impl LiveSeries {
     /// From now on, lines with this key are added to the series at a place without being read,
     /// unless the memory of all series is used up. Its lines are then read, at a higher cost.
     pub(super) fn add_alias(&mut self, key: AliasKey, kind: MetricKind, place: SeriesPlace) {
-        if self.room().has(0, ALIAS_BYTES) {
+        if self.room().has(0, NEW_ALIAS_BYTES_MAX) {
             self.shards.aliases.add(key, kind, place, self.tick);
         }
     }

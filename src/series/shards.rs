@@ -464,7 +464,7 @@ impl Shards {
     /// A walk that is under way may leave out series that move.
     pub(super) fn compact(&mut self, number: usize) -> usize {
         /// More aliases of one series are not removed at once. Then it stays where it is.
-        const ALIASES_MAX: u32 = 256;
+        const ALIASES_MAX: usize = 256;
         let Self { all, aliases, .. } = self;
         aliases.compact(number);
         let shard = &mut all[number];

@@ -33,7 +33,7 @@ pub(super) struct TagStore {
 
 #[derive(Debug, Default)]
 struct TagShard {
-    index: HashTable<u32>,
+    index: HashTable<TagAt>,
     entries: Vec<StoredTag>,
     /// One more than the place of the first unused entry, or 0. Its `start` has the next one.
     unused: u32,
@@ -51,6 +51,11 @@ struct StoredTag {
     start: u32,
 }
 
+/// The place of a tag in its shard, in three bytes. A shard has less than 2^24 tags, since the
+/// number of a tag has 32 bits.
+#[derive(Clone, Copy, Debug)]
+struct TagAt([u8; 3]);
+
 /// The texts of tags. In front of each is its length: seven bits a byte, the lowest first, with the
 /// highest bit set in all bytes but the last.
 #[derive(Debug, Default)]
@@ -60,6 +65,9 @@ const SHARDS: usize = 256;
 
 /// The bytes of a tag beside its text: the entry, its place in the index, and the slack of both.
 pub(super) const TAG_BYTES: usize = 20;
+
+/// The entries in the memory of a chunk.
+const PAGE: usize = CHUNK / size_of::<StoredTag>();
 
 /// The most bytes of a length. A text is a part of a name, which has less than 2 MiB.
 const LENGTH_BYTES_MAX: usize = 3;
@@ -175,11 +183,8 @@ impl TagStore {
 
 impl TagShard {
     fn find(&self, hash: u64, tag: &[u8]) -> Option<u32> {
-        let is_it = |at: &u32| {
-            let entry = self.entries[*at as usize];
-            self.text(entry) == tag
-        };
-        self.index.find(hash, is_it).copied()
+        let is_it = |at: &TagAt| self.text(self.entries[at.get()]) == tag;
+        self.index.find(hash, is_it).map(|at| at.number())
     }
 
     fn text(&self, entry: StoredTag) -> &[u8] {
@@ -199,14 +204,14 @@ impl TagShard {
         } else {
             let len = self.entries.len();
             if len == self.entries.capacity() {
-                self.entries.reserve_exact(len / 8 + 8);
+                self.entries.reserve_exact(if len < PAGE { len.max(32) } else { more_than(len) });
             }
             self.entries.push(entry);
             u32::try_from(len).expect("their texts are found by a u32")
         };
         let Self { index, entries, texts, .. } = self;
-        let hash_at = |at: &u32| hasher.hash_one(texts.get(entries[*at as usize].start));
-        index.insert_unique(hash, at, hash_at);
+        let hash_at = |at: &TagAt| hasher.hash_one(texts.get(entries[at.get()].start));
+        index.insert_unique(hash, TagAt::new(at), hash_at);
         at
     }
 
@@ -216,7 +221,7 @@ impl TagShard {
         let hash = hasher.hash_one(text);
         let length = text.len();
         self.live -= length;
-        if let Ok(entry) = self.index.find_entry(hash, |known| *known as usize == at) {
+        if let Ok(entry) = self.index.find_entry(hash, |known| known.get() == at) {
             entry.remove();
         }
         let next = std::mem::replace(&mut self.unused, 0);
@@ -237,6 +242,23 @@ impl TagShard {
         }
         self.texts = kept;
         self.written = self.live;
+    }
+}
+
+impl TagAt {
+    fn new(at: u32) -> Self {
+        let [low, middle, high, rest] = at.to_le_bytes();
+        assert!(rest == 0, "the number of a tag has 32 bits");
+        Self([low, middle, high])
+    }
+
+    fn number(self) -> u32 {
+        let [low, middle, high] = self.0;
+        u32::from_le_bytes([low, middle, high, 0])
+    }
+
+    fn get(self) -> usize {
+        self.number() as usize
     }
 }
 
@@ -268,6 +290,12 @@ impl Texts {
         }
         &rest[..length]
     }
+}
+
+/// By how many a list of many entries grows. The double would be left half empty in all shards at
+/// once. Of an odd size, texts could not fill the block that the list had before.
+fn more_than(len: usize) -> usize {
+    (len / 8).next_multiple_of(PAGE)
 }
 
 /// Returns the shard and the place of a tag.
