@@ -49,6 +49,8 @@ pub struct Sink {
     state: StateSince,
     /// Bytes of all chunks that were pushed.
     pushed_bytes: u64,
+    /// Lines of these chunks.
+    pushed_lines: u64,
     /// Points that its encoder left out, because the destination cannot store them.
     points_refused: u64,
     /// The hints of the log lines about this destination.
@@ -65,11 +67,26 @@ pub enum Feed {
 }
 
 /// The figures of a sink. Totals are since the start.
+///
+/// Each line is in one place: `pushed_lines` + `found_lines` + `twice_lines` is always the sum of
+/// `delivered_lines`, `dropped_lines`, `in_doubt`, `queue_lines` and `spool_lines`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkFigures {
     /// Bytes that are unsent or unacknowledged now. Retained chunks do not count.
     pub queue_bytes: usize,
+    /// Lines that were queued.
+    pub pushed_lines: u64,
+    /// Lines of an earlier run that were found in the spool. `None` if there is no spool.
+    pub found_lines: Option<u64>,
+    /// Lines that were acknowledged.
+    pub delivered_lines: u64,
     pub dropped_lines: u64,
+    /// Undelivered lines that are in memory alone.
+    pub queue_lines: u64,
+    /// Undelivered lines in the spool. `None` if there is no spool.
+    pub spool_lines: Option<u64>,
+    /// Lines that count twice.
+    pub twice_lines: u64,
     pub resent_lines: u64,
     pub in_doubt: u64,
     /// Connections after the first.
@@ -163,6 +180,7 @@ impl Sink {
             spill: None,
             state: StateSince::default(),
             pushed_bytes: 0,
+            pushed_lines: 0,
             points_refused: 0,
             advice,
         }
@@ -256,6 +274,7 @@ impl Sink {
     pub fn push(&mut self, chunk: Rc<Chunk>) {
         self.flushes.grow(chunk.flush(), chunk.len());
         self.pushed_bytes += chunk.len() as u64;
+        self.pushed_lines += u64::from(chunk.lines());
         let before = OverflowCounts::of(&self.outbox);
         self.outbox.push(chunk);
         self.overflow.note_growth(before, &mut self.outbox);
@@ -527,9 +546,16 @@ impl Sink {
         let tally = self.outbox.tally();
         let outages = self.outlet.outages();
         let last = self.flushes.last();
+        let spool = self.outbox.spool();
         SinkFigures {
             queue_bytes: self.outbox.queued_bytes(),
+            pushed_lines: self.pushed_lines,
+            found_lines: spool.map(|spool| spool.tally().found_lines),
+            delivered_lines: tally.delivered_lines,
             dropped_lines: tally.dropped_lines,
+            queue_lines: self.outbox.queued_lines(),
+            spool_lines: spool.map(Spool::waiting_lines),
+            twice_lines: tally.twice_lines,
             resent_lines: tally.resent_lines,
             in_doubt: tally.in_doubt,
             reconnects: outages.connects().saturating_sub(1),
@@ -540,8 +566,8 @@ impl Sink {
             flush_length: last.map_or(0, |flush| flush.bytes),
             state: self.state().name(),
             last_error: outages.last_error().map(ToOwned::to_owned),
-            spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
-            spool_limit: self.outbox.spool().map(Spool::max_bytes),
+            spool_bytes: spool.map(Spool::waiting_bytes),
+            spool_limit: spool.map(Spool::max_bytes),
             since: self.state.since,
             is_up: self.outlet.is_up() && !self.outlet.is_stalled() && !self.outlet.is_failing(),
             queue_limit: self.outbox.limit(),
