@@ -243,7 +243,6 @@ impl<C: Clock> Server<C> {
         let interval_began = pipeline.open_interval().start;
         let flush = pipeline.flush_figures();
         let (Stages { engine, encoders, sinks }, watch) = pipeline.for_admin();
-        let (config, origin, health) = life.for_admin();
         let mut server = ServerParts {
             engine,
             sinks,
@@ -253,13 +252,15 @@ impl<C: Clock> Server<C> {
             connections: reception.connections_in_use(),
             admin_clients: admin.clients_in_use(),
             admin_bytes: admin.bytes(),
-            config,
+            config: life.config(),
             recent: figures,
             last_input: reception.last_input(),
             now: reactor.now(),
         };
         figures::remember(&mut server);
-        let view = View { server, encoders, watch, health, is_stopping, interval_began, origin };
+        let origin = life.origin();
+        let view =
+            |health| View { server, encoders, watch, health, is_stopping, interval_began, origin };
         admin.serve(view, reactor);
     }
 
@@ -433,10 +434,10 @@ impl<C: Clock> Server<C> {
             first_schedule(&config, open_interval.map(|found| found.head), reactor.now());
         seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
         let pipeline = Pipeline::open(&config, schedule, seeds, sinks)?;
-        let saver = StateSaver::new(&config.state, state_file, seeds.members);
+        let saver = StateSaver::new(&config.state, state_file);
         let mut server = Self {
             reception: Reception::new(listeners, limits.connections),
-            admin: AdminPort::new(limits.admin),
+            admin: AdminPort::new(limits.admin, &config.admin),
             figures: RecentFigures::default(),
             life: Life::new(config, origin, saver, seeds.members),
             descriptors,
