@@ -361,7 +361,8 @@ fn of(used: usize, limit: usize) -> (f64, f64) {
 
 fn open_files(from: &ServerParts<'_>) -> (f64, f64) {
     let clients = from.connections.used + from.admin_clients.used;
-    let others = || from.datagrams.len() + from.streams.len() + from.sinks.iter().count();
+    let listeners = || from.datagrams.len() + from.streams.len() + from.admin_listeners.len();
+    let others = || listeners() + from.sinks.iter().count();
     let files = match sys::known_open_files() {
         Some(files) => files,
         None if may_list(clients) => sys::open_files().unwrap_or(0),

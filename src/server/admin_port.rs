@@ -109,14 +109,15 @@ impl AdminPort {
             clients: &mut self.clients,
             allow_from: &config.admin.allow_from,
             idle_timeout: config.admin.idle_timeout,
+            retry_timer: Timer::AdminListener(index),
             idle_timer: Timer::IdleAdminClient,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
             makes_room: CloseReason::AdminEvicted,
             full: CloseReason::AdminRefused(self.limited_by),
         };
-        let outcome = admission.accept(index, listener, ledger, reactor, |_, _| {});
+        let outcome = admission.accept(listener, ledger, reactor, |_, _| {});
         if outcome == ReadOutcome::More {
-            reactor.set(Timer::Listener(index), Some(reactor.now().tick));
+            reactor.set(Timer::AdminListener(index), Some(reactor.now().tick));
         }
         reactor.turn_again(); // new clients may have sent their first bytes already
     }
@@ -154,7 +155,6 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::Origin;
     use crate::figures::{FlushFigures, RecentFigures, ServerParts};
-    use crate::ingest::bind::Purpose;
     use crate::ledger::OwnCounter;
     use crate::series::Seeds;
     use crate::server::stages::Stages;
@@ -186,8 +186,8 @@ mod tests {
             socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
             socket.listen(8).unwrap();
             let address = socket.local_addr().unwrap().as_socket().unwrap();
-            let listener = Listener::new(socket, Purpose::Admin);
-            listener.register(reactor.registry(), EventSource::Listener(0).into()).unwrap();
+            let listener = Listener::new(socket);
+            listener.register(reactor.registry(), EventSource::AdminListener(0).into()).unwrap();
             let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
             let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
             Self {
@@ -217,7 +217,7 @@ mod tests {
             self.reactor.wait().unwrap();
             while let Some(source) = self.reactor.next_event() {
                 match source {
-                    EventSource::Listener(listener) => self.port.note_listener(listener),
+                    EventSource::AdminListener(listener) => self.port.note_listener(listener),
                     EventSource::AdminClient(client) => self.port.ready(client),
                     other => panic!("an event of {other:?}"),
                 }
@@ -228,7 +228,7 @@ mod tests {
                     Timer::IdleAdminClient(client) => {
                         port.check_idle(client, config, stages.engine.ledger_mut(), reactor);
                     }
-                    Timer::Listener(listener) => port.note_listener(listener),
+                    Timer::AdminListener(listener) => port.note_listener(listener),
                     _ => {}
                 }
             }
@@ -246,6 +246,7 @@ mod tests {
                 flush: FlushFigures::default(),
                 datagrams: &Slab::new(),
                 streams: &Slab::new(),
+                admin_listeners: &Slab::new(),
                 connections: InUse::default(),
                 admin_clients: self.port.clients_in_use(),
                 admin_bytes: self.port.bytes(),

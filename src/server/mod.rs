@@ -61,7 +61,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};
 use crate::figures::{self, RecentFigures, ServerParts};
 use crate::flush::Schedule;
-use crate::ingest::bind::{self, Purpose};
+use crate::ingest::bind;
 use crate::logging;
 use crate::privileges;
 use crate::random;
@@ -187,7 +187,7 @@ impl<C: Clock> Server<C> {
             EventSource::Sink(index, generation) => {
                 self.pipeline.ready(index, generation, &self.reactor);
             }
-            EventSource::Listener(index) if self.is_admin(index) => self.admin.note_listener(index),
+            EventSource::AdminListener(index) => self.admin.note_listener(index),
             EventSource::Datagrams(_) | EventSource::Listener(_) | EventSource::Connection(_) => {
                 // A stop has closed these sockets. An event of the same turn must not bring them
                 // back.
@@ -196,10 +196,6 @@ impl<C: Clock> Server<C> {
                 }
             }
         }
-    }
-
-    fn is_admin(&self, listener: u16) -> bool {
-        self.reception.listeners().purpose(listener) == Some(Purpose::Admin)
     }
 
     /// Begins a stop or a reload if a signal has requested it.
@@ -249,6 +245,7 @@ impl<C: Clock> Server<C> {
             flush,
             datagrams: &reception.listeners().datagrams,
             streams: &reception.listeners().streams,
+            admin_listeners: &reception.listeners().admin,
             connections: reception.connections_in_use(),
             admin_clients: admin.clients_in_use(),
             admin_bytes: admin.bytes(),
@@ -305,10 +302,8 @@ impl<C: Clock> Server<C> {
                 }
             }
             Timer::Watchdog => life.feed_watchdog(reactor),
-            Timer::Listener(index) => match reception.listeners().purpose(index) {
-                Some(Purpose::Admin) => admin.note_listener(index),
-                _ => reception.retry_listener(index),
-            },
+            Timer::Listener(index) => reception.retry_listener(index),
+            Timer::AdminListener(index) => admin.note_listener(index),
             Timer::Datagrams(index) => reception.retry_datagrams(index),
         }
     }

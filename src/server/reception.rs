@@ -27,7 +27,7 @@ use super::reactor::{Reactor, Timer};
 use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::bind::{BindError, Purpose};
+use crate::ingest::bind::BindError;
 use crate::ingest::client_table::{ClientTable as _, InUse};
 use crate::ingest::connections::{Connections, READ_BYTES, StreamRead};
 use crate::ingest::datagrams::{DropsSeen, SHARE_BYTES};
@@ -272,31 +272,30 @@ impl Reception {
         reactor: &mut Reactor<C>,
     ) -> ReadOutcome {
         let Self { listeners, connections, limited_by, backlog, .. } = self;
-        // The index may be that of a listener which a reload has closed, and a listener of the
-        // admin port may have it now.
-        let Some(listener) = listeners.stream(index, Purpose::Streams) else {
+        // A reload may have closed the listener.
+        let Some(listener) = listeners.streams.get_mut(index.into()) else {
             return ReadOutcome::Dry;
         };
         let mut admission = Admission {
             clients: connections,
             allow_from: &config.tcp.allow_from,
             idle_timeout: config.tcp.idle_timeout,
+            retry_timer: Timer::Listener(index),
             idle_timer: Timer::IdleConnection,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(*limited_by),
         };
-        admission.accept(index, listener, input.ledger(), reactor, |connections, slot| {
+        admission.accept(listener, input.ledger(), reactor, |connections, slot| {
             connections.set_listener(slot, index);
             // The client may have sent its first bytes already.
             backlog.push(EventSource::Connection(slot));
         })
     }
 
-    /// Returns a listener of the admin port. Returns `None` if a reload has given its index to a
-    /// listener for lines.
+    /// Returns a listener of the admin port. Returns `None` if a reload has closed it.
     pub(super) fn admin_listener(&mut self, index: u16) -> Option<&mut Listener> {
-        self.listeners.stream(index, Purpose::Admin)
+        self.listeners.admin.get_mut(index.into())
     }
 
     /// Tries again to accept from a listener.
@@ -502,9 +501,15 @@ impl Reception {
         // The next listener may get the index of one of these.
         self.retired.retain(|source| !sources.contains(source));
         for source in sources {
-            if let EventSource::Listener(index) = *source {
-                reactor.set(Timer::Listener(index), None);
-                self.connections.forget_listener(index);
+            match *source {
+                EventSource::Listener(index) => {
+                    reactor.set(Timer::Listener(index), None);
+                    self.connections.forget_listener(index);
+                }
+                EventSource::AdminListener(index) => {
+                    reactor.set(Timer::AdminListener(index), None);
+                }
+                _ => {}
             }
         }
         self.listeners.close(sources);
@@ -546,9 +551,7 @@ impl Reception {
 
     /// Reads a source once more before it is closed, except listeners of the admin port.
     fn push_for_last_read(&mut self, source: EventSource) {
-        let is_admin = matches!(source, EventSource::Listener(index)
-            if self.listeners.purpose(index) == Some(Purpose::Admin));
-        if !is_admin {
+        if !matches!(source, EventSource::AdminListener(_)) {
             self.backlog.push(source);
         }
     }
@@ -927,7 +930,7 @@ mod tests {
         reception.retry_listener(0);
         let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut input, &mut reactor).unwrap();
-        assert_eq!(reception.listeners().purpose(0), Some(Purpose::Admin), "in the same place");
+        assert_eq!(reception.listeners().all(), [EventSource::AdminListener(0)], "with its index");
         let before = reception.connections_in_use().used;
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);
@@ -945,7 +948,7 @@ mod tests {
 
         // The other way round: the admin port was to accept, and is one for lines now.
         reception.rebind(&lines, &admin, &mut input, &mut reactor).unwrap();
-        assert_eq!(reception.listeners().purpose(0), Some(Purpose::Streams));
+        assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
         assert!(reception.admin_listener(0).is_none());
         let _senders = connect(address, 1);
         reception.retry_listener(0);

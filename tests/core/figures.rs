@@ -56,6 +56,7 @@ impl Parts {
             flush: self.flush,
             datagrams: &self.datagrams,
             streams: &self.streams,
+            admin_listeners: &self.streams,
             connections: InUse::default(),
             admin_clients: InUse::default(),
             admin_bytes: 0,
