@@ -12,6 +12,7 @@ mod datagram_filter;
 pub(super) mod dump_messages;
 pub(super) mod listeners;
 mod read_totals;
+mod retired;
 
 use std::slice::from_ref;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use self::datagram_filter::DatagramFilter;
 use self::dump_messages::log_piece;
 use self::listeners::{BoundSocket, Endpoint, ListenerChange, Listeners, bind_all};
 use self::read_totals::ReadTotals;
+use self::retired::RetiredListeners;
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
 use super::reactor::{Reactor, Timer};
@@ -36,7 +38,7 @@ use crate::ingest::listener::Listener;
 use crate::ingest::{InputHandler, ReadOutcome};
 use crate::ledger::OwnCounter;
 use crate::sys::batch::RecvBatch;
-use crate::time::{Now, Tick};
+use crate::time::Now;
 use crate::token::{EventSource, Slot};
 use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
@@ -44,10 +46,7 @@ use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 #[derive(Debug)]
 pub(super) struct Reception {
     listeners: Listeners,
-    /// Listeners that a reload has removed and that are still read.
-    retired: Vec<EventSource>,
-    /// When the retired listeners are closed, even if they hold data.
-    retired_until: Tick,
+    retired: RetiredListeners,
     connections: Connections,
     /// Which limit bounds the number of connections.
     limited_by: LimitedBy,
@@ -75,8 +74,7 @@ impl Reception {
     pub(super) fn new(listeners: Listeners, limit: ClientLimit) -> Self {
         Self {
             listeners,
-            retired: Vec::new(),
-            retired_until: Tick::default(),
+            retired: RetiredListeners::default(),
             connections: Connections::new(limit.clients),
             limited_by: limit.limited_by,
             batch: RecvBatch::new(),
@@ -401,7 +399,7 @@ impl Reception {
         }
         if config.udp.recv_buffer != running.udp.recv_buffer {
             // New sockets have the new size already, and retired ones are closed soon.
-            kept.retain(|source| !self.retired.contains(source));
+            kept.retain(|source| !self.retired.sources().contains(source));
             self.listeners.set_receive_buffers(&kept, config.udp.recv_buffer);
         }
         Ok(())
@@ -440,10 +438,8 @@ impl Reception {
     /// accepted stay.
     fn retire<C: Clock>(&mut self, leaving: Vec<EventSource>, reactor: &mut Reactor<C>) {
         leaving.iter().for_each(|source| self.push_for_last_read(*source));
-        self.retired = leaving;
-        self.retired_until = reactor.now().tick + LAST_READ;
-        let deadline = Some(self.retired_until).filter(|_| !self.retired.is_empty());
-        reactor.set(Timer::Retired, deadline);
+        self.retired.set(leaving, reactor.now().tick + LAST_READ);
+        reactor.set(Timer::Retired, self.retired.deadline());
     }
 
     /// Closes the retired listeners that are empty, and all of them when their time is over.
@@ -453,19 +449,13 @@ impl Reception {
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
-        if self.retired.is_empty() {
-            return;
-        }
-        let is_over = self.retired_until <= reactor.now().tick;
-        let backlog = &self.backlog;
-        let (unread, dry): (Vec<EventSource>, Vec<EventSource>) =
-            self.retired.drain(..).partition(|source| backlog.has(*source));
+        let Some(until) = self.retired.deadline() else { return };
+        let dry = self.retired.take(|source| !self.backlog.has(source));
         self.close(&dry, config, input, reactor);
-        if is_over {
+        if until <= reactor.now().tick {
+            let unread = self.retired.take(|_| true);
             log_unread(unread.len(), LAST_READ);
             self.close(&unread, config, input, reactor);
-        } else {
-            self.retired = unread;
         }
     }
 
@@ -499,7 +489,7 @@ impl Reception {
         }
         self.count_drops(input);
         // The next listener may get the index of one of these.
-        self.retired.retain(|source| !sources.contains(source));
+        self.retired.take(|source| sources.contains(&source));
         for source in sources {
             match *source {
                 EventSource::Listener(index) => {
@@ -844,11 +834,11 @@ mod tests {
         });
         let error = reception.adopt(bound, &after, &mut reactor).unwrap_err().to_string();
         assert!(error.starts_with("cannot watch a new socket: "), "{error}");
-        assert!(reception.retired.is_empty(), "the old listener stays");
+        assert!(reception.retired.sources().is_empty(), "the old listener stays");
         assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
         let bound = bind_all(&Endpoint::all(&after)).expect("the new one is closed");
         reception.adopt(bound, &after, &mut reactor).unwrap();
-        assert_eq!(reception.retired, [EventSource::Listener(0)]);
+        assert_eq!(reception.retired.sources(), [EventSource::Listener(0)]);
     }
 
     /// Lets reloads fail because another socket has one of the new addresses: one with the port of
