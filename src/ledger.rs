@@ -139,11 +139,6 @@ impl Ledger {
         self.bytes += bytes as u64;
     }
 
-    /// The bytes that were read as lines, since the start.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Sets the number of series that samples have created since the start.
     #[inline]
     pub(crate) fn set_series_created(&mut self, series: u64) {

@@ -394,8 +394,8 @@ mod tests {
 
     fn text(found: &SavedState) -> String {
         let mut records = found.records();
-        let rest = records.len();
-        String::from_utf8(records.take(rest).unwrap().into()).unwrap()
+        let bytes = std::iter::from_fn(|| records.u8()).collect();
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]

@@ -14,8 +14,10 @@ use slab::Slab;
 pub enum EventSource {
     Signals,
     Datagrams(u16),
-    /// A listener for streams of lines, or for clients of the admin port.
+    /// A listener for streams of lines.
     Listener(u16),
+    /// A listener for clients of the admin port.
+    AdminListener(u16),
     /// A client that sends streams of lines.
     Connection(Slot),
     /// A client of the admin port.
@@ -61,6 +63,7 @@ impl From<EventSource> for Token {
             EventSource::Connection(Slot { index, generation }) => (3, index, generation),
             EventSource::AdminClient(Slot { index, generation }) => (4, index, generation),
             EventSource::Sink(index, generation) => (5, index, generation),
+            EventSource::AdminListener(index) => (6, index, fixed),
         };
         let index = usize::from(index) << GENERATION_BITS;
         Self((kind << KIND_SHIFT) | index | usize::from(generation.0))
@@ -82,6 +85,7 @@ impl TryFrom<Token> for EventSource {
             3 => Self::Connection(Slot { index, generation }),
             4 => Self::AdminClient(Slot { index, generation }),
             5 => Self::Sink(index, generation),
+            6 => Self::AdminListener(index),
             _ => return Err(()),
         })
     }
@@ -173,6 +177,7 @@ mod tests {
             EventSource::Signals,
             EventSource::Datagrams(3),
             EventSource::Listener(1),
+            EventSource::AdminListener(2),
             EventSource::Connection(Slot { index: u16::MAX, generation: newest }),
             EventSource::AdminClient(Slot { index: 7, generation: Generation(1) }),
             EventSource::Sink(2, newest.next()),
@@ -183,8 +188,13 @@ mod tests {
 
     #[test]
     fn a_token_fits_thirty_two_bits() {
-        let Token(bits) = EventSource::Sink(u16::MAX, Generation(GENERATION_MASK)).into();
-        assert!(u32::try_from(bits).is_ok());
+        for source in [
+            EventSource::Sink(u16::MAX, Generation(GENERATION_MASK)),
+            EventSource::AdminListener(u16::MAX),
+        ] {
+            let Token(bits) = source.into();
+            assert!(u32::try_from(bits).is_ok());
+        }
     }
 
     #[test]

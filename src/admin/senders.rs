@@ -111,7 +111,8 @@ fn put_sender(record: &SenderRecord, engine: &Engine, out: &mut Vec<u8>) {
     if let Some(reason) = refusal_of(record, engine) {
         write(out, format_args!(" refused_reason={reason:?}"));
     }
-    write(out, format_args!(" last_seen={}", shown_seconds(record.last_seen)));
+    let [last, first] = [record.last_seen, record.first_seen].map(shown_seconds);
+    write(out, format_args!(" last_seen={last} first_seen={first}"));
     if let Some(reported) = record.reported {
         write(out, format_args!(" {reported}"));
     }

@@ -6,7 +6,7 @@
 //!  ServerParts ───▶ read.rs ──▶ `info`, `help info`, /api/info     (src/admin)
 //!                       ├──────▶ /metrics                           (metrics.rs)
 //!                       ├──────▶ own figures of a flush             (server/pipeline/flushing.rs)
-//!                       └──────▶ docs/figures.md                    (page.rs)
+//!                       └──────▶ docs/figures.md                    (page/tests.rs)
 //! ```
 //! A new figure is a new row of the table. Nothing else need change.
 //!
@@ -24,7 +24,7 @@ mod server_parts;
 mod table;
 
 pub use metrics::write_metrics;
-pub use page::{help, page};
+pub use page::help;
 pub use read::{FigureValue, of_flush, read, read_value};
 pub use remember::remember;
 pub use row::{FigureKind, FigureRow, FigureUnit, GraphiteName, LossCount};

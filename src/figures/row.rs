@@ -142,11 +142,6 @@ impl FigureRow {
         Self { also: Some(section), ..self }
     }
 
-    /// Whether a section shows it.
-    pub fn is_in(&self, section: FigureSection) -> bool {
-        self.section == section || self.also == Some(section)
-    }
-
     /// Returns the row of a figure that counts in `lost_lines`.
     pub(super) const fn lost(self, loss: LossCount) -> Self {
         Self { loss, ..self }

@@ -10,7 +10,6 @@ use super::rates::Rates;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::ingest::ListenerCounts;
-use crate::ingest::bind::Purpose;
 use crate::ingest::client_table::InUse;
 use crate::ingest::datagrams::DatagramSocket;
 use crate::ingest::listener::Listener;
@@ -26,8 +25,9 @@ pub struct ServerParts<'a> {
     pub sinks: &'a Sinks,
     pub flush: FlushFigures,
     pub datagrams: &'a Slab<DatagramSocket>,
-    /// The listeners for streams, and those of the admin port.
+    /// The listeners for streams.
     pub streams: &'a Slab<Listener>,
+    pub admin_listeners: &'a Slab<Listener>,
     /// The connections that send lines.
     pub connections: InUse,
     pub admin_clients: InUse,
@@ -116,7 +116,7 @@ impl ServerParts<'_> {
             };
             out(&listener_name(&address, "udp", "unix datagram"), &figures);
         }
-        for listener in self.listeners_for(Purpose::Streams) {
+        for (_, listener) in self.streams {
             let Ok(address) = listener.address() else { continue };
             let figures =
                 ListenerFigures { counts: listener.counts(), drops: None, receive_buffer: None };
@@ -124,14 +124,9 @@ impl ServerParts<'_> {
         }
     }
 
-    fn listeners_for(&self, purpose: Purpose) -> impl Iterator<Item = &Listener> {
-        let listeners = self.streams.iter().map(|(_, listener)| listener);
-        listeners.filter(move |listener| listener.purpose() == purpose)
-    }
-
     /// Returns the addresses of the admin port.
     pub fn admin_addresses(&self) -> Vec<String> {
-        let addresses = self.listeners_for(Purpose::Admin).map(Listener::address);
+        let addresses = self.admin_listeners.iter().map(|(_, listener)| listener.address());
         addresses.flatten().map(|address| listener_name(&address, "admin", "admin")).collect()
     }
 

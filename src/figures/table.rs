@@ -26,6 +26,7 @@ const BYTES: KindAndUnit = (Level, Bytes);
 const MILLIS: KindAndUnit = (Level, Milliseconds);
 const SECONDS: KindAndUnit = (Level, Seconds);
 const LINES: KindAndUnit = (Total, Lines);
+const LINES_NOW: KindAndUnit = (Level, Lines);
 
 /// The rows of the table. rustfmt leaves them alone, so that a row is two or three lines.
 macro_rules! rows {
@@ -132,6 +133,24 @@ pub static TABLE: &[FigureRow] = rows! {
         Reader::Destination(|sink, _| sink.spool_bytes.map(|bytes| bytes as f64)),
         "bytes that wait in the spool; only with a spool")
         .sent(&[Sink("spool_bytes")]);
+    figure(Destinations, "queued_lines", LINES,
+        Reader::Destination(|sink, _| Some(sink.pushed_lines as f64)),
+        "lines that were put into the queue");
+    figure(Destinations, "found_lines", LINES,
+        Reader::Destination(|sink, _| sink.found_lines.map(|lines| lines as f64)),
+        "lines of an earlier run that were read from the spool; only with a spool");
+    figure(Destinations, "recounted_lines", LINES_NOW,
+        Reader::Destination(|sink, _| Some(sink.twice_lines as f64)),
+        "lines that two of the next five figures count");
+    figure(Destinations, "delivered_lines", LINES_NOW,
+        Reader::Destination(|sink, _| Some(sink.delivered_lines as f64)),
+        "lines that were acknowledged; falls if an acknowledgement turns out to mean nothing");
+    figure(Destinations, "queue_lines", LINES_NOW,
+        Reader::Destination(|sink, _| Some(sink.queue_lines as f64)),
+        "undelivered lines in memory, without those that are in the spool, too");
+    figure(Destinations, "spool_lines", LINES_NOW,
+        Reader::Destination(|sink, _| sink.spool_lines.map(|lines| lines as f64)),
+        "undelivered lines in the spool, as far as they were read or written; only with a spool");
     figure(Destinations, "dropped_lines", LINES,
         Reader::Destination(|sink, _| Some(sink.dropped_lines as f64)), "lines given up")
         .sent(&[Sink("dropped_lines")]);
@@ -228,6 +247,9 @@ pub static TABLE: &[FigureRow] = rows! {
     figure(Memory, "tag_bytes", BYTES,
         Reader::One(|from| from.engine.table().tags().1 as f64),
         "the tags of all series, as part of series_bytes");
+    figure(Memory, "record_bytes", BYTES,
+        Reader::One(|from| from.engine.table().record_bytes() as f64),
+        "running totals of timers and last values of C counters, as part of series_bytes");
     figure(Memory, "sample_bytes", BYTES,
         Reader::One(|from| from.engine.table().sample_bytes() as f64),
         "samples of timers and members of sets");
@@ -339,7 +361,8 @@ fn of(used: usize, limit: usize) -> (f64, f64) {
 
 fn open_files(from: &ServerParts<'_>) -> (f64, f64) {
     let clients = from.connections.used + from.admin_clients.used;
-    let others = || from.datagrams.len() + from.streams.len() + from.sinks.iter().count();
+    let listeners = || from.datagrams.len() + from.streams.len() + from.admin_listeners.len();
+    let others = || listeners() + from.sinks.iter().count();
     let files = match sys::known_open_files() {
         Some(files) => files,
         None if may_list(clients) => sys::open_files().unwrap_or(0),

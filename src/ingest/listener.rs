@@ -12,7 +12,6 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{SockAddr, Socket, TcpKeepalive};
 
-use super::bind::Purpose;
 use super::{ListenerCounts, ReadOutcome};
 use crate::sender::Sender;
 use crate::time::Tick;
@@ -21,8 +20,6 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// Whose clients it accepts: those that send lines, or those of the admin port.
-    purpose: Purpose,
     /// Set while accepting fails for a reason that is not one peer's, as when no descriptor is
     /// left.
     pause: Option<Pause>,
@@ -52,7 +49,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(30);
 const PROBES: u32 = 4;
 
 impl Listener {
-    pub fn new(socket: Socket, purpose: Purpose) -> Self {
+    pub fn new(socket: Socket) -> Self {
         if let Err(error) = keep_alive(&socket) {
             log::warn!(
                 keepalive = "off",
@@ -61,7 +58,7 @@ impl Listener {
                 "a listener has no TCP keepalive"
             );
         }
-        Self { socket, purpose, pause: None, counts: ListenerCounts::default() }
+        Self { socket, pause: None, counts: ListenerCounts::default() }
     }
 
     pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -75,10 +72,6 @@ impl Listener {
     /// Whether it accepts connections over IPv6 alone.
     pub fn is_only_v6(&self) -> bool {
         self.socket.only_v6().unwrap_or(false)
-    }
-
-    pub fn purpose(&self) -> Purpose {
-        self.purpose
     }
 
     /// Returns what has come in by connections of this listener.
@@ -200,7 +193,7 @@ mod tests {
     fn accepted(socket: Socket) -> Vec<Socket> {
         let to = socket.local_addr().unwrap().as_socket().unwrap();
         let _before = TcpStream::connect(to).unwrap();
-        let mut listener = Listener::new(socket, Purpose::Streams);
+        let mut listener = Listener::new(socket);
         let _after = TcpStream::connect(to).unwrap();
         let mut found = Vec::new();
         while found.len() < 2 {

@@ -169,11 +169,6 @@ impl Senders {
         self.records.get(slot_of(id)).filter(|record| record.id == id)
     }
 
-    /// Returns the records in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &SenderRecord> {
-        self.records.iter()
-    }
-
     /// Returns the `most` records with the largest figure, the largest first.
     pub fn largest(&self, most: usize, figure: fn(&SenderRecord) -> u64) -> Vec<&SenderRecord> {
         let mut all: Vec<&SenderRecord> = self.records.iter().collect();

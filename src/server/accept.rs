@@ -20,6 +20,8 @@ pub(super) struct Admission<'a, T> {
     pub(super) clients: &'a mut T,
     pub(super) allow_from: &'a [IpNet],
     pub(super) idle_timeout: Option<Duration>,
+    /// The timer with which the listener tries again.
+    pub(super) retry_timer: Timer,
     /// The timer that closes an idle client.
     pub(super) idle_timer: fn(Slot) -> Timer,
     /// The warning about a client that `allow_from` does not list.
@@ -36,7 +38,6 @@ impl<T: ClientTable> Admission<'_, T> {
     /// tries again.
     pub(super) fn accept<C: Clock>(
         &mut self,
-        index: u16,
         listener: &mut Listener,
         ledger: &mut Ledger,
         reactor: &mut Reactor<C>,
@@ -48,7 +49,7 @@ impl<T: ClientTable> Admission<'_, T> {
                 admitted(self.clients, slot);
             }
         });
-        reactor.set(Timer::Listener(index), listener.deadline());
+        reactor.set(self.retry_timer, listener.deadline());
         // An event in the middle of a pause tries nothing, and the pause has been reported.
         if listener.deadline() != before
             && let Some(error) = listener.paused_by()
@@ -101,7 +102,6 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::ingest::bind::Purpose;
     use crate::ingest::connections::Connections;
     use crate::warnings::{AllowFrom, LimitedBy, Warning};
 
@@ -110,6 +110,7 @@ mod tests {
             clients,
             allow_from: &[],
             idle_timeout: None,
+            retry_timer: Timer::Listener(0),
             idle_timer: Timer::IdleConnection,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
             makes_room: CloseReason::ConnectionIdle,
@@ -140,9 +141,9 @@ mod tests {
         let mut admission = admission(&mut connections);
         // A socket that does not listen cannot accept.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let mut listener = Listener::new(socket, Purpose::Streams);
+        let mut listener = Listener::new(socket);
         let mut accept = |reactor: &mut Reactor<SystemClock>| {
-            admission.accept(0, &mut listener, &mut ledger, reactor, |_, _| ());
+            admission.accept(&mut listener, &mut ledger, reactor, |_, _| ());
             listener.deadline().expect("it pauses")
         };
         let pause = accept(&mut reactor);

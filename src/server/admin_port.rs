@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
 use super::reactor::{Reactor, Timer};
-use crate::admin::{AdminClients, View};
+use crate::admin::{AdminClients, Health, View};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Admin, Config};
 use crate::ingest::ReadOutcome;
 use crate::ingest::client_table::{ClientTable as _, InUse};
 use crate::ingest::listener::Listener;
@@ -22,6 +22,8 @@ pub(super) struct AdminPort {
     clients: AdminClients,
     /// Which limit bounds the number of clients.
     limited_by: LimitedBy,
+    /// What health checks get as their answer. An operator sets it.
+    health: Health,
     /// Listeners at which clients may wait.
     waiting: Vec<u16>,
 }
@@ -36,10 +38,11 @@ const SLICE_OF_LONG_TURN: Duration = Duration::from_micros(50);
 const TURN: Duration = Duration::from_micros(1300);
 
 impl AdminPort {
-    pub(super) fn new(limit: ClientLimit) -> Self {
+    pub(super) fn new(limit: ClientLimit, config: &Admin) -> Self {
         Self {
             clients: AdminClients::new(limit.clients),
             limited_by: limit.limited_by,
+            health: if config.healthy { Health::Up } else { Health::Down },
             waiting: Vec::new(),
         }
     }
@@ -70,10 +73,15 @@ impl AdminPort {
         self.clients.ready(client);
     }
 
-    /// Serves the clients, whose commands read and change what `view` borrows.
-    pub(super) fn serve<C: Clock>(&mut self, mut view: View<'_>, reactor: &mut Reactor<C>) {
+    /// Serves the clients, whose commands read and change what `view` borrows. It gets the health.
+    pub(super) fn serve<'a, C: Clock>(
+        &'a mut self,
+        view: impl FnOnce(&'a mut Health) -> View<'a>,
+        reactor: &mut Reactor<C>,
+    ) {
         let began = reactor.clock().tick();
         let end = (began + SLICE).min(reactor.now().tick + TURN).max(began + SLICE_OF_LONG_TURN);
+        let mut view = view(&mut self.health);
         let more = self.clients.turn(&mut view, || reactor.clock().tick() < end);
         reactor.turn_again_if(more);
         for client in self.clients.take_served() {
@@ -101,14 +109,15 @@ impl AdminPort {
             clients: &mut self.clients,
             allow_from: &config.admin.allow_from,
             idle_timeout: config.admin.idle_timeout,
+            retry_timer: Timer::AdminListener(index),
             idle_timer: Timer::IdleAdminClient,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Admin),
             makes_room: CloseReason::AdminEvicted,
             full: CloseReason::AdminRefused(self.limited_by),
         };
-        let outcome = admission.accept(index, listener, ledger, reactor, |_, _| {});
+        let outcome = admission.accept(listener, ledger, reactor, |_, _| {});
         if outcome == ReadOutcome::More {
-            reactor.set(Timer::Listener(index), Some(reactor.now().tick));
+            reactor.set(Timer::AdminListener(index), Some(reactor.now().tick));
         }
         reactor.turn_again(); // new clients may have sent their first bytes already
     }
@@ -141,12 +150,11 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::admin::{Health, Watch};
+    use crate::admin::Watch;
     use crate::args::VERSION;
     use crate::clock::SystemClock;
     use crate::config::Origin;
     use crate::figures::{FlushFigures, RecentFigures, ServerParts};
-    use crate::ingest::bind::Purpose;
     use crate::ledger::OwnCounter;
     use crate::series::Seeds;
     use crate::server::stages::Stages;
@@ -162,7 +170,6 @@ mod tests {
         config: Config,
         stages: Stages,
         watch: Watch,
-        health: Health,
         figures: RecentFigures,
         address: SocketAddr,
     }
@@ -179,18 +186,17 @@ mod tests {
             socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
             socket.listen(8).unwrap();
             let address = socket.local_addr().unwrap().as_socket().unwrap();
-            let listener = Listener::new(socket, Purpose::Admin);
-            listener.register(reactor.registry(), EventSource::Listener(0).into()).unwrap();
+            let listener = Listener::new(socket);
+            listener.register(reactor.registry(), EventSource::AdminListener(0).into()).unwrap();
             let limit = ClientLimit { clients: 1, limited_by: LimitedBy::MaxConnections };
             let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
             Self {
-                port: AdminPort::new(limit),
+                port: AdminPort::new(limit, &config.admin),
                 listener,
                 reactor,
                 stages: Stages::new(&config, seeds),
                 config,
                 watch: Watch::default(),
-                health: Health::Up,
                 figures: RecentFigures::default(),
                 address,
             }
@@ -211,7 +217,7 @@ mod tests {
             self.reactor.wait().unwrap();
             while let Some(source) = self.reactor.next_event() {
                 match source {
-                    EventSource::Listener(listener) => self.port.note_listener(listener),
+                    EventSource::AdminListener(listener) => self.port.note_listener(listener),
                     EventSource::AdminClient(client) => self.port.ready(client),
                     other => panic!("an event of {other:?}"),
                 }
@@ -222,7 +228,7 @@ mod tests {
                     Timer::IdleAdminClient(client) => {
                         port.check_idle(client, config, stages.engine.ledger_mut(), reactor);
                     }
-                    Timer::Listener(listener) => port.note_listener(listener),
+                    Timer::AdminListener(listener) => port.note_listener(listener),
                     _ => {}
                 }
             }
@@ -240,6 +246,7 @@ mod tests {
                 flush: FlushFigures::default(),
                 datagrams: &Slab::new(),
                 streams: &Slab::new(),
+                admin_listeners: &Slab::new(),
                 connections: InUse::default(),
                 admin_clients: self.port.clients_in_use(),
                 admin_bytes: self.port.bytes(),
@@ -248,14 +255,15 @@ mod tests {
                 last_input: None,
                 now: self.reactor.now(),
             };
-            let view = View {
+            let origin = Origin::default();
+            let view = |health| View {
                 server,
                 encoders: &mut self.stages.encoders,
                 watch: &mut self.watch,
-                health: &mut self.health,
+                health,
                 is_stopping: false,
                 interval_began: UnixTime::default(),
-                origin: &Origin::default(),
+                origin: &origin,
             };
             self.port.serve(view, &mut self.reactor);
         }

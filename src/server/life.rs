@@ -17,7 +17,6 @@ use super::open_interval::OpenInterval;
 use super::reactor::{Reactor, Timer};
 use super::received_signals::ReceivedSignals;
 use super::server_error::ServerError;
-use crate::admin::Health;
 use crate::clock::Clock;
 use crate::config::{self, Config, LoadError, Origin};
 use crate::engine::Engine;
@@ -38,8 +37,6 @@ pub(super) struct Life {
     /// Whether a reload has applied a configuration whose warnings are not logged yet.
     is_unreported: bool,
     phase: Phase,
-    /// What health checks get as their answer.
-    health: Health,
     saver: Option<StateSaver>,
     /// The key of the hashes of set members, which the next run needs.
     members: [u64; 2],
@@ -89,7 +86,6 @@ impl Life {
         members: [u64; 2],
     ) -> Self {
         Self {
-            health: if config.admin.healthy { Health::Up } else { Health::Down },
             config,
             origin,
             pending: None,
@@ -107,11 +103,6 @@ impl Life {
 
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
-    }
-
-    /// Returns the configuration, its origin, and the health, which an operator sets.
-    pub(super) fn for_admin(&mut self) -> (&Config, &Origin, &mut Health) {
-        (&self.config, &self.origin, &mut self.health)
     }
 
     /// Whether no stop has begun.
@@ -226,7 +217,7 @@ impl Life {
                 }
             }
             StateChange::Other(file) => {
-                self.saver = StateSaver::new(&config.state, file, self.members);
+                self.saver = StateSaver::new(&config.state, file);
             }
         }
         self.plan_save_of(&config.state, reactor);
@@ -246,7 +237,7 @@ impl Life {
     /// Begins a save of the gauges.
     pub(super) fn begin_save<C: Clock>(&mut self, open: OpenInterval, reactor: &mut Reactor<C>) {
         if let Some(saver) = &mut self.saver {
-            saver.begin(open);
+            saver.begin(open, self.members);
         }
         self.plan_next_save(reactor);
     }
@@ -293,7 +284,7 @@ impl Life {
         seen: &[DropsSeen],
     ) -> bool {
         let saver = self.saver.as_mut();
-        saver.is_some_and(|saver| saver.save_open_interval(engine, open, seen))
+        saver.is_some_and(|saver| saver.save_open_interval(engine, open, self.members, seen))
     }
 
     /// Logs that the open interval was closed early, because it is not saved.

@@ -61,7 +61,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Origin};
 use crate::figures::{self, RecentFigures, ServerParts};
 use crate::flush::Schedule;
-use crate::ingest::bind::{self, Purpose};
+use crate::ingest::bind;
 use crate::logging;
 use crate::privileges;
 use crate::random;
@@ -187,7 +187,7 @@ impl<C: Clock> Server<C> {
             EventSource::Sink(index, generation) => {
                 self.pipeline.ready(index, generation, &self.reactor);
             }
-            EventSource::Listener(index) if self.is_admin(index) => self.admin.note_listener(index),
+            EventSource::AdminListener(index) => self.admin.note_listener(index),
             EventSource::Datagrams(_) | EventSource::Listener(_) | EventSource::Connection(_) => {
                 // A stop has closed these sockets. An event of the same turn must not bring them
                 // back.
@@ -196,10 +196,6 @@ impl<C: Clock> Server<C> {
                 }
             }
         }
-    }
-
-    fn is_admin(&self, listener: u16) -> bool {
-        self.reception.listeners().purpose(listener) == Some(Purpose::Admin)
     }
 
     /// Begins a stop or a reload if a signal has requested it.
@@ -243,23 +239,25 @@ impl<C: Clock> Server<C> {
         let interval_began = pipeline.open_interval().start;
         let flush = pipeline.flush_figures();
         let (Stages { engine, encoders, sinks }, watch) = pipeline.for_admin();
-        let (config, origin, health) = life.for_admin();
         let mut server = ServerParts {
             engine,
             sinks,
             flush,
             datagrams: &reception.listeners().datagrams,
             streams: &reception.listeners().streams,
+            admin_listeners: &reception.listeners().admin,
             connections: reception.connections_in_use(),
             admin_clients: admin.clients_in_use(),
             admin_bytes: admin.bytes(),
-            config,
+            config: life.config(),
             recent: figures,
             last_input: reception.last_input(),
             now: reactor.now(),
         };
         figures::remember(&mut server);
-        let view = View { server, encoders, watch, health, is_stopping, interval_began, origin };
+        let origin = life.origin();
+        let view =
+            |health| View { server, encoders, watch, health, is_stopping, interval_began, origin };
         admin.serve(view, reactor);
     }
 
@@ -304,10 +302,8 @@ impl<C: Clock> Server<C> {
                 }
             }
             Timer::Watchdog => life.feed_watchdog(reactor),
-            Timer::Listener(index) => match reception.listeners().purpose(index) {
-                Some(Purpose::Admin) => admin.note_listener(index),
-                _ => reception.retry_listener(index),
-            },
+            Timer::Listener(index) => reception.retry_listener(index),
+            Timer::AdminListener(index) => admin.note_listener(index),
             Timer::Datagrams(index) => reception.retry_datagrams(index),
         }
     }
@@ -433,10 +429,10 @@ impl<C: Clock> Server<C> {
             first_schedule(&config, open_interval.map(|found| found.head), reactor.now());
         seeds.members = open_interval.map_or(seeds.members, |found| found.head.members);
         let pipeline = Pipeline::open(&config, schedule, seeds, sinks)?;
-        let saver = StateSaver::new(&config.state, state_file, seeds.members);
+        let saver = StateSaver::new(&config.state, state_file);
         let mut server = Self {
             reception: Reception::new(listeners, limits.connections),
-            admin: AdminPort::new(limits.admin),
+            admin: AdminPort::new(limits.admin, &config.admin),
             figures: RecentFigures::default(),
             life: Life::new(config, origin, saver, seeds.members),
             descriptors,

@@ -7,14 +7,13 @@
 //! The server, `--stdin`, `--dry-run` and the simulation each drive one. Only its sinks own
 //! descriptors.
 
-mod flushing;
+pub(super) mod flushing;
 mod key_flush;
 pub(super) mod outputs;
 mod reaper;
 mod sink_round;
 mod warning_log;
 
-use std::io;
 use std::time::Duration;
 
 use self::flushing::Flushing;
@@ -22,7 +21,6 @@ use self::key_flush::KeyFlush;
 use self::outputs::{NewSink, SinkResources};
 use self::reaper::Reaper;
 use self::sink_round::SinkRound;
-use super::drain_limit::DrainLimit;
 use super::open_interval::OpenInterval;
 use super::reactor::{Reactor, Timer};
 use super::server_error::ServerError;
@@ -30,8 +28,7 @@ use super::stages::{Stages, settings};
 use crate::admin::Watch;
 use crate::clock::Clock;
 use crate::config::{self, Config, Destination, DestinationFeed};
-use crate::encode::chunk::Chunk;
-use crate::encode::encoders::{EncoderId, Encoders};
+use crate::encode::encoders::Encoders;
 use crate::encode::repeated::Repeated;
 use crate::engine::{Engine, Restored};
 use crate::figures::FlushFigures;
@@ -70,9 +67,6 @@ pub(super) struct OpenedOutputs<'a> {
     encoders: Encoders,
     new: Vec<NewSink<'a>>,
 }
-
-/// The time after which the only flush of a process, if it waits for the sinks, checks them again.
-const CHECK_SINKS_AFTER: Duration = Duration::from_millis(50);
 
 impl Pipeline {
     /// Makes the engine and opens all destinations. Fails if a spool or standard output cannot be
@@ -141,6 +135,11 @@ impl Pipeline {
         &self.stages.sinks
     }
 
+    /// What a flush goes through. For a process that flushes once.
+    pub(super) fn stages(&mut self) -> &mut Stages {
+        &mut self.stages
+    }
+
     /// What the admin port reads and changes.
     pub(super) fn for_admin(&mut self) -> (&mut Stages, &mut Watch) {
         (&mut self.stages, &mut self.watch)
@@ -153,10 +152,6 @@ impl Pipeline {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.stages.engine
-    }
-
-    pub(super) fn encoders(&self) -> &Encoders {
-        &self.stages.encoders
     }
 
     /// Parses lines, at most about `share` bytes of them, and shows them to the clients that watch.
@@ -431,43 +426,6 @@ impl Pipeline {
         self.log_last_warnings(now);
         self.stages.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
     }
-
-    /// Begins the only flush of a process. Its timestamp is `now`. It has no own figures of the
-    /// server, and there is no spool.
-    pub(super) fn begin_only_flush(&mut self, now: Now) {
-        self.flushing = Flushing::once(now, self.flushing.interval());
-        self.stages.sinks.iter_mut().for_each(Sink::exclude_spool);
-        self.flushing.tick(now, &mut self.stages);
-    }
-
-    /// Does one slice of the sweep of the only flush. Input does not wait for its end. So it can
-    /// wait for the sinks, as long as `limit` lets them hold it, and a flush that is larger than
-    /// their queues loses nothing.
-    pub(super) fn sweep_only_flush<C: Clock>(
-        &mut self,
-        limit: &DrainLimit,
-        reactor: &mut Reactor<C>,
-    ) {
-        if !self.stages.engine.is_sweeping() {
-            return;
-        }
-        let now = reactor.now().tick;
-        let is_held = self.stages.sinks.iter().any(|sink| limit.lets_hold_sweep(sink, now));
-        reactor.set(Timer::Sweep, is_held.then(|| now + CHECK_SINKS_AFTER));
-        reactor.turn_again_if(!is_held);
-        if !is_held {
-            self.flushing.sweep_slice(reactor.clock(), &mut self.stages);
-        }
-    }
-
-    /// Ends the open interval, and passes its chunks to `put`, for a process that sends nothing.
-    pub(super) fn print_interval(
-        &mut self,
-        now: Now,
-        put: impl FnMut(EncoderId, &Chunk) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.flushing.print(now, &mut self.stages, put)
-    }
 }
 
 impl InputHandler for Pipeline {
@@ -528,6 +486,7 @@ fn plan_key_flush<C: Clock>(config: &Config, reactor: &mut Reactor<C>) {
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::io;
     use std::net::SocketAddr;
     use std::path::Path;
     use std::rc::Rc;

@@ -196,8 +196,10 @@ pub(super) enum Timer {
     IdleConnection(Slot),
     /// A client of the admin port is closed if nothing moved on it.
     IdleAdminClient(Slot),
-    /// A listener that could not accept tries again.
+    /// A listener for lines that could not accept tries again.
     Listener(u16),
+    /// A listener of the admin port that has more clients, or that could not accept, tries again.
+    AdminListener(u16),
     /// A datagram socket that could not be read is read again. Holds the index of the socket.
     Datagrams(u16),
     /// The log shows the address of the page, below the warnings that a start may cause.
@@ -220,6 +222,7 @@ impl Timer {
             | Self::ShowPage
             | Self::IdleConnection(_)
             | Self::Listener(_)
+            | Self::AdminListener(_)
             | Self::Datagrams(_) => false,
         }
     }

@@ -12,6 +12,7 @@ mod datagram_filter;
 pub(super) mod dump_messages;
 pub(super) mod listeners;
 mod read_totals;
+mod retired;
 
 use std::slice::from_ref;
 use std::time::Duration;
@@ -21,13 +22,14 @@ use self::datagram_filter::DatagramFilter;
 use self::dump_messages::log_piece;
 use self::listeners::{BoundSocket, Endpoint, ListenerChange, Listeners, bind_all};
 use self::read_totals::ReadTotals;
+use self::retired::RetiredListeners;
 use super::accept::Admission;
 use super::descriptors::ClientLimit;
 use super::reactor::{Reactor, Timer};
 use super::server_error::ServerError;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::bind::{BindError, Purpose};
+use crate::ingest::bind::BindError;
 use crate::ingest::client_table::{ClientTable as _, InUse};
 use crate::ingest::connections::{Connections, READ_BYTES, StreamRead};
 use crate::ingest::datagrams::{DropsSeen, SHARE_BYTES};
@@ -36,7 +38,7 @@ use crate::ingest::listener::Listener;
 use crate::ingest::{InputHandler, ReadOutcome};
 use crate::ledger::OwnCounter;
 use crate::sys::batch::RecvBatch;
-use crate::time::{Now, Tick};
+use crate::time::Now;
 use crate::token::{EventSource, Slot};
 use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 
@@ -44,10 +46,7 @@ use crate::warnings::{AllowFrom, CloseReason, LimitedBy, WarningKind};
 #[derive(Debug)]
 pub(super) struct Reception {
     listeners: Listeners,
-    /// Listeners that a reload has removed and that are still read.
-    retired: Vec<EventSource>,
-    /// When the retired listeners are closed, even if they hold data.
-    retired_until: Tick,
+    retired: RetiredListeners,
     connections: Connections,
     /// Which limit bounds the number of connections.
     limited_by: LimitedBy,
@@ -75,8 +74,7 @@ impl Reception {
     pub(super) fn new(listeners: Listeners, limit: ClientLimit) -> Self {
         Self {
             listeners,
-            retired: Vec::new(),
-            retired_until: Tick::default(),
+            retired: RetiredListeners::default(),
             connections: Connections::new(limit.clients),
             limited_by: limit.limited_by,
             batch: RecvBatch::new(),
@@ -272,31 +270,30 @@ impl Reception {
         reactor: &mut Reactor<C>,
     ) -> ReadOutcome {
         let Self { listeners, connections, limited_by, backlog, .. } = self;
-        // The index may be that of a listener which a reload has closed, and a listener of the
-        // admin port may have it now.
-        let Some(listener) = listeners.stream(index, Purpose::Streams) else {
+        // A reload may have closed the listener.
+        let Some(listener) = listeners.streams.get_mut(index.into()) else {
             return ReadOutcome::Dry;
         };
         let mut admission = Admission {
             clients: connections,
             allow_from: &config.tcp.allow_from,
             idle_timeout: config.tcp.idle_timeout,
+            retry_timer: Timer::Listener(index),
             idle_timer: Timer::IdleConnection,
             not_allowed: WarningKind::NotAllowed(AllowFrom::Tcp),
             makes_room: CloseReason::ConnectionIdle,
             full: CloseReason::ConnectionRefused(*limited_by),
         };
-        admission.accept(index, listener, input.ledger(), reactor, |connections, slot| {
+        admission.accept(listener, input.ledger(), reactor, |connections, slot| {
             connections.set_listener(slot, index);
             // The client may have sent its first bytes already.
             backlog.push(EventSource::Connection(slot));
         })
     }
 
-    /// Returns a listener of the admin port. Returns `None` if a reload has given its index to a
-    /// listener for lines.
+    /// Returns a listener of the admin port. Returns `None` if a reload has closed it.
     pub(super) fn admin_listener(&mut self, index: u16) -> Option<&mut Listener> {
-        self.listeners.stream(index, Purpose::Admin)
+        self.listeners.admin.get_mut(index.into())
     }
 
     /// Tries again to accept from a listener.
@@ -402,7 +399,7 @@ impl Reception {
         }
         if config.udp.recv_buffer != running.udp.recv_buffer {
             // New sockets have the new size already, and retired ones are closed soon.
-            kept.retain(|source| !self.retired.contains(source));
+            kept.retain(|source| !self.retired.sources().contains(source));
             self.listeners.set_receive_buffers(&kept, config.udp.recv_buffer);
         }
         Ok(())
@@ -441,10 +438,8 @@ impl Reception {
     /// accepted stay.
     fn retire<C: Clock>(&mut self, leaving: Vec<EventSource>, reactor: &mut Reactor<C>) {
         leaving.iter().for_each(|source| self.push_for_last_read(*source));
-        self.retired = leaving;
-        self.retired_until = reactor.now().tick + LAST_READ;
-        let deadline = Some(self.retired_until).filter(|_| !self.retired.is_empty());
-        reactor.set(Timer::Retired, deadline);
+        self.retired.set(leaving, reactor.now().tick + LAST_READ);
+        reactor.set(Timer::Retired, self.retired.deadline());
     }
 
     /// Closes the retired listeners that are empty, and all of them when their time is over.
@@ -454,19 +449,13 @@ impl Reception {
         input: &mut impl InputHandler,
         reactor: &mut Reactor<C>,
     ) {
-        if self.retired.is_empty() {
-            return;
-        }
-        let is_over = self.retired_until <= reactor.now().tick;
-        let backlog = &self.backlog;
-        let (unread, dry): (Vec<EventSource>, Vec<EventSource>) =
-            self.retired.drain(..).partition(|source| backlog.has(*source));
+        let Some(until) = self.retired.deadline() else { return };
+        let dry = self.retired.take(|source| !self.backlog.has(source));
         self.close(&dry, config, input, reactor);
-        if is_over {
+        if until <= reactor.now().tick {
+            let unread = self.retired.take(|_| true);
             log_unread(unread.len(), LAST_READ);
             self.close(&unread, config, input, reactor);
-        } else {
-            self.retired = unread;
         }
     }
 
@@ -500,11 +489,17 @@ impl Reception {
         }
         self.count_drops(input);
         // The next listener may get the index of one of these.
-        self.retired.retain(|source| !sources.contains(source));
+        self.retired.take(|source| sources.contains(&source));
         for source in sources {
-            if let EventSource::Listener(index) = *source {
-                reactor.set(Timer::Listener(index), None);
-                self.connections.forget_listener(index);
+            match *source {
+                EventSource::Listener(index) => {
+                    reactor.set(Timer::Listener(index), None);
+                    self.connections.forget_listener(index);
+                }
+                EventSource::AdminListener(index) => {
+                    reactor.set(Timer::AdminListener(index), None);
+                }
+                _ => {}
             }
         }
         self.listeners.close(sources);
@@ -546,9 +541,7 @@ impl Reception {
 
     /// Reads a source once more before it is closed, except listeners of the admin port.
     fn push_for_last_read(&mut self, source: EventSource) {
-        let is_admin = matches!(source, EventSource::Listener(index)
-            if self.listeners.purpose(index) == Some(Purpose::Admin));
-        if !is_admin {
+        if !matches!(source, EventSource::AdminListener(_)) {
             self.backlog.push(source);
         }
     }
@@ -841,11 +834,11 @@ mod tests {
         });
         let error = reception.adopt(bound, &after, &mut reactor).unwrap_err().to_string();
         assert!(error.starts_with("cannot watch a new socket: "), "{error}");
-        assert!(reception.retired.is_empty(), "the old listener stays");
+        assert!(reception.retired.sources().is_empty(), "the old listener stays");
         assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
         let bound = bind_all(&Endpoint::all(&after)).expect("the new one is closed");
         reception.adopt(bound, &after, &mut reactor).unwrap();
-        assert_eq!(reception.retired, [EventSource::Listener(0)]);
+        assert_eq!(reception.retired.sources(), [EventSource::Listener(0)]);
     }
 
     /// Lets reloads fail because another socket has one of the new addresses: one with the port of
@@ -927,7 +920,7 @@ mod tests {
         reception.retry_listener(0);
         let _waiting = connect(address, 1);
         reception.rebind(&admin, &lines, &mut input, &mut reactor).unwrap();
-        assert_eq!(reception.listeners().purpose(0), Some(Purpose::Admin), "in the same place");
+        assert_eq!(reception.listeners().all(), [EventSource::AdminListener(0)], "with its index");
         let before = reception.connections_in_use().used;
         reception.retry_listener(0); // what the last read has left
         let operators = connect(address, 1);
@@ -945,7 +938,7 @@ mod tests {
 
         // The other way round: the admin port was to accept, and is one for lines now.
         reception.rebind(&lines, &admin, &mut input, &mut reactor).unwrap();
-        assert_eq!(reception.listeners().purpose(0), Some(Purpose::Streams));
+        assert_eq!(reception.listeners().all(), [EventSource::Listener(0)]);
         assert!(reception.admin_listener(0).is_none());
         let _senders = connect(address, 1);
         reception.retry_listener(0);

@@ -37,7 +37,7 @@ use mio::{Registry, Token};
 use super::advice::Advice;
 use super::error::SinkError;
 use super::framing::Framing;
-use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport, retry_delay};
+use super::outage::{FailedAttempt, LogPlace, ONE_A_MINUTE, OutageReport};
 use super::outbox::Outbox;
 use super::platform::{Dialer, Platform, Socket};
 use super::resolver::{LookUp, Resolver};
@@ -50,10 +50,12 @@ use crate::token::{EventSource, Generation};
 mod ack_polls;
 mod log_lines;
 mod protocol;
+mod times;
 
 use ack_polls::AckPolls;
 use log_lines::LinkLog;
 use protocol::LinkProtocol;
+use times::LinkTimes;
 
 /// After this many early closes in a row the link assumes that the peer refuses the data. The
 /// number must exceed three: one chunk stays in front for at most three breaks (see
@@ -66,10 +68,7 @@ pub(super) struct Link {
     index: u16,
     resolver: Resolver,
     protocol: LinkProtocol,
-    connect_timeout: Duration,
-    write_timeout: Duration,
-    reconnect_min: Duration,
-    reconnect_max: Duration,
+    times: LinkTimes,
     /// Opens connections.
     dialer: Box<dyn Dialer>,
     jitter: RandomNumbers,
@@ -139,10 +138,7 @@ impl Link {
             index,
             resolver: Resolver::new(&net.remote, platform.look_up()),
             protocol: LinkProtocol::of(to),
-            connect_timeout: net.connect_timeout,
-            write_timeout: net.write_timeout,
-            reconnect_min: net.reconnect_min,
-            reconnect_max: net.reconnect_max,
+            times: LinkTimes::of(net),
             dialer: platform.dialer(&to.name),
             jitter: RandomNumbers::new(seed),
             state: LinkState::Idle,
@@ -159,10 +155,7 @@ impl Link {
     /// closed and the new one is dialled at once. Otherwise the connection stays.
     pub(super) fn reconfigure(&mut self, to: &Destination, outbox: &mut Outbox, now: Now) {
         let Some(net) = &to.net else { return };
-        self.connect_timeout = net.connect_timeout;
-        self.write_timeout = net.write_timeout;
-        self.reconnect_min = net.reconnect_min;
-        self.reconnect_max = net.reconnect_max;
+        self.times = LinkTimes::of(net);
         self.ack_polls.is_draining = false;
         let protocol = LinkProtocol::of(to);
         let has_moved = self.resolver.remote != net.remote;
@@ -264,7 +257,7 @@ impl Link {
                     && (self.outages.is_out() || self.trust.early_closes > 0);
                 let trusted = connection.trusted_at().filter(|_| is_awaited);
                 let linger = connection.lingers_until().filter(|_| self.trust.lingers);
-                let check = connection.deadline(self.write_timeout);
+                let check = connection.deadline(self.times.write_timeout);
                 [check, trusted, linger].into_iter().flatten().min()
             }
         };
@@ -321,7 +314,7 @@ impl Link {
         self.resolver.reap(now.tick);
         self.take_acks(outbox, now);
         let LinkState::Up(connection) = &mut self.state else { return };
-        if let Err(error) = connection.check(now.tick, self.write_timeout) {
+        if let Err(error) = connection.check(now.tick, self.times.write_timeout) {
             self.fail(&error, outbox, now);
         }
         self.note_stall(outbox);
@@ -438,7 +431,7 @@ impl Link {
         let token = self.next_token();
         match self.dialer.dial(address, registry, token) {
             Ok(socket) => {
-                let until = now.tick + self.connect_timeout;
+                let until = now.tick + self.times.connect_timeout;
                 self.go(LinkState::Connecting { socket, address, until }, outbox, now);
             }
             Err(error) => self.fail(&error.into(), outbox, now),
@@ -486,7 +479,7 @@ impl Link {
             self.note_trust(outbox, now);
         }
         let rounds = self.outages.rounds();
-        let wait = retry_delay(self.jitter.next(), self.reconnect_min, self.reconnect_max, rounds);
+        let wait = self.times.retry_delay(self.jitter.next(), rounds);
         // A timeout is not a close by the peer. It proves nothing about what the peer reads.
         let is_early = !error.is_timeout() && self.is_closed_early();
         let mut text = error.to_string();

@@ -62,11 +62,13 @@ pub(crate) mod platform;
 mod resolver;
 #[allow(clippy::module_inception)] // the file is named after its type
 mod sink;
+mod sinks;
 pub mod spool;
 mod state;
 
 pub(crate) use platform::{Platform, SystemPlatform};
-pub use sink::{Feed, LostLines, Sink, SinkFigures, Sinks};
+pub use sink::{Feed, LostLines, Sink, SinkFigures};
+pub use sinks::Sinks;
 pub use state::SinkState;
 
 #[cfg(test)]

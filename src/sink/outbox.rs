@@ -241,12 +241,14 @@ impl Outbox {
             FailedChunk::note_ack(&mut self.failed, item.origin, is_first);
             // A chunk that is sent again counts as delivered once, and is not retained longer.
             if !item.arrived {
+                let queued_lines = item.queued_lines();
                 item.arrived = true;
                 item.arrived_in = self.arrival_epoch;
                 item.kept_with = item.kept_with.max(self.retention.closed());
                 self.tally.delivered_lines += u64::from(item.chunk.lines());
                 self.retention.delivered(item.kept_with);
                 self.spool.note_arrived(item.origin);
+                self.window.queued_lines -= queued_lines;
             }
         }
         self.age();
@@ -369,6 +371,7 @@ impl Outbox {
             let is_pushed = item.spool_place().is_none();
             if is_pushed && item.arrived && item.arrived_in == self.arrival_epoch {
                 item.arrived = false;
+                self.window.queued_lines += item.queued_lines();
                 self.tally.delivered_lines -= u64::from(item.chunk.lines());
                 self.is_shuffled = true;
             }
@@ -471,6 +474,11 @@ impl Outbox {
     /// Returns the bytes that are unsent or unacknowledged. Retained chunks do not count.
     pub fn queued_bytes(&self) -> usize {
         self.window.queued_bytes()
+    }
+
+    /// Returns the lines that were pushed and have not arrived. Those in the spool do not count.
+    pub fn queued_lines(&self) -> u64 {
+        self.window.queued_lines
     }
 
     /// Returns all bytes in memory: queued and retained.

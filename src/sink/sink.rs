@@ -1,4 +1,4 @@
-//! [`Sink`]: one destination, with its queue of chunks and its outlet. [`Sinks`]: all of them.
+//! [`Sink`]: one destination, with its queue of chunks and its outlet.
 //!
 //! No part refers to another: the outlet gets the outbox as an argument. `Sink` connects
 //! them. It also keeps the figures of each flush and logs overflows.
@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mio::Registry;
-use slab::Slab;
 
 use super::advice::Advice;
 use super::flushes::{ArrivalSigns, Flushes};
@@ -49,6 +48,8 @@ pub struct Sink {
     state: StateSince,
     /// Bytes of all chunks that were pushed.
     pushed_bytes: u64,
+    /// Lines of these chunks.
+    pushed_lines: u64,
     /// Points that its encoder left out, because the destination cannot store them.
     points_refused: u64,
     /// The hints of the log lines about this destination.
@@ -65,11 +66,26 @@ pub enum Feed {
 }
 
 /// The figures of a sink. Totals are since the start.
+///
+/// Each line is in one place: `pushed_lines` + `found_lines` + `twice_lines` is always the sum of
+/// `delivered_lines`, `dropped_lines`, `in_doubt`, `queue_lines` and `spool_lines`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkFigures {
     /// Bytes that are unsent or unacknowledged now. Retained chunks do not count.
     pub queue_bytes: usize,
+    /// Lines that were queued.
+    pub pushed_lines: u64,
+    /// Lines of an earlier run that were found in the spool. `None` if there is no spool.
+    pub found_lines: Option<u64>,
+    /// Lines that were acknowledged.
+    pub delivered_lines: u64,
     pub dropped_lines: u64,
+    /// Undelivered lines that are in memory alone.
+    pub queue_lines: u64,
+    /// Undelivered lines in the spool. `None` if there is no spool.
+    pub spool_lines: Option<u64>,
+    /// Lines that count twice.
+    pub twice_lines: u64,
     pub resent_lines: u64,
     pub in_doubt: u64,
     /// Connections after the first.
@@ -163,6 +179,7 @@ impl Sink {
             spill: None,
             state: StateSince::default(),
             pushed_bytes: 0,
+            pushed_lines: 0,
             points_refused: 0,
             advice,
         }
@@ -256,6 +273,7 @@ impl Sink {
     pub fn push(&mut self, chunk: Rc<Chunk>) {
         self.flushes.grow(chunk.flush(), chunk.len());
         self.pushed_bytes += chunk.len() as u64;
+        self.pushed_lines += u64::from(chunk.lines());
         let before = OverflowCounts::of(&self.outbox);
         self.outbox.push(chunk);
         self.overflow.note_growth(before, &mut self.outbox);
@@ -527,9 +545,16 @@ impl Sink {
         let tally = self.outbox.tally();
         let outages = self.outlet.outages();
         let last = self.flushes.last();
+        let spool = self.outbox.spool();
         SinkFigures {
             queue_bytes: self.outbox.queued_bytes(),
+            pushed_lines: self.pushed_lines,
+            found_lines: spool.map(|spool| spool.tally().found_lines),
+            delivered_lines: tally.delivered_lines,
             dropped_lines: tally.dropped_lines,
+            queue_lines: self.outbox.queued_lines(),
+            spool_lines: spool.map(Spool::waiting_lines),
+            twice_lines: tally.twice_lines,
             resent_lines: tally.resent_lines,
             in_doubt: tally.in_doubt,
             reconnects: outages.connects().saturating_sub(1),
@@ -540,8 +565,8 @@ impl Sink {
             flush_length: last.map_or(0, |flush| flush.bytes),
             state: self.state().name(),
             last_error: outages.last_error().map(ToOwned::to_owned),
-            spool_bytes: self.outbox.spool().map(Spool::waiting_bytes),
-            spool_limit: self.outbox.spool().map(Spool::max_bytes),
+            spool_bytes: spool.map(Spool::waiting_bytes),
+            spool_limit: spool.map(Spool::max_bytes),
             since: self.state.since,
             is_up: self.outlet.is_up() && !self.outlet.is_stalled() && !self.outlet.is_failing(),
             queue_limit: self.outbox.limit(),
@@ -567,85 +592,5 @@ impl Sink {
         self.overflow.note_progress(&self.outbox, now.tick);
         // Every call that can change the state of the outlet ends here.
         self.state.note(self.outlet.state(), now);
-    }
-}
-
-/// The most sinks, including those that are being removed. The loop visits each of them in every
-/// turn.
-const SINKS_MAX: usize = 80;
-
-/// All sinks. Each has an index that never changes and that its tokens carry.
-#[derive(Debug, Default)]
-pub struct Sinks {
-    all: Slab<Sink>,
-    /// The counts of removed sinks.
-    removed: LostLines,
-}
-
-impl Sinks {
-    /// Whether `more` sinks may be added. Each reload may add 16 destinations with new names, while
-    /// the sinks of removed destinations stay until they have delivered or spilled their chunks.
-    /// Without a bound, frequent reloads could pile up sinks.
-    pub fn have_room_for(&self, more: usize) -> bool {
-        self.all.len() + more <= SINKS_MAX
-    }
-
-    /// Adds the sink that `make` returns for its index. There must be [room](Self::have_room_for).
-    pub fn add(&mut self, make: impl FnOnce(u16) -> Sink) -> &mut Sink {
-        let entry = self.all.vacant_entry();
-        let index = u16::try_from(entry.key()).expect("there are few of them");
-        entry.insert(make(index))
-    }
-
-    /// Drops a sink, and keeps its counts of lost lines. The index may be used again.
-    pub fn remove(&mut self, index: u16) {
-        if let Some(sink) = self.all.try_remove(index.into()) {
-            self.removed += sink.lost_lines();
-        }
-    }
-
-    /// Returns the sums of all sinks since the start, including those that were removed.
-    pub fn lost_lines(&self) -> LostLines {
-        let mut sum = self.removed;
-        self.iter().for_each(|sink| sum += sink.lost_lines());
-        sum
-    }
-
-    /// Reaps an ended child of this process if one of the sinks started it. Returns whether one
-    /// did.
-    pub fn note_exit(&mut self, child: u32) -> bool {
-        self.iter_mut().any(|sink| sink.note_exit(child))
-    }
-
-    /// Queues a chunk in every sink that takes this feed.
-    pub fn push(&mut self, feed: Feed, chunk: &Rc<Chunk>) {
-        for sink in self.iter_mut().filter(|sink| sink.takes(feed)) {
-            sink.push(Rc::clone(chunk));
-        }
-    }
-
-    pub fn at(&mut self, index: u16) -> Option<&mut Sink> {
-        self.all.get_mut(index.into())
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Sink> {
-        self.all.iter().map(|(_, sink)| sink)
-    }
-
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
-        self.all.iter_mut().map(|(_, sink)| sink)
-    }
-
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    /// Returns a bound: all indices in use are below it. Some indices below it may be free.
-    pub fn index_limit(&self) -> u16 {
-        u16::try_from(self.all.capacity()).unwrap_or(u16::MAX)
     }
 }

@@ -16,7 +16,7 @@ use super::link::Link;
 use super::look_up::LookUpCommand;
 use super::outlet::Outlet;
 use super::platform::{Dialer, Platform, SystemPlatform};
-use super::spool::{Disk, Spool};
+use super::spool::Disk;
 use super::{Feed, Sink, outbox, spool};
 use crate::config::{
     ApiVersion, Carbon, Destination, DestinationKind, InfluxTransport, Influxdb, Net, Protocol,
@@ -257,18 +257,18 @@ pub(crate) struct Account {
 
 pub(crate) fn account(sink: &Sink) -> Account {
     let outbox = &sink.outbox;
-    let spool = outbox.spool();
-    let tally = outbox.tally();
+    let figures = sink.figures();
+    assert_eq!(figures.queue_lines, outbox::tests::waiting_lines(outbox));
     Account {
-        delivered: tally.delivered_lines,
-        queued: outbox::tests::waiting_lines(outbox),
-        spooled: spool.map_or(0, Spool::waiting_lines),
-        spooled_in_memory: spool.map_or(0, spool::testing::lines_in_memory),
-        found: spool.map_or(0, |spool| spool.tally().found_lines),
-        dropped: tally.dropped_lines,
-        in_doubt: tally.in_doubt,
-        twice: tally.twice_lines,
-        held_bytes: outbox.held_bytes(),
+        delivered: figures.delivered_lines,
+        queued: figures.queue_lines,
+        spooled: figures.spool_lines.unwrap_or(0),
+        spooled_in_memory: outbox.spool().map_or(0, spool::testing::lines_in_memory),
+        found: figures.found_lines.unwrap_or(0),
+        dropped: figures.dropped_lines,
+        in_doubt: figures.in_doubt,
+        twice: figures.twice_lines,
+        held_bytes: figures.held_bytes,
     }
 }
 

@@ -121,6 +121,67 @@ fn series_are_counted_by_kind_and_fate() {
     daemon.stop();
 }
 
+/// Shows that the figures of a destination have each of its lines once: while the destination is
+/// down, while lines go to its spool, over a restart, and after all was delivered.
+#[test]
+fn no_line_of_a_destination_is_missing() {
+    let (mut carbon, narrow) = (FakeCarbon::absent(), FakeCarbon::absent());
+    let conf = Conf::sending_to(carbon.address(), "1s")
+        .set("carbon", "queue", "1m")
+        .set("carbon", "reconnect_max", "100ms")
+        .set("statsd", "shutdown_timeout", "200ms")
+        .set("spool", "dir", "spool")
+        .set("spool", "max_size", "512m")
+        .set("influxdb", "address", narrow.address())
+        .set("influxdb", "protocol", "udp")
+        .set("repeater", "address", narrow.address())
+        .set("repeater", "protocol", "tcp");
+    let mut daemon = Daemon::start(&conf);
+    let lines: String = (0..10_000).map(|name| format!("kept.series.{name}:1|c\n")).collect();
+    // Each of these is missing if one of the figures is wrong.
+    let balanced = |daemon: &Daemon| {
+        let section = Section::of(daemon, "destinations");
+        for sink in ["carbon", "influxdb", "repeater"] {
+            let sum = |figures: &[&str]| -> f64 {
+                let figure = |name: &&str| section.0.get(&format!("{sink}.{name}"));
+                let values = figures.iter().filter_map(figure);
+                values.map(|value| value.parse::<f64>().unwrap()).sum()
+            };
+            let came = sum(&["queued_lines", "found_lines", "recounted_lines"]);
+            let went = sum(&["delivered_lines", "dropped_lines", "in_doubt"]);
+            assert_eq!(
+                came,
+                went + sum(&["queue_lines", "spool_lines"]),
+                "{sink}: {:#?}",
+                section.0
+            );
+        }
+        section
+    };
+    let mut client = daemon.tcp_client();
+    until_true("lines in the spool", || {
+        client.write_all(lines.as_bytes()).unwrap();
+        balanced(&daemon).number("carbon.spool_lines") > 0.0
+    });
+    let down = balanced(&daemon);
+    assert!(down.number("carbon.queue_lines") > 0.0 && down.number("repeater.queue_lines") > 0.0);
+    assert_eq!(down.number("carbon.dropped_lines"), 0.0);
+    daemon.sigterm();
+    assert_eq!(daemon.exit().code(), Some(0));
+    carbon.listen();
+    let daemon = daemon.again(&conf);
+    until_true("all lines to be delivered", || {
+        let section = balanced(&daemon);
+        let is_read = section.number("carbon.spool_bytes") == 0.0;
+        is_read && section.number("carbon.queue_lines") == 0.0
+    });
+    let up = balanced(&daemon);
+    assert!(up.number("carbon.found_lines") > 0.0);
+    let came = up.number("carbon.queued_lines") + up.number("carbon.found_lines");
+    assert_eq!(up.number("carbon.delivered_lines"), came, "each was delivered");
+    daemon.stop();
+}
+
 /// Shows that `info` answers how much is lost while carbon is down, and that the answer agrees with
 /// what is missing at carbon in the end.
 #[test]

@@ -188,7 +188,7 @@ pub(crate) fn state(data: &[u8]) {
 /// has its number (a byte), its length (two bytes) and its bytes. Then come the note's 16 bytes,
 /// and a byte for each step.
 pub(crate) fn spool(data: &[u8]) {
-    let Some((disk, steps)) = MemoryDisk::read(&mut In::new(data)) else { return };
+    let Some((disk, steps)) = MemoryDisk::read(data) else { return };
     let Ok(spool) = Spool::open(Box::new(disk.clone()), "plaintext", 1 << 16) else { return };
     let mut user = SpoolUser { disk, spool, out: Vec::new(), accepted: 0, arrived: 0 };
     user.check();
@@ -311,6 +311,13 @@ impl SpoolUser {
     }
 }
 
+/// Takes `most` bytes off the front of fuzz input, or all that it has.
+fn up_to(input: &mut &[u8], most: usize) -> Vec<u8> {
+    let (taken, rest) = input.split_at(most.min(input.len()));
+    *input = rest;
+    taken.to_owned()
+}
+
 /// A spool's files in memory, shared with the test.
 #[derive(Clone, Debug, Default)]
 struct MemoryDisk(Rc<RefCell<Contents>>);
@@ -326,27 +333,26 @@ struct Contents {
 impl MemoryDisk {
     /// Reads the files from fuzz input. Returns them and the rest of the input, which holds the
     /// steps.
-    fn read<'a>(input: &mut In<'a>) -> Option<(Self, &'a [u8])> {
-        let first = input.u8()?;
+    fn read(mut input: &[u8]) -> Option<(Self, &[u8])> {
+        let first = *input.split_off_first()?;
         let is_resealed = first & 0x80 != 0;
         let mut contents = Contents::default();
         for _ in 0..first & 7 {
-            let number = match u64::from(input.u8()?) {
+            let number = match u64::from(*input.split_off_first()?) {
                 last @ 250.. => u64::MAX - (255 - last),
                 number => number,
             };
-            let length = usize::from(input.u16()?);
-            let mut bytes = input.take(length.min(input.len()))?.to_vec();
+            let length = [*input.split_off_first()?, *input.split_off_first()?];
+            let mut bytes = up_to(&mut input, u16::from_le_bytes(length).into());
             if is_resealed {
                 fix_checksums(&mut bytes);
             }
             contents.segments.insert(number, bytes);
         }
-        contents.note = input.take(16.min(input.len()))?.to_vec();
+        contents.note = up_to(&mut input, 16);
         let checksum = crc32fast::hash(&contents.note);
         contents.note.extend(checksum.to_le_bytes());
-        let steps = input.take(input.len())?;
-        Some((Self(Rc::new(RefCell::new(contents))), steps))
+        Some((Self(Rc::new(RefCell::new(contents))), input))
     }
 
     /// Writes the files so that [`read`](Self::read) reads the same.

@@ -132,8 +132,8 @@ fn reached<'a>(
     reached
 }
 
-/// A type whose methods are too long for one file is to be split into types, not its `impl` into
-/// files.
+/// The definition of a type counts, too. A type whose methods are too long for one file is to be
+/// split into types, not its `impl` into files.
 #[test]
 fn the_methods_of_a_type_stand_in_one_file() {
     let [program, library] = Modules::of_bench();

@@ -102,14 +102,16 @@ impl Modules {
         imports
     }
 
-    /// Each type that has methods of its own: where it is defined, and the files of its `impl`s.
+    /// Each type that has methods of its own: where it is defined, and the files of its definition
+    /// and of its `impl`s.
     pub(crate) fn files_of_impls(&self) -> BTreeMap<(Place, String), BTreeSet<String>> {
         let mut files: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (place, module) in &self.0 {
             for (path, _) in &module.impls {
                 let path = module.expanded(path);
                 if let Some(type_) = self.resolve(place, &path, 0) {
-                    files.entry(type_).or_default().insert(module.file.clone());
+                    let definition = self.0[&type_.0].file.clone();
+                    files.entry(type_).or_default().extend([definition, module.file.clone()]);
                 }
             }
         }
@@ -368,14 +370,21 @@ fn only_inherent_methods_count_as_methods_of_a_type() {
         ("src/a.rs", text),
         (
             "src/a/b.rs",
-            "use super::A; impl A<u8> { fn f() -> impl Sized { } } impl Clone for A<u8> {}",
+            "use super::A; impl A<u8> { fn f() -> impl Sized { } } impl Clone for A<u8> {}
+            mod c; pub struct E;",
         ),
+        ("src/a/b/c.rs", "use super::E; impl E { fn g() { } }"),
     ];
     let source = |(path, text): (&str, &str)| Source { path: path.into(), text: text.into() };
     let modules = Modules::of(&sources.map(source), "src/lib.rs");
     let files = modules.files_of_impls();
-    let expected = BTreeSet::from(["src/a.rs".to_owned(), "src/a/b.rs".to_owned()]);
-    assert_eq!(files, BTreeMap::from([((vec!["a".to_owned()], "A".to_owned()), expected)]));
+    let of = |place: &[&str], name: &str| {
+        let place = place.iter().map(|step| (*step).to_owned()).collect();
+        files[&(place, name.to_owned())].iter().map(String::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(files.len(), 2);
+    assert_eq!(of(&["a"], "A"), ["src/a.rs", "src/a/b.rs"]);
+    assert_eq!(of(&["a", "b"], "E"), ["src/a/b.rs", "src/a/b/c.rs"], "its definition counts");
     let types = &modules.0[&vec!["a".to_owned()]].types;
     assert_eq!(types.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["A", "C"]);
 }

@@ -123,6 +123,7 @@ fn put_sender(record: &SenderRecord, view: &View<'_>, json: &mut JsonWriter<'_>)
     let reason = refusal_of(record, view.server.engine);
     json.key("refused_reason").maybe_string(reason.as_deref().map(str::as_bytes));
     json.key("last_seen").number(record.last_seen.as_millis() as f64 / 1000.0);
+    json.key("first_seen").number(record.first_seen.as_millis() as f64 / 1000.0);
     json.key("reported");
     match record.reported {
         None => json.null(),

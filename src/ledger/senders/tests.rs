@@ -22,10 +22,14 @@ fn packet(ledger: &mut Ledger, sender: Sender, lines: u64) {
     ledger.count_bytes(usize::try_from(lines).unwrap() * 10);
 }
 
+fn all(senders: &Senders) -> Vec<&SenderRecord> {
+    senders.largest(usize::MAX, |record| record.lines)
+}
+
 /// The sum of all records and of the others.
 fn sum(senders: &Senders) -> OtherSenders {
     let mut sum = senders.others();
-    senders.iter().for_each(|record| sum.add_sender(record));
+    all(senders).into_iter().for_each(|record| sum.add_sender(record));
     sum
 }
 
@@ -69,7 +73,7 @@ fn each_sender_has_what_it_has_sent() {
             (Sender::UnixProcess { process: 77, user: 1001 }, 1, 2, 20, (200, 200)),
         ]
     );
-    let second = senders.iter().find(|record| record.sender == host(2, 0)).unwrap();
+    let second = all(senders).into_iter().find(|record| record.sender == host(2, 0)).unwrap();
     assert_eq!((second.bad_lines, second.commonest_reason), (1, Some(Reject::NoValue)));
     assert_eq!((second.values_refused, second.series_created), (3, 6));
     let bad: Vec<_> = ledger.bad_lines().last(20).map(|bad| (bad.sender, bad.time)).collect();
@@ -90,7 +94,7 @@ fn the_commonest_reason_is_the_one_with_most_lines() {
         (Reject::NotFinite, Reject::NoType),
     ] {
         ledger.bad_line(reject, b"");
-        let record = ledger.count_senders().iter().next().unwrap();
+        let record = all(ledger.count_senders()).into_iter().next().unwrap();
         assert_eq!(record.commonest_reason, Some(commonest));
     }
 }
@@ -107,7 +111,7 @@ fn peers_that_send_no_lines_have_no_record() {
     ledger.skip_restored();
     ledger.count(OwnCounter::MetricsReceived, 3);
     let senders = ledger.count_senders();
-    let lines: Vec<u64> = senders.iter().map(|record| record.lines).collect();
+    let lines: Vec<u64> = all(senders).into_iter().map(|record| record.lines).collect();
     assert_eq!(lines, [2]);
     assert_eq!(senders.others().lines, 3, "lines of an unknown sender");
     assert_eq!(senders.others().senders, 0);
@@ -130,7 +134,7 @@ fn a_number_stands_for_one_sender() {
     (10..5000).for_each(|number| packet(&mut ledger, host(number, 1), 3));
     let senders = ledger.count_senders();
     assert!(senders.by_id(first).is_none() && senders.by_id(second).is_none());
-    let mut ids: Vec<u16> = senders.iter().map(|record| record.id).collect();
+    let mut ids: Vec<u16> = all(senders).into_iter().map(|record| record.id).collect();
     assert!(ids.iter().all(|id| senders.by_id(*id).unwrap().id == *id));
     ids.sort_unstable();
     ids.dedup();
@@ -153,8 +157,8 @@ fn senders_without_a_record_are_summed() {
         }
     }
     let senders = ledger.count_senders();
-    assert_eq!(senders.iter().count(), SENDERS_MAX);
-    let steady = senders.iter().filter(|record| record.lines == 200).count();
+    assert_eq!(all(senders).into_iter().count(), SENDERS_MAX);
+    let steady = all(senders).into_iter().filter(|record| record.lines == 200).count();
     assert_eq!(steady, STEADY as usize, "none has lost its record");
     assert_eq!(sum(senders).lines, lines);
     assert_eq!(sum(senders).senders, u64::from(STEADY + 20 * STEADY));
@@ -165,7 +169,7 @@ fn senders_without_a_record_are_summed() {
         lines += 1;
     }
     let senders = ledger.count_senders();
-    let new = senders.iter().filter(|record| record.first_seen == at(4600)).count();
+    let new = all(senders).into_iter().filter(|record| record.first_seen == at(4600)).count();
     assert_eq!(new, STEADY as usize, "the silent ones have made room, although they sent more");
     assert_eq!(sum(senders).lines, lines);
 }
@@ -189,7 +193,8 @@ fn reports_are_compared_with_the_packets_of_their_socket() {
     report(&mut ledger, 1, 99, 100.0);
     report(&mut ledger, 2, 80, 100.0);
     let reported = |ledger: &mut Ledger| {
-        let record = ledger.count_senders().iter().find(|record| record.sender == host(1, 0));
+        let record =
+            all(ledger.count_senders()).into_iter().find(|record| record.sender == host(1, 0));
         record.unwrap().reported.unwrap()
     };
     assert_eq!(reported(&mut ledger).to_string(), "sent 200 received 181 lost 19 (9.5 %)");

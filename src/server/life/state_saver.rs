@@ -25,8 +25,6 @@ pub(in crate::server) struct StateSaver {
     /// `None` if it cannot be used now. Each save tries again, since its folder or its disk may
     /// have become writable.
     file: Option<StateFile>,
-    /// The key of the hashes of set members.
-    members: [u64; 2],
     saving: Option<GaugeSave>,
     /// The longest call to the disk since the last flush.
     stall: Duration,
@@ -53,13 +51,9 @@ const PIECE: usize = 64 << 10;
 
 impl StateSaver {
     /// Returns `None` if the configuration names no file. `file` is what [`open`] returned for it.
-    pub(in crate::server) fn new(
-        config: &config::State,
-        file: Option<StateFile>,
-        members: [u64; 2],
-    ) -> Option<Self> {
+    pub(in crate::server) fn new(config: &config::State, file: Option<StateFile>) -> Option<Self> {
         let path = config.file.clone()?;
-        Some(Self { path, file, members, saving: None, stall: Duration::ZERO, is_failing: false })
+        Some(Self { path, file, saving: None, stall: Duration::ZERO, is_failing: false })
     }
 
     /// Continues with the same file, which another configuration may name differently.
@@ -96,11 +90,6 @@ impl StateSaver {
         started
     }
 
-    fn head(&self, whole: bool, open: OpenInterval) -> StateHead {
-        let OpenInterval { start, end, next_length } = open;
-        StateHead { whole, start, end, interval: next_length, members: self.members }
-    }
-
     /// Whether a save of the gauges is under way.
     pub(in crate::server) fn is_saving(&self) -> bool {
         self.saving.is_some()
@@ -108,11 +97,13 @@ impl StateSaver {
 
     /// Begins to save the gauges. A save that is under way goes on. If it were restarted each time,
     /// it would never end where `interval` is shorter than a save takes.
-    pub(in crate::server) fn begin(&mut self, open: OpenInterval) {
+    ///
+    /// `members` is the key of the hashes of set members, which the next run needs.
+    pub(in crate::server) fn begin(&mut self, open: OpenInterval, members: [u64; 2]) {
         if self.is_saving() {
             return;
         }
-        match self.start_writing(&self.head(false, open)) {
+        match self.start_writing(&head(false, open, members)) {
             Ok(writing) => {
                 let cursor = Cursor::default();
                 self.saving = Some(GaugeSave { writing, cursor, flushes: 0, buffer: Vec::new() });
@@ -174,14 +165,16 @@ impl StateSaver {
     }
 
     /// Saves all of the open interval, and waits for the disk. Returns `true` if the interval is
-    /// safe, so that it need not be closed early.
+    /// safe, so that it need not be closed early. `members` is the same as in
+    /// [`begin`](Self::begin).
     pub(in crate::server) fn save_open_interval(
         &mut self,
         engine: &Engine,
         open: OpenInterval,
+        members: [u64; 2],
         seen: &[DropsSeen],
     ) -> bool {
-        match self.save_all(engine, open, seen) {
+        match self.save_all(engine, &head(true, open, members), seen) {
             Ok(()) => {
                 log::info!(state = "saved", series = engine.table().len(); "the open interval is saved");
                 true
@@ -198,11 +191,11 @@ impl StateSaver {
     fn save_all(
         &mut self,
         engine: &Engine,
-        open: OpenInterval,
+        head: &StateHead,
         seen: &[DropsSeen],
     ) -> io::Result<()> {
         self.end_save();
-        let mut writing = self.start_writing(&self.head(true, open))?;
+        let mut writing = self.start_writing(head)?;
         writing.put(&mut encode_drops(seen))?;
         let mut rest =
             engine.save(|bytes| if bytes.len() < PIECE { Ok(()) } else { writing.put(bytes) })?;
@@ -223,6 +216,11 @@ impl StateSaver {
             );
         }
     }
+}
+
+fn head(whole: bool, open: OpenInterval, members: [u64; 2]) -> StateHead {
+    let OpenInterval { start, end, next_length } = open;
+    StateHead { whole, start, end, interval: next_length, members }
 }
 
 /// Whether the interval of a saved state is over, so that it must end at once.

@@ -7,19 +7,22 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
-use super::stdin::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
+use super::input::{StdinOutcome, garbage_lines, log_garbage, read_input, standalone};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{BinaryStream, Config, Destination, DestinationKind, Origin, Protocol};
 use crate::encode::chunk::Chunk;
 use crate::encode::encoders::{EncoderId, Encoders};
 use crate::encode::ganglia;
+use crate::engine::Closing;
 use crate::flush::Schedule;
 use crate::ledger::OwnCounter;
 use crate::random;
 use crate::server::pipeline::Pipeline;
 use crate::server::pipeline::outputs::{self, SinkResources};
 use crate::server::server_error::ServerError;
+use crate::server::stages::Stages;
 use crate::sink::Feed;
+use crate::time::Now;
 
 /// Own counters that explain why a valid line has no points.
 const EXPLAINED: [OwnCounter; 3] =
@@ -39,7 +42,7 @@ pub fn dry_run(
         Pipeline::without_sinks(&config, schedule, random::seeds(), SinkResources::default());
     read_input(stdin, &config, &mut pipeline).map_err(ServerError::Stdin)?;
     let garbage = garbage_lines(&mut pipeline);
-    let sections = sections(&config, pipeline.encoders());
+    let sections = sections(&config, &pipeline.stages().encoders);
     let mut printout = Printout { out, sections, last: None };
     print(&mut pipeline, &mut printout, &clock).map_err(ServerError::Print)?;
     pipeline.log_last_warnings(clock.tick());
@@ -54,7 +57,7 @@ fn print(
     printout: &mut Printout<'_, impl Write>,
     clock: &SystemClock,
 ) -> io::Result<()> {
-    pipeline.print_interval(clock.now(), |encoder, chunk| printout.put(encoder, chunk))?;
+    print_interval(clock.now(), pipeline.stages(), printout)?;
     for own in EXPLAINED {
         let count = pipeline.ledger().own().total(own);
         if count > 0 {
@@ -62,6 +65,30 @@ fn print(
         }
     }
     printout.out.flush()
+}
+
+/// Ends the open interval, and prints its chunks in place of passing them to sinks. Its timestamp
+/// is `now`. The server's own figures are left out.
+fn print_interval(
+    now: Now,
+    stages: &mut Stages,
+    printout: &mut Printout<'_, impl Write>,
+) -> io::Result<()> {
+    let flush = stages.engine.tick();
+    stages.encoders.begin(flush, now.unix);
+    let mut done = false;
+    while !done {
+        done = stages.sweep_step();
+        if done {
+            stages.engine.finish(&Closing::default(), &mut |_| {});
+            stages.encoders.end();
+            stages.note_refused();
+        }
+        for (encoder, chunk) in stages.encoders.take() {
+            printout.put(encoder, &chunk)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the same configuration with the formats that people can read. Names and values are those

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::encode::chunk::Chunk;
-use crate::encode::encoders::EncoderId;
 use crate::engine::{Closing, Engine};
 use crate::figures::{self, FlushFigures};
 use crate::flush::Schedule;
@@ -17,7 +15,7 @@ use crate::warnings::WarningKind;
 
 /// The schedule of flushes, and the figures about them that the next flush sends.
 #[derive(Debug)]
-pub(super) struct Flushing {
+pub(in crate::server) struct Flushing {
     schedule: Schedule,
     interval: Duration,
     /// When the open interval ends, on the monotonic clock. It is computed when the interval
@@ -71,7 +69,7 @@ impl Flushing {
     }
 
     /// A single flush with the timestamp `now`, without the server's own figures.
-    pub(super) fn once(now: Now, interval: Duration) -> Self {
+    pub(in crate::server) fn once(now: Now, interval: Duration) -> Self {
         let schedule = Schedule::resume(interval, false, now.unix);
         Self { sends_own: false, ..Self::new(schedule, interval) }
     }
@@ -80,11 +78,6 @@ impl Flushing {
     pub(super) fn reconfigure(&mut self, interval: Duration, aligned: bool) {
         self.schedule.reconfigure(interval, aligned);
         self.interval = interval;
-    }
-
-    /// The time between two flushes.
-    pub(super) fn interval(&self) -> Duration {
-        self.interval
     }
 
     /// Before [`begin`](Self::begin), the interval begins and ends at its end.
@@ -166,7 +159,7 @@ impl Flushing {
     }
 
     /// Ends the open interval. This is O(1), however many series there are to close.
-    pub(super) fn tick(&mut self, now: Now, stages: &mut Stages) {
+    pub(in crate::server) fn tick(&mut self, now: Now, stages: &mut Stages) {
         let stamp = self.schedule.tick(now.unix);
         self.figures.timestamp_lag =
             self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
@@ -184,7 +177,11 @@ impl Flushing {
 
     /// Closes series for one slice of time, and queues full chunks in the sinks. Returns `true` if
     /// the flush has ended.
-    pub(super) fn sweep_slice(&mut self, clock: &impl Clock, stages: &mut Stages) -> bool {
+    pub(in crate::server) fn sweep_slice(
+        &mut self,
+        clock: &impl Clock,
+        stages: &mut Stages,
+    ) -> bool {
         // Even if the slice does not end the flush, its full chunks go to the sinks. So encoding
         // and sending overlap, and no more than a slice's chunks are held here.
         let began = clock.tick();
@@ -213,31 +210,6 @@ impl Flushing {
         if stages.engine.is_sweeping() {
             while !self.sweep_slice(clock, stages) {}
         }
-    }
-
-    /// Ends the open interval, and passes its chunks to `put` instead of the sinks. Its timestamp
-    /// is `now`. The server's own figures are left out. Returns the first error of `put`.
-    pub(super) fn print<E>(
-        &mut self,
-        now: Now,
-        stages: &mut Stages,
-        mut put: impl FnMut(EncoderId, &Chunk) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.number = stages.engine.tick();
-        stages.encoders.begin(self.number, now.unix);
-        let mut done = false;
-        while !done {
-            done = stages.sweep_step();
-            if done {
-                stages.engine.finish(&Closing::default(), &mut |_| {});
-                stages.encoders.end();
-                stages.note_refused();
-            }
-            for (encoder, chunk) in stages.encoders.take() {
-                put(encoder, &chunk)?;
-            }
-        }
-        Ok(())
     }
 
     /// Ends the flush whose series are all closed: sends the server's own figures, seals the last

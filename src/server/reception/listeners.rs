@@ -25,8 +25,10 @@ use crate::token::EventSource;
 #[derive(Debug, Default)]
 pub(in crate::server) struct Listeners {
     pub(in crate::server) datagrams: Slab<DatagramSocket>,
-    /// Listeners for streams of lines and for clients of the admin port.
+    /// Listeners for streams of lines.
     pub(in crate::server) streams: Slab<Listener>,
+    /// Listeners for clients of the admin port.
+    pub(in crate::server) admin: Slab<Listener>,
     open: Vec<OpenSocket>,
 }
 
@@ -249,6 +251,7 @@ impl Listeners {
         let address = match source {
             EventSource::Datagrams(index) => self.datagrams.get(index.into())?.address(),
             EventSource::Listener(index) => self.streams.get(index.into())?.address(),
+            EventSource::AdminListener(index) => self.admin.get(index.into())?.address(),
             _ => return None,
         };
         address.ok()
@@ -333,12 +336,11 @@ impl Listeners {
                     self.datagrams.insert(socket);
                     source
                 }
-                purpose @ (Purpose::Streams | Purpose::Admin) => {
-                    let source = EventSource::Listener(index(self.streams.vacant_key())?);
-                    let listener = Listener::new(socket, purpose);
-                    listener.register(registry, source.into())?;
-                    self.streams.insert(listener);
-                    source
+                Purpose::Streams => {
+                    listen(&mut self.streams, socket, registry, EventSource::Listener)?
+                }
+                Purpose::Admin => {
+                    listen(&mut self.admin, socket, registry, EventSource::AdminListener)?
                 }
             };
             self.open.push(OpenSocket { source, wanted, file });
@@ -352,6 +354,7 @@ impl Listeners {
             match *source {
                 EventSource::Datagrams(index) => _ = self.datagrams.try_remove(index.into()),
                 EventSource::Listener(index) => _ = self.streams.try_remove(index.into()),
+                EventSource::AdminListener(index) => _ = self.admin.try_remove(index.into()),
                 _ => {}
             }
         }
@@ -363,26 +366,6 @@ impl Listeners {
     pub(in crate::server) fn ours(&self) -> Vec<EventSource> {
         let ours = |open: &&OpenSocket| !matches!(open.wanted, Endpoint::Passed { .. });
         self.open.iter().filter(ours).map(|open| open.source).collect()
-    }
-
-    /// What clients of this listener want. Returns `None` if the listener is closed.
-    pub(in crate::server) fn purpose(&self, index: u16) -> Option<Purpose> {
-        self.streams.get(index.into()).map(Listener::purpose)
-    }
-
-    /// Returns a listener, or `None` if it is closed. A reload may also have given its index to a
-    /// listener for another `purpose`.
-    pub(in crate::server) fn stream(
-        &mut self,
-        index: u16,
-        purpose: Purpose,
-    ) -> Option<&mut Listener> {
-        self.streams.get_mut(index.into()).filter(|listener| listener.purpose() == purpose)
-    }
-
-    fn streams_for(&self, purpose: Purpose) -> impl Iterator<Item = &Listener> {
-        let listeners = self.streams.iter().map(|(_, listener)| listener);
-        listeners.filter(move |listener| listener.purpose() == purpose)
     }
 
     /// Returns the purpose of each socket that was passed in, and its address.
@@ -412,7 +395,7 @@ impl Listeners {
 
     /// Returns the address of the page: that of the first listener of the admin port.
     pub(in crate::server) fn page_address(&self) -> Option<String> {
-        self.streams_for(Purpose::Admin).find_map(|listener| {
+        self.admin.iter().find_map(|(_, listener)| {
             let address = listener.address().ok()?.as_socket()?;
             Some(page_address(address, listener.is_only_v6()))
         })
@@ -422,10 +405,11 @@ impl Listeners {
     /// `unix=…` if there are unix sockets. Addresses are separated by commas.
     pub(in crate::server) fn ready_line(&self) -> String {
         let datagrams = || self.datagrams.iter().map(|(_, socket)| socket.address());
-        let listening = |purpose| self.streams_for(purpose).map(Listener::address);
+        let streams = || self.streams.iter().map(|(_, listener)| listener.address());
+        let admin = self.admin.iter().map(|(_, listener)| listener.address());
         let is_unix =
             |address: &io::Result<SockAddr>| address.as_ref().is_ok_and(SockAddr::is_unix);
-        let unix: Vec<String> = listening(Purpose::Streams)
+        let unix: Vec<String> = streams()
             .chain(datagrams())
             .filter(is_unix)
             .flatten()
@@ -436,8 +420,8 @@ impl Listeners {
         format!(
             "ready udp={} tcp={} admin={}{unix}",
             list(datagrams().filter(|address| !is_unix(address))),
-            list(listening(Purpose::Streams).filter(|address| !is_unix(address))),
-            list(listening(Purpose::Admin)),
+            list(streams().filter(|address| !is_unix(address))),
+            list(admin),
         )
     }
 }
@@ -450,6 +434,20 @@ fn page_address(listener: SocketAddr, is_only_v6: bool) -> String {
         _ => Ipv4Addr::LOCALHOST.into(),
     };
     format!("http://{}/", SocketAddr::new(host, listener.port()))
+}
+
+/// Registers a listening socket with the poller, as the `source` of its index, and adds it.
+fn listen(
+    listeners: &mut Slab<Listener>,
+    socket: Socket,
+    registry: &Registry,
+    source: fn(u16) -> EventSource,
+) -> io::Result<EventSource> {
+    let source = source(index(listeners.vacant_key())?);
+    let listener = Listener::new(socket);
+    listener.register(registry, source.into())?;
+    listeners.insert(listener);
+    Ok(source)
 }
 
 /// Returns the index of a socket as its token carries it. Fails if it is too large: a configuration

@@ -91,7 +91,8 @@ impl Sizes {
             let bytes = history.len() as f64 * rows.floor() * 4.0;
             assert!(bytes <= history.memory() as f64, "{} series in the history", history.len());
             reached.note(Bound::History, history.is_full());
-            let senders = engine.ledger().senders().iter().count();
+            let senders =
+                engine.ledger().senders().largest(usize::MAX, |record| record.lines).len();
             assert!(senders <= SENDERS_MAX, "{senders} senders");
             reached.note(Bound::Senders, senders == SENDERS_MAX);
         }

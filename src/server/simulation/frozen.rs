@@ -31,7 +31,8 @@ pub(super) fn check(server: &Server<VirtualClock>, keys: &Path, frozen: &mut Opt
     assert!(!reception.has_backlog(), "input waits in spite of the stop");
     let connections = reception.connections_in_use().used;
     assert_eq!(connections, 0, "clients are connected in spite of the stop");
-    let listeners = reception.listeners().datagrams.len() + reception.listeners().streams.len();
+    let listeners = reception.listeners();
+    let listeners = listeners.datagrams.len() + listeners.streams.len() + listeners.admin.len();
     assert_eq!(listeners, 0, "the server listens in spite of the stop");
     assert!(!life.is_saving(), "a save is under way in spite of the stop");
     let own = pipeline.engine().own();

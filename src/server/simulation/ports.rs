@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use slab::Slab;
+
 use super::clock::VirtualClock;
-use crate::ingest::bind::Purpose;
 use crate::ingest::datagrams::DatagramSocket;
+use crate::ingest::listener::Listener;
 use crate::server::Server;
 
 /// The ports of the present run.
@@ -34,14 +36,13 @@ impl Ports {
                 reception.listeners().datagrams.iter().filter_map(|(_, socket)| internet(socket));
             all.collect()
         };
-        let streams = |purpose: Purpose| {
-            let listeners = reception.listeners().streams.iter().map(|(_, listener)| listener);
-            let of_it = listeners.filter(move |listener| listener.purpose() == purpose);
-            of_it.filter_map(|listener| listener.address().ok()?.as_socket()).collect()
+        let streams = |listeners: &Slab<Listener>| {
+            let address = |(_, listener): (usize, &Listener)| listener.address().ok()?.as_socket();
+            listeners.iter().filter_map(address).collect()
         };
         self.udp.update(!config.udp.bind.is_empty(), datagrams);
-        self.tcp.update(!config.tcp.bind.is_empty(), || streams(Purpose::Streams));
-        self.admin.update(!config.admin.bind.is_empty(), || streams(Purpose::Admin));
+        self.tcp.update(!config.tcp.bind.is_empty(), || streams(&reception.listeners().streams));
+        self.admin.update(!config.admin.bind.is_empty(), || streams(&reception.listeners().admin));
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Window {
     held_bytes: usize,
     /// Bytes of the chunks before `delivered`.
     delivered_bytes: usize,
+    /// The sum of [`Item::queued_lines`] of all chunks.
+    pub(super) queued_lines: u64,
 }
 
 impl Window {
@@ -44,6 +46,7 @@ impl Window {
 
     pub(super) fn push(&mut self, item: Item) {
         self.held_bytes += item.chunk.len();
+        self.queued_lines += item.queued_lines();
         self.items.push_back(item);
     }
 
@@ -103,6 +106,7 @@ impl Window {
     pub(super) fn remove(&mut self, at: usize) -> Item {
         let item = self.items.remove(at).expect("callers name a chunk that is there");
         self.held_bytes -= item.chunk.len();
+        self.queued_lines -= item.queued_lines();
         if at < self.delivered {
             self.delivered_bytes -= item.chunk.len();
         }
@@ -236,11 +240,19 @@ impl Item {
             ChunkOrigin::Pushed(_) => None,
         }
     }
+
+    /// Returns the lines that wait here alone: those of a pushed chunk that has not arrived. A
+    /// chunk from the spool still waits there, too.
+    pub(super) fn queued_lines(&self) -> u64 {
+        let waits = self.spool_place().is_none() && !self.arrived;
+        if waits { self.chunk.lines().into() } else { 0 }
+    }
 }
 
 /// Counts of the lines that went through an outbox, since the start. Each line is in exactly one of
 /// `delivered_lines`, `dropped_lines`, `in_doubt`, the queue or the spool, except for
-/// `twice_lines`.
+/// `twice_lines`. The figures of a destination show all of these, so that an operator can check
+/// that no line is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxTally {
     /// Lines of chunks that were acknowledged, each counted once.
@@ -256,7 +268,7 @@ pub struct OutboxTally {
     /// connection early: each counts once, though it is sent again.
     pub in_doubt: u64,
     /// Lines that count twice: in `in_doubt` and as delivered or queued, or as delivered and as
-    /// waiting in the spool to be sent again. Tests subtract them when they check the sum.
+    /// waiting in the spool to be sent again, or as dropped and as a part of a delivered chunk.
     pub twice_lines: u64,
     /// Lines of retained chunks that were removed to make room for new ones.
     pub displaced_lines: u64,

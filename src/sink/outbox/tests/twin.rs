@@ -369,6 +369,7 @@ impl Trial {
         assert_eq!(outbox.queued_bytes(), total - acked);
         assert_eq!(outbox.unsent_bytes(), total - written);
         assert_eq!(outbox.unacked_bytes(), twin.in_flight());
+        assert_eq!(outbox.queued_lines(), twin.waiting_lines());
         assert_eq!(outbox.is_drained(), twin.items.iter().all(TwinItem::is_delivered));
         let head = twin.items.iter().find(|item| item.written < item.text.len());
         assert_eq!(outbox.head(), head.map(|item| &item.text[item.written..]));
