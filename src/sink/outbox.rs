@@ -553,15 +553,15 @@ impl Outbox {
         self.has_aged = at < self.window.delivered;
     }
 
-    /// Does a turn's share of deferred work: removing aged chunks, making room, shrinking the
-    /// spool. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, making room, writing the note of
+    /// the spool. Returns whether there is more.
     pub fn tidy(&mut self) -> bool {
         if self.has_aged {
             self.age();
         }
         let is_over = self.window.is_over_limit() && self.make_room(SLICE_BYTES);
-        let spool_has_more = self.spool.tidy();
-        is_over || spool_has_more || self.has_aged
+        self.spool.write_due_note();
+        is_over || self.has_aged
     }
 
     /// Removes chunks until the limit is kept, at most `most` bytes and one more chunk. A push

@@ -89,7 +89,7 @@ pub struct SinkFigures {
     pub last_error: Option<String>,
     /// Bytes in the spool that are not released. `None` if there is no spool.
     pub spool_bytes: Option<u64>,
-    /// The most bytes of its spool.
+    /// The most bytes of its spool: its share of `[spool] max_size`, or what it has if that is more.
     pub spool_limit: Option<u64>,
     /// Since when the outlet is in its state. The states between two connections (`resolving`,
     /// `connecting`, `backing_off`) count as one. `None` until the first turn.
@@ -224,11 +224,23 @@ impl Sink {
         self.advice.exclude_spool();
     }
 
-    /// Sets the most bytes of its spool, if it has one.
-    pub fn limit_spool(&mut self, max_bytes: u64) {
+    /// Sets the bytes that its spool may grow to, if it has one.
+    pub fn limit_spool(&mut self, share: u64) {
         if let Some(spool) = self.outbox.spool_mut() {
-            spool.limit(max_bytes);
+            spool.limit(share);
         }
+    }
+
+    /// Drops the oldest segment of its spool. Returns whether there was one.
+    fn shrink_spool(&mut self) -> bool {
+        let has_dropped = self.outbox.spool_mut().is_some_and(Spool::shrink);
+        self.log_spool_events();
+        has_dropped
+    }
+
+    /// Returns the bytes of its spool. Zero without a spool.
+    fn spool_bytes(&self) -> u64 {
+        self.outbox.spool().map_or(0, Spool::bytes)
     }
 
     /// Returns the longest time that one call to the spool's disk has taken since the last call of
@@ -311,8 +323,8 @@ impl Sink {
         more || tidies || (refills && self.outbox.wants_refill())
     }
 
-    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue and the
-    /// spool to limits that a reload has lowered. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue to a limit
+    /// that a reload has lowered. Returns whether there is more.
     pub(super) fn tidy(&mut self) -> bool {
         let before = OverflowCounts::of(&self.outbox);
         let more = self.outbox.tidy();
@@ -622,6 +634,18 @@ impl Sinks {
         for sink in self.iter_mut().filter(|sink| sink.takes(feed)) {
             sink.push(Rc::clone(chunk));
         }
+    }
+
+    /// If all spools together have more than `max_size` bytes, drops the oldest segment of the
+    /// largest one. It has more than its share then: it had more before the share was set, and the
+    /// other spools need the room now. Returns whether to call this again in the next turn. To
+    /// remove many files at once would block the loop.
+    pub fn bound_spools(&mut self, max_size: u64) -> bool {
+        if self.iter().map(Sink::spool_bytes).sum::<u64>() <= max_size {
+            return false;
+        }
+        let largest = self.iter_mut().max_by_key(|sink| sink.spool_bytes());
+        largest.is_some_and(Sink::shrink_spool)
     }
 
     pub fn at(&mut self, index: u16) -> Option<&mut Sink> {

@@ -55,10 +55,11 @@ pub struct Spool {
     disk: Box<dyn Disk>,
     /// The name of the format of the chunks. Each segment begins with it.
     format: &'static str,
-    /// The most bytes that all segments together may have.
+    /// The bytes that this spool may grow to.
+    share: u64,
+    /// The most bytes that all segments together may have. More than `share` if they had more when
+    /// the share was set. It then falls to the share as chunks are released.
     max_bytes: u64,
-    /// `max_bytes` was lowered, and the segments may still have more bytes.
-    is_shrinking: bool,
     /// No chunk is appended to a segment of this many bytes.
     segment_bytes: u64,
     segments: Segments,
@@ -115,9 +116,9 @@ enum Reads {
 impl Spool {
     /// Opens the spool on a disk, with the segments that an earlier run has left. `format` is the
     /// name of the format of the chunks. Segments of another format are set aside: the destination
-    /// could not read them. If all segments together have more than `max_bytes`, the oldest are
-    /// dropped. Fails if the disk cannot be read.
-    pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
+    /// could not read them. `share` is as for [`limit`](Self::limit). Fails if the disk cannot be
+    /// read.
+    pub fn open(mut disk: Box<dyn Disk>, format: &'static str, share: u64) -> io::Result<Self> {
         let is_ours = |file: &SegmentFile| file.number <= LAST_SEGMENT;
         let (there, foreign) = disk.segments()?.into_iter().partition::<Vec<_>, _>(is_ours);
         let released = Position::from_note(&disk.read_note()?).unwrap_or_default();
@@ -128,8 +129,8 @@ impl Spool {
         let mut spool = Self {
             disk,
             format,
-            max_bytes,
-            is_shrinking: false,
+            share,
+            max_bytes: share,
             segment_bytes: 0,
             segments: Segments::new(next_number),
             read: released,
@@ -142,7 +143,6 @@ impl Spool {
             reads: Reads::Well,
             events: SpoolEvents::default(),
         };
-        spool.limit(max_bytes);
         for SegmentFile { number, .. } in foreign {
             spool.events.push(SpoolEvent::Foreign { segment: number });
             spool.disk.set_aside(number)?;
@@ -152,23 +152,41 @@ impl Spool {
         }
         spool.remove_released();
         spool.write_due_note();
-        while spool.segments.bytes() > max_bytes && spool.drop_oldest() {}
+        spool.limit(share);
         Ok(spool)
     }
 
-    /// Sets the most bytes that all segments together may have. If they have more,
-    /// [`tidy`](Self::tidy) removes the oldest over several turns.
-    pub fn limit(&mut self, max_bytes: u64) {
-        self.is_shrinking |= max_bytes < self.max_bytes;
-        self.max_bytes = max_bytes;
-        let usual = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    /// Sets the bytes that the spool may grow to. Nothing is dropped: if the segments have more
+    /// bytes already, they keep them until the chunks are sent, and only grow no further.
+    pub fn limit(&mut self, share: u64) {
+        self.share = share;
+        self.max_bytes = share.max(self.bytes());
+        let usual = (share / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
         // A small share has several segments, too. Otherwise the open one alone would exceed it.
-        self.segment_bytes = usual.min(max_bytes / SEGMENTS_LEAST);
+        self.segment_bytes = usual.min(share / SEGMENTS_LEAST);
+    }
+
+    /// Drops the oldest segment, because all spools together have too many bytes. Returns whether
+    /// one was dropped.
+    pub fn shrink(&mut self) -> bool {
+        let has_dropped = self.drop_oldest();
+        self.lower_max_bytes();
+        has_dropped
+    }
+
+    /// Lowers the limit to what the segments have, but not below the share.
+    fn lower_max_bytes(&mut self) {
+        self.max_bytes = self.max_bytes.min(self.bytes()).max(self.share);
     }
 
     /// Returns the most bytes that all segments together may have.
     pub fn max_bytes(&self) -> u64 {
         self.max_bytes
+    }
+
+    /// Returns the bytes that all segments together have.
+    pub fn bytes(&self) -> u64 {
+        self.segments.bytes()
     }
 
     /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
@@ -194,14 +212,8 @@ impl Spool {
     /// be written is dropped and counted.
     pub fn save(&mut self, chunk: &Chunk) {
         let head = RecordHead::new(chunk.bytes(), chunk.lines());
-        // A chunk makes only the room that it needs. If the limit was lowered, `tidy` removes the
-        // rest over several turns, because to remove many files at once would block the loop.
         let cost = self.cost(head);
-        let before = self.segments.bytes();
-        while self.segments.bytes() + cost > self.max_bytes
-            && before - self.segments.bytes() < cost
-            && self.drop_oldest()
-        {}
+        while self.bytes() + cost > self.max_bytes && self.drop_oldest() {}
         if !self.make_last_room(head) {
             self.tally.dropped_lines += u64::from(head.lines);
             self.events.note_full();
@@ -235,7 +247,7 @@ impl Spool {
     }
 
     /// Drops the open segment if a chunk does not fit beside it. Returns false if the chunk alone
-    /// is larger than the spool may be. A limit that was lowered is left to `tidy`.
+    /// is larger than the spool may be.
     fn make_last_room(&mut self, head: RecordHead) -> bool {
         let cost = self.cost(head);
         let is_alone = self.segments.len() == usize::from(self.segments.is_open);
@@ -480,6 +492,7 @@ impl Spool {
             self.released = self.released.max(chunk.end);
         }
         self.remove_released();
+        self.lower_max_bytes();
     }
 
     /// Takes back this chunk and all that were handed out after it. They will be handed out again.
@@ -621,21 +634,9 @@ impl Spool {
         self.is_note_due = true;
     }
 
-    /// Does a turn's share of deferred work: writes the note, and removes a segment if the limit
-    /// was lowered. Returns whether there is more.
-    pub fn tidy(&mut self) -> bool {
-        self.write_due_note();
-        self.is_shrinking = self.is_to_shrink() && self.drop_oldest() && self.is_to_shrink();
-        self.is_shrinking
-    }
-
-    fn is_to_shrink(&self) -> bool {
-        self.is_shrinking && self.segments.bytes() > self.max_bytes
-    }
-
     /// Writes the note of how far chunks are released, once for all releases of a turn. A failure
     /// costs no chunk: after a restart, some chunks are sent twice.
-    fn write_due_note(&mut self) {
+    pub fn write_due_note(&mut self) {
         if std::mem::take(&mut self.is_note_due)
             && let Err(error) = self.disk.write_note(&self.released.to_note())
         {

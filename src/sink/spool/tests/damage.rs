@@ -100,10 +100,10 @@ fn chunks_that_cannot_be_read_now_are_read_later() {
 }
 
 #[test]
-fn a_smaller_limit_at_the_next_start_holds_at_once() {
+fn a_smaller_share_at_the_next_start_drops_nothing() {
     let disk = left();
-    let spool = small(&disk, 2);
-    assert_eq!((disk.numbers(), spool.tally().dropped_lines), (vec![3], 40));
+    let mut spool = small(&disk, 2);
+    assert_eq!((disk.numbers(), drain(&mut spool)), (vec![1, 2, 3], "abcdef".into()));
 }
 
 #[test]
