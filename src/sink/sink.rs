@@ -205,7 +205,8 @@ impl Sink {
 
     /// Adds a spool: from now on chunks that do not fit the queue are spilled to it. Chunks that an
     /// earlier run left in it are sent as well.
-    pub fn attach(&mut self, spool: Spool) {
+    pub fn attach(&mut self, mut spool: Spool) {
+        spool.set_aside_foreign();
         let bytes = spool.waiting_bytes();
         if bytes > 0 {
             log::info!(

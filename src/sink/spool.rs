@@ -20,6 +20,7 @@
 //! is left out.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use crate::encode::chunk::Chunk;
@@ -74,6 +75,8 @@ pub struct Spool {
     handed_out: HandedOut,
     /// `released` has changed since it was last written to disk.
     is_note_due: bool,
+    /// Segments of another format, until they are set aside.
+    foreign: Vec<u64>,
     tally: SpoolTally,
     reads: Reads,
     events: SpoolEvents,
@@ -115,9 +118,11 @@ enum Reads {
 
 impl Spool {
     /// Opens the spool on a disk, with the segments that an earlier run has left. `format` is the
-    /// name of the format of the chunks. Segments of another format are set aside: the destination
-    /// could not read them. `share` is as for [`limit`](Self::limit). Fails if the disk cannot be
-    /// read.
+    /// name of the format of the chunks. `share` is as for [`limit`](Self::limit). Fails if the disk
+    /// cannot be read.
+    ///
+    /// Drops no chunk and renames no file: a reload opens spools before it is known whether the
+    /// reload can be applied.
     pub fn open(mut disk: Box<dyn Disk>, format: &'static str, share: u64) -> io::Result<Self> {
         let is_ours = |file: &SegmentFile| file.number <= LAST_SEGMENT;
         let (there, foreign) = disk.segments()?.into_iter().partition::<Vec<_>, _>(is_ours);
@@ -139,14 +144,11 @@ impl Spool {
             begun: released,
             handed_out: HandedOut::default(),
             is_note_due: false,
+            foreign: foreign.iter().map(|file| file.number).collect(),
             tally: SpoolTally::default(),
             reads: Reads::Well,
             events: SpoolEvents::default(),
         };
-        for SegmentFile { number, .. } in foreign {
-            spool.events.push(SpoolEvent::Foreign { segment: number });
-            spool.disk.set_aside(number)?;
-        }
         for file in there {
             spool.adopt(file)?;
         }
@@ -189,8 +191,18 @@ impl Spool {
         self.segments.bytes()
     }
 
+    /// Sets the segments of another format aside, because the destination could not read them.
+    pub fn set_aside_foreign(&mut self) {
+        for segment in mem::take(&mut self.foreign) {
+            self.events.push(SpoolEvent::Foreign { segment });
+            if let Err(error) = self.disk.set_aside(segment) {
+                self.events.note_failure(DiskCall::SetAside, &error);
+            }
+        }
+    }
+
     /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
-    /// torn its first line. Sets it aside if it has another format.
+    /// torn its first line.
     fn adopt(&mut self, SegmentFile { number, bytes }: SegmentFile) -> io::Result<()> {
         let mut start = [0; PREAMBLE];
         let got = self.disk.read(number, 0, &mut start)?;
@@ -199,8 +211,8 @@ impl Spool {
             return self.disk.remove(number);
         }
         if start != preamble(self.format) {
-            self.events.push(SpoolEvent::Foreign { segment: number });
-            return self.disk.set_aside(number);
+            self.foreign.push(number);
+            return Ok(());
         }
         let read_before = if number == self.released.segment { self.released.at } else { 0 };
         let found_until = Some(read_before.max(PREAMBLE as u64));
@@ -637,7 +649,7 @@ impl Spool {
     /// Writes the note of how far chunks are released, once for all releases of a turn. A failure
     /// costs no chunk: after a restart, some chunks are sent twice.
     pub fn write_due_note(&mut self) {
-        if std::mem::take(&mut self.is_note_due)
+        if mem::take(&mut self.is_note_due)
             && let Err(error) = self.disk.write_note(&self.released.to_note())
         {
             self.events.note_failure(DiskCall::Write, &error);

@@ -243,6 +243,7 @@ fn numbers_that_no_segment_of_ours_has_are_set_aside() {
     note[16..].copy_from_slice(&checksum.to_le_bytes());
     disk.clone().write_note(&note).unwrap();
     let mut spool = open(&disk);
+    spool.set_aside_foreign();
     assert_eq!(disk.set_aside(), [u64::MAX]);
     save(&mut spool, "b");
     assert_eq!(drain(&mut spool), "ab");

@@ -41,10 +41,25 @@ fn a_foreign_file_is_set_aside() {
     let disk = left();
     disk.change(2, |file| file[13] = b'2');
     let mut spool = open(&disk);
+    assert_eq!((disk.numbers(), disk.set_aside()), (vec![1, 2, 3], vec![]), "not yet");
+    spool.set_aside_foreign();
     assert_eq!(spool.take_events(), [SpoolEvent::Foreign { segment: 2 }]);
     assert_eq!((disk.set_aside(), drain(&mut spool)), (vec![2], "abef".into()));
     let other = Spool::open(Box::new(left()), "pickle", 1 << 20).unwrap();
     assert_eq!(other.waiting_bytes(), 0);
+}
+
+/// Shows that a reload that is refused after it has opened a spool has lost nothing.
+#[test]
+fn a_spool_that_is_opened_and_not_used_stays_as_it_was() {
+    let disk = left();
+    disk.change(2, |file| file[13] = b'2');
+    let before = disk.bytes();
+    for format in ["plaintext", "pickle"] {
+        drop(Spool::open(Box::new(disk.clone()), format, 1).unwrap());
+        assert_eq!((disk.bytes(), disk.set_aside()), (before, vec![]));
+    }
+    assert_eq!(drain(&mut open(&disk)), "abef");
 }
 
 #[test]
