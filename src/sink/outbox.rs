@@ -321,6 +321,14 @@ impl Outbox {
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
         // The window is rewound below, so the chunk at the break must be found first.
         let broken_at = self.chunk_at_break();
+        self.disconnected();
+        let broken_at = broken_at?;
+        self.handle_failed_chunk(&broken_at).then_some(broken_at.chunk)
+    }
+
+    /// Handles the end of a connection that this server has closed, for a reload or a stop. As
+    /// [`broke`](Self::broke), but no chunk has caused it, so none counts as failed or is dropped.
+    pub fn disconnected(&mut self) {
         let has_written = self.window.unsent() > 0;
         let is_stuck = self.resend == Resend::Flush && has_written && !self.has_progressed;
         self.go_back();
@@ -328,8 +336,12 @@ impl Outbox {
         if self.sends_new_first {
             self.put_new_first();
         }
-        let broken_at = broken_at?;
-        self.handle_failed_chunk(&broken_at).then_some(broken_at.chunk)
+    }
+
+    /// Forgets the breaks at a chunk, because the next connection is to another peer, which may
+    /// accept it.
+    pub fn forget_breaks(&mut self) {
+        self.failed = None;
     }
 
     /// Handles a connection that the peer closed so early that it has probably read nothing. The

@@ -420,9 +420,10 @@ impl Sink {
 
     fn begin_spill(&mut self) {
         if self.spill.is_none() {
+            let before = OverflowCounts::of(&self.outbox);
             self.outlet.close(&mut self.outbox);
             self.spill = Some(Spill {
-                before: OverflowCounts::of(&self.outbox),
+                before,
                 bytes: self.outbox.queued_bytes(),
                 lost_lines: 0,
                 has_delivered: self.outbox.is_drained(),
