@@ -515,9 +515,10 @@ impl Sink {
 
     /// Whether the sweep should pause, because over half of the queue is unsent and bytes are being
     /// sent. So a flush that is larger than the queue loses nothing to a peer that still reads. A
-    /// peer that has stopped reading does not hold the sweep up.
+    /// peer that has stopped reading does not hold the sweep up. Nor does a destination that is being
+    /// removed, because it gets no chunk of the sweep.
     pub fn holds_sweep(&self, now: Tick) -> bool {
-        let takes_flushes = matches!(self.feed, Feed::Flushes(_));
+        let takes_flushes = matches!(self.feed, Feed::Flushes(_)) && self.removal.is_none();
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
     }
 
