@@ -109,13 +109,6 @@ pub enum SampleVerdict {
     Refused(AddError),
 }
 
-impl SampleVerdict {
-    /// Whether the value has an effect.
-    pub fn is_accepted(&self) -> bool {
-        matches!(self, Self::Accepted { .. } | Self::PassedOn | Self::Doomed(_))
-    }
-}
-
 /// A series, or a value that is passed on, and the names that it is sent as.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SentSeries {

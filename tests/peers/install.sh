@@ -64,7 +64,7 @@ install_node() {
     npm ci --prefix "$peers/npm" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 }
 
-# optional NAME COMMAND…: a failure costs the tests that need NAME, and is told again at each run.
+# optional NAME COMMAND…: a failure costs the tests that need NAME, and is reported again at each run.
 optional() {
     local name=$1 reason=$peers/without/$1
     shift
