@@ -404,7 +404,9 @@ impl Spool {
                     continue;
                 }
             };
-            self.reads = Reads::Well;
+            if mem::replace(&mut self.reads, Reads::Well) != Reads::Well {
+                self.events.push(SpoolEvent::Recovered);
+            }
             let end = Position { at: start.at + head.record_bytes(), ..start };
             self.count_found(end, head);
             self.read = end;
