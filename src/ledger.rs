@@ -6,7 +6,7 @@
 //! warnings.
 //!
 //! The ledger belongs to the engine, and the shell reaches it through
-//! [`Engine::ledger`](crate::engine::Engine::ledger). A second one for the shell was rejected: both
+//! [`Engine::ledger_mut`](crate::engine::Engine::ledger_mut). A second one for the shell was rejected: both
 //! need the sender and the time of the present input, and a flush would have to add them up.
 //!
 //! [`Senders`] has what each sender has sent, and [`BadLines`] the last bad lines.

@@ -237,11 +237,18 @@ impl SavedState {
 /// aside and logged. So is one of more than `max_bytes`, since reading it could use up all memory.
 pub fn load(path: &Path, max_bytes: u64) -> Option<SavedState> {
     let old = beside(path, "old");
-    read(path, max_bytes, false).or_else(|| read(&old, max_bytes, true))
+    let mut aside = Some(beside(path, "damaged"));
+    read(path, max_bytes, false, &mut aside).or_else(|| read(&old, max_bytes, true, &mut aside))
 }
 
-/// Reads one state file. Returns `None` if it is missing, unreadable or damaged.
-fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
+/// Reads one state file. Returns `None` if it is missing, unreadable or damaged. A damaged file is
+/// renamed to `aside`. Of two such files this is the first, which is newer.
+fn read(
+    path: &Path,
+    max_bytes: u64,
+    is_old: bool,
+    aside: &mut Option<PathBuf>,
+) -> Option<SavedState> {
     let found = files::open_ours(path).map_err(StateError::Io);
     let found = found.and_then(|file| read_whole(&file, max_bytes));
     match found.and_then(|bytes| Ok((checked(&bytes)?, bytes))) {
@@ -262,16 +269,20 @@ fn read(path: &Path, max_bytes: u64, is_old: bool) -> Option<SavedState> {
             None
         }
         Err(flaw) => {
-            let aside = beside(path, "damaged");
-            let moved = fs::rename(path, &aside);
+            let taken = || io::Error::other("the newer file has its name");
+            let moved = aside
+                .take()
+                .ok_or_else(taken)
+                .and_then(|aside| fs::rename(path, &aside).map(|()| aside));
+            let sentence = flaw.sentence();
             log::error!(
-                state = "damaged",
+                state = flaw.state(),
                 reason:% = flaw,
                 state_file:% = path.display(),
-                set_aside = moved.is_ok().then(|| aside.display().to_string()),
-                not_set_aside = moved.err().map(|error| error.to_string()),
+                set_aside = moved.as_ref().ok().map(|aside| aside.display().to_string()),
+                not_set_aside = moved.as_ref().err().map(ToString::to_string),
                 hint = flaw.hint();
-                "a state file is damaged and is not used"
+                "{sentence}"
             );
             None
         }
@@ -316,6 +327,20 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// Returns the word for the log. A whole file of another version or of larger limits is not
+    /// damaged.
+    fn state(&self) -> &'static str {
+        if matches!(self, Self::Checksum) { "damaged" } else { "unusable" }
+    }
+
+    /// Returns the sentence for the log.
+    fn sentence(&self) -> &'static str {
+        match self {
+            Self::Checksum => "a state file is damaged and is not used",
+            _ => "a state file cannot be used",
+        }
+    }
+
     /// Returns what the server does, and what the operator can do.
     fn hint(&self) -> &'static str {
         match self {

@@ -54,6 +54,12 @@ impl Schedule {
         self.due
     }
 
+    /// Whether the open interval keeps a given end, so that the length of the next one depends on
+    /// the time of the tick: it may end at a multiple of another interval.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
     /// Defers the tick, because the sweep of the interval before is still in progress. The interval
     /// keeps its stamp. Returns `true` at the first call for an interval, which counts as an
     /// overrun.

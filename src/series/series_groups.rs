@@ -191,7 +191,7 @@ impl SeriesGroups {
     }
 
     /// Whether the largest group is the sender of a newcomer. It makes up prefixes, so nothing else
-    /// tells the newcomer from the other series of the sender.
+    /// distinguishes the new series from the others of the sender.
     pub(super) fn is_sender_of(&self, newcomer: &Membership) -> bool {
         let largest = self.largest_group();
         largest.is_some_and(|group| group.kind == SENDER && newcomer.is_in(Some(group)))

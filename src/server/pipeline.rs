@@ -58,6 +58,11 @@ pub(super) struct Pipeline {
     watch: Watch,
     /// A stop has begun, so no sink is removed any more.
     is_stopping: bool,
+    /// The most bytes of all spools together. A reload cannot change it.
+    spool_max_size: u64,
+    /// Spools may have grown, or there are new ones, since they were compared with
+    /// `spool_max_size`.
+    must_bound_spools: bool,
     resources: SinkResources,
 }
 
@@ -101,6 +106,8 @@ impl Pipeline {
             key_flush: KeyFlush::new(),
             watch: Watch::default(),
             is_stopping: false,
+            spool_max_size: config.spool.max_size as u64,
+            must_bound_spools: false,
             resources,
         };
         pipeline.want_repeated(config);
@@ -110,6 +117,7 @@ impl Pipeline {
     fn add_sinks(&mut self, new: Vec<NewSink<'_>>) {
         let Stages { encoders, sinks, .. } = &mut self.stages;
         outputs::add_sinks(sinks, new, encoders, &self.resources);
+        self.must_bound_spools = true;
     }
 
     fn want_repeated(&mut self, config: &Config) {
@@ -241,6 +249,7 @@ impl Pipeline {
         }
         reactor.turn_again();
         self.flushing.sweep_slice(reactor.clock(), &mut self.stages);
+        self.must_bound_spools = true;
     }
 
     /// Ends the sweep that is under way, and the interval whose tick waits for that sweep.
@@ -268,6 +277,9 @@ impl Pipeline {
         });
         self.round = round;
         reactor.turn_again_if(more);
+        self.must_bound_spools =
+            self.must_bound_spools && self.stages.sinks.bound_spools(self.spool_max_size);
+        reactor.turn_again_if(self.must_bound_spools);
     }
 
     /// Returns `false` if there is no sink at this index.
@@ -425,6 +437,7 @@ impl Pipeline {
     pub(super) fn finish_stop(&mut self, now: Tick) {
         self.log_last_warnings(now);
         self.stages.sinks.iter_mut().filter(|sink| sink.needs_spill()).for_each(Sink::spill);
+        while self.stages.sinks.bound_spools(self.spool_max_size) {}
     }
 }
 

@@ -167,6 +167,7 @@ impl Link {
         // The failures were those of the old address or account.
         self.outages.forget();
         self.trust = Trust::default();
+        outbox.forget_breaks();
         if !self.is_up() {
             // An attempt with the old settings is no failure. The next one begins at once.
             if !matches!(self.state, LinkState::Idle) {
@@ -185,6 +186,8 @@ impl Link {
                 hint: format!("{hint}; queued data is kept"),
                 status: None,
             };
+            // Must come before `go`, which would count a break at the chunk in flight.
+            outbox.disconnected();
             self.back_off(Duration::ZERO, failure, outbox, now);
         }
     }
@@ -395,7 +398,7 @@ impl Link {
             self.trust = Trust::default();
             let before = outbox.tally().in_doubt;
             if !outbox.is_drained() {
-                outbox.broke();
+                outbox.disconnected();
             }
             let in_doubt = outbox.tally().in_doubt - before;
             if in_doubt > 0 {

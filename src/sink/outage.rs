@@ -46,6 +46,8 @@ struct Outage {
     dropped_lines: u64,
     /// Its start was logged, so its end is logged, too.
     is_logged: bool,
+    /// It was logged, and the destination has got another address since.
+    was_logged: bool,
     /// The last cause that was logged. `None` if no failure so far had a cause.
     cause: Option<String>,
 }
@@ -156,6 +158,7 @@ impl OutageReport {
             rounds: 0,
             dropped_lines,
             is_logged: false,
+            was_logged: false,
             cause: None,
         });
         outage.attempts = outage.attempts.saturating_add(1);
@@ -180,7 +183,7 @@ impl OutageReport {
     pub(super) fn note_recovery(&mut self, place: LogPlace<'_>, outbox: &Outbox, now: Tick) {
         let Some(outage) = self.end() else { return };
         log::log!(
-            if outage.is_logged { Level::Info } else { Level::Debug },
+            if outage.is_logged || outage.was_logged { Level::Info } else { Level::Debug },
             sink = self.sink,
             state = "up",
             address = place.address,
@@ -196,14 +199,22 @@ impl OutageReport {
     /// Ends the outage, if there is one, and returns it.
     fn end(&mut self) -> Option<Outage> {
         let ended = self.current.take()?;
-        self.unlogged += u64::from(!ended.is_logged);
+        self.unlogged += u64::from(!ended.is_logged && !ended.was_logged);
         Some(ended)
     }
 
-    /// Forgets the current outage. Called when the destination gets another address, because the
-    /// failures were those of the old one.
+    /// Forgets the failures of the current outage. Called when the destination gets another address,
+    /// because the failures were those of the old one. If the outage was logged, it goes on until
+    /// data gets through at the new address. Otherwise its end would never be logged.
     pub(super) fn forget(&mut self) {
-        self.current = None;
+        self.current.take_if(|outage| !outage.is_logged && !outage.was_logged);
+        if let Some(outage) = &mut self.current {
+            outage.attempts = 0;
+            outage.rounds = 0;
+            outage.is_logged = false;
+            outage.was_logged = true;
+            outage.cause = None;
+        }
         self.logged_at = None;
         self.unlogged = 0;
     }

@@ -323,6 +323,14 @@ impl Outbox {
     pub fn broke(&mut self) -> Option<Rc<Chunk>> {
         // The window is rewound below, so the chunk at the break must be found first.
         let broken_at = self.chunk_at_break();
+        self.disconnected();
+        let broken_at = broken_at?;
+        self.handle_failed_chunk(&broken_at).then_some(broken_at.chunk)
+    }
+
+    /// Handles the end of a connection that this server has closed, for a reload or a stop. As
+    /// [`broke`](Self::broke), but no chunk has caused it, so none counts as failed or is dropped.
+    pub fn disconnected(&mut self) {
         let has_written = self.window.unsent() > 0;
         let is_stuck = self.resend == Resend::Flush && has_written && !self.has_progressed;
         self.go_back();
@@ -330,8 +338,12 @@ impl Outbox {
         if self.sends_new_first {
             self.put_new_first();
         }
-        let broken_at = broken_at?;
-        self.handle_failed_chunk(&broken_at).then_some(broken_at.chunk)
+    }
+
+    /// Forgets the breaks at a chunk, because the next connection is to another peer, which may
+    /// accept it.
+    pub fn forget_breaks(&mut self) {
+        self.failed = None;
     }
 
     /// Handles a connection that the peer closed so early that it has probably read nothing. The
@@ -561,15 +573,15 @@ impl Outbox {
         self.has_aged = at < self.window.delivered;
     }
 
-    /// Does a turn's share of deferred work: removing aged chunks, making room, shrinking the
-    /// spool. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, making room, writing the note of
+    /// the spool. Returns whether there is more.
     pub fn tidy(&mut self) -> bool {
         if self.has_aged {
             self.age();
         }
         let is_over = self.window.is_over_limit() && self.make_room(SLICE_BYTES);
-        let spool_has_more = self.spool.tidy();
-        is_over || spool_has_more || self.has_aged
+        self.spool.write_due_note();
+        is_over || self.has_aged
     }
 
     /// Removes chunks until the limit is kept, at most `most` bytes and one more chunk. A push

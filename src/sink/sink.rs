@@ -105,7 +105,7 @@ pub struct SinkFigures {
     pub last_error: Option<String>,
     /// Bytes in the spool that are not released. `None` if there is no spool.
     pub spool_bytes: Option<u64>,
-    /// The most bytes of its spool.
+    /// The most bytes of its spool: its share of `[spool] max_size`, or what it has if that is more.
     pub spool_limit: Option<u64>,
     /// Since when the outlet is in its state. The states between two connections (`resolving`,
     /// `connecting`, `backing_off`) count as one. `None` until the first turn.
@@ -222,7 +222,8 @@ impl Sink {
 
     /// Adds a spool: from now on chunks that do not fit the queue are spilled to it. Chunks that an
     /// earlier run left in it are sent as well.
-    pub fn attach(&mut self, spool: Spool) {
+    pub fn attach(&mut self, mut spool: Spool) {
+        spool.set_aside_foreign();
         let bytes = spool.waiting_bytes();
         if bytes > 0 {
             log::info!(
@@ -241,11 +242,23 @@ impl Sink {
         self.advice.exclude_spool();
     }
 
-    /// Sets the most bytes of its spool, if it has one.
-    pub fn limit_spool(&mut self, max_bytes: u64) {
+    /// Sets the bytes that its spool may grow to, if it has one.
+    pub fn limit_spool(&mut self, share: u64) {
         if let Some(spool) = self.outbox.spool_mut() {
-            spool.limit(max_bytes);
+            spool.limit(share);
         }
+    }
+
+    /// Drops the oldest segment of its spool. Returns whether there was one.
+    pub(super) fn shrink_spool(&mut self) -> bool {
+        let has_dropped = self.outbox.spool_mut().is_some_and(Spool::shrink);
+        self.log_spool_events();
+        has_dropped
+    }
+
+    /// Returns the bytes of its spool. Zero without a spool.
+    pub(super) fn spool_bytes(&self) -> u64 {
+        self.outbox.spool().map_or(0, Spool::bytes)
     }
 
     /// Returns the longest time that one call to the spool's disk has taken since the last call of
@@ -329,8 +342,8 @@ impl Sink {
         more || tidies || (refills && self.outbox.wants_refill())
     }
 
-    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue and the
-    /// spool to limits that a reload has lowered. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue to a limit
+    /// that a reload has lowered. Returns whether there is more.
     pub(super) fn tidy(&mut self) -> bool {
         let before = OverflowCounts::of(&self.outbox);
         let more = self.outbox.tidy();
@@ -425,9 +438,10 @@ impl Sink {
 
     fn begin_spill(&mut self) {
         if self.spill.is_none() {
+            let before = OverflowCounts::of(&self.outbox);
             self.outlet.close(&mut self.outbox);
             self.spill = Some(Spill {
-                before: OverflowCounts::of(&self.outbox),
+                before,
                 bytes: self.outbox.queued_bytes(),
                 lost_lines: 0,
                 has_delivered: self.outbox.is_drained(),
@@ -519,9 +533,10 @@ impl Sink {
 
     /// Whether the sweep should pause, because over half of the queue is unsent and bytes are being
     /// sent. So a flush that is larger than the queue loses nothing to a peer that still reads. A
-    /// peer that has stopped reading does not hold the sweep up.
+    /// peer that has stopped reading does not hold the sweep up. Nor does a destination that is being
+    /// removed, because it gets no chunk of the sweep.
     pub fn holds_sweep(&self, now: Tick) -> bool {
-        let takes_flushes = matches!(self.feed, Feed::Flushes(_));
+        let takes_flushes = matches!(self.feed, Feed::Flushes(_)) && self.removal.is_none();
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)
     }
 

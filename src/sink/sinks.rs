@@ -61,6 +61,18 @@ impl Sinks {
         }
     }
 
+    /// If all spools together have more than `max_size` bytes, drops the oldest segment of the
+    /// largest one. It has more than its share then: it had more before the share was set, and the
+    /// other spools need the room now. Returns whether to call this again in the next turn. To
+    /// remove many files at once would block the loop.
+    pub fn bound_spools(&mut self, max_size: u64) -> bool {
+        if self.iter().map(Sink::spool_bytes).sum::<u64>() <= max_size {
+            return false;
+        }
+        let largest = self.iter_mut().max_by_key(|sink| sink.spool_bytes());
+        largest.is_some_and(Sink::shrink_spool)
+    }
+
     pub fn at(&mut self, index: u16) -> Option<&mut Sink> {
         self.all.get_mut(index.into())
     }

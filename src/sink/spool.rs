@@ -20,6 +20,7 @@
 //! is left out.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use crate::encode::chunk::Chunk;
@@ -55,10 +56,11 @@ pub struct Spool {
     disk: Box<dyn Disk>,
     /// The name of the format of the chunks. Each segment begins with it.
     format: &'static str,
-    /// The most bytes that all segments together may have.
+    /// The bytes that this spool may grow to.
+    share: u64,
+    /// The most bytes that all segments together may have. More than `share` if they had more when
+    /// the share was set. It then falls to the share as chunks are released.
     max_bytes: u64,
-    /// `max_bytes` was lowered, and the segments may still have more bytes.
-    is_shrinking: bool,
     /// No chunk is appended to a segment of this many bytes.
     segment_bytes: u64,
     segments: Segments,
@@ -73,6 +75,8 @@ pub struct Spool {
     handed_out: HandedOut,
     /// `released` has changed since it was last written to disk.
     is_note_due: bool,
+    /// Segments of another format, until they are set aside.
+    foreign: Vec<u64>,
     tally: SpoolTally,
     reads: Reads,
     events: SpoolEvents,
@@ -114,10 +118,12 @@ enum Reads {
 
 impl Spool {
     /// Opens the spool on a disk, with the segments that an earlier run has left. `format` is the
-    /// name of the format of the chunks. Segments of another format are set aside: the destination
-    /// could not read them. If all segments together have more than `max_bytes`, the oldest are
-    /// dropped. Fails if the disk cannot be read.
-    pub fn open(mut disk: Box<dyn Disk>, format: &'static str, max_bytes: u64) -> io::Result<Self> {
+    /// name of the format of the chunks. `share` is as for [`limit`](Self::limit). Fails if the disk
+    /// cannot be read.
+    ///
+    /// Drops no chunk and renames no file: a reload opens spools before it is known whether the
+    /// reload can be applied.
+    pub fn open(mut disk: Box<dyn Disk>, format: &'static str, share: u64) -> io::Result<Self> {
         let is_ours = |file: &SegmentFile| file.number <= LAST_SEGMENT;
         let (there, foreign) = disk.segments()?.into_iter().partition::<Vec<_>, _>(is_ours);
         let released = Position::from_note(&disk.read_note()?).unwrap_or_default();
@@ -128,8 +134,8 @@ impl Spool {
         let mut spool = Self {
             disk,
             format,
-            max_bytes,
-            is_shrinking: false,
+            share,
+            max_bytes: share,
             segment_bytes: 0,
             segments: Segments::new(next_number),
             read: released,
@@ -138,32 +144,41 @@ impl Spool {
             begun: released,
             handed_out: HandedOut::default(),
             is_note_due: false,
+            foreign: foreign.iter().map(|file| file.number).collect(),
             tally: SpoolTally::default(),
             reads: Reads::Well,
             events: SpoolEvents::default(),
         };
-        spool.limit(max_bytes);
-        for SegmentFile { number, .. } in foreign {
-            spool.events.push(SpoolEvent::Foreign { segment: number });
-            spool.disk.set_aside(number)?;
-        }
         for file in there {
             spool.adopt(file)?;
         }
         spool.remove_released();
         spool.write_due_note();
-        while spool.segments.bytes() > max_bytes && spool.drop_oldest() {}
+        spool.limit(share);
         Ok(spool)
     }
 
-    /// Sets the most bytes that all segments together may have. If they have more,
-    /// [`tidy`](Self::tidy) removes the oldest over several turns.
-    pub fn limit(&mut self, max_bytes: u64) {
-        self.is_shrinking |= max_bytes < self.max_bytes;
-        self.max_bytes = max_bytes;
-        let usual = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    /// Sets the bytes that the spool may grow to. Nothing is dropped: if the segments have more
+    /// bytes already, they keep them until the chunks are sent, and only grow no further.
+    pub fn limit(&mut self, share: u64) {
+        self.share = share;
+        self.max_bytes = share.max(self.bytes());
+        let usual = (share / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
         // A small share has several segments, too. Otherwise the open one alone would exceed it.
-        self.segment_bytes = usual.min(max_bytes / SEGMENTS_LEAST);
+        self.segment_bytes = usual.min(share / SEGMENTS_LEAST);
+    }
+
+    /// Drops the oldest segment, because all spools together have too many bytes. Returns whether
+    /// one was dropped.
+    pub fn shrink(&mut self) -> bool {
+        let has_dropped = self.drop_oldest();
+        self.lower_max_bytes();
+        has_dropped
+    }
+
+    /// Lowers the limit to what the segments have, but not below the share.
+    fn lower_max_bytes(&mut self) {
+        self.max_bytes = self.max_bytes.min(self.bytes()).max(self.share);
     }
 
     /// Returns the most bytes that all segments together may have.
@@ -171,8 +186,23 @@ impl Spool {
         self.max_bytes
     }
 
+    /// Returns the bytes that all segments together have.
+    pub fn bytes(&self) -> u64 {
+        self.segments.bytes()
+    }
+
+    /// Sets the segments of another format aside, because the destination could not read them.
+    pub fn set_aside_foreign(&mut self) {
+        for segment in mem::take(&mut self.foreign) {
+            self.events.push(SpoolEvent::Foreign { segment });
+            if let Err(error) = self.disk.set_aside(segment) {
+                self.events.note_failure(DiskCall::SetAside, &error);
+            }
+        }
+    }
+
     /// Adopts a segment of an earlier run. Removes it if all of it was released, or if a crash has
-    /// torn its first line. Sets it aside if it has another format.
+    /// torn its first line.
     fn adopt(&mut self, SegmentFile { number, bytes }: SegmentFile) -> io::Result<()> {
         let mut start = [0; PREAMBLE];
         let got = self.disk.read(number, 0, &mut start)?;
@@ -181,8 +211,8 @@ impl Spool {
             return self.disk.remove(number);
         }
         if start != preamble(self.format) {
-            self.events.push(SpoolEvent::Foreign { segment: number });
-            return self.disk.set_aside(number);
+            self.foreign.push(number);
+            return Ok(());
         }
         let read_before = if number == self.released.segment { self.released.at } else { 0 };
         let found_until = Some(read_before.max(PREAMBLE as u64));
@@ -194,14 +224,8 @@ impl Spool {
     /// be written is dropped and counted.
     pub fn save(&mut self, chunk: &Chunk) {
         let head = RecordHead::new(chunk.bytes(), chunk.lines());
-        // A chunk makes only the room that it needs. If the limit was lowered, `tidy` removes the
-        // rest over several turns, because to remove many files at once would block the loop.
         let cost = self.cost(head);
-        let before = self.segments.bytes();
-        while self.segments.bytes() + cost > self.max_bytes
-            && before - self.segments.bytes() < cost
-            && self.drop_oldest()
-        {}
+        while self.bytes() + cost > self.max_bytes && self.drop_oldest() {}
         if !self.make_last_room(head) {
             self.tally.dropped_lines += u64::from(head.lines);
             self.events.note_full();
@@ -235,7 +259,7 @@ impl Spool {
     }
 
     /// Drops the open segment if a chunk does not fit beside it. Returns false if the chunk alone
-    /// is larger than the spool may be. A limit that was lowered is left to `tidy`.
+    /// is larger than the spool may be.
     fn make_last_room(&mut self, head: RecordHead) -> bool {
         let cost = self.cost(head);
         let is_alone = self.segments.len() == usize::from(self.segments.is_open);
@@ -380,7 +404,9 @@ impl Spool {
                     continue;
                 }
             };
-            self.reads = Reads::Well;
+            if mem::replace(&mut self.reads, Reads::Well) != Reads::Well {
+                self.events.push(SpoolEvent::Recovered);
+            }
             let end = Position { at: start.at + head.record_bytes(), ..start };
             self.count_found(end, head);
             self.read = end;
@@ -480,6 +506,7 @@ impl Spool {
             self.released = self.released.max(chunk.end);
         }
         self.remove_released();
+        self.lower_max_bytes();
     }
 
     /// Takes back this chunk and all that were handed out after it. They will be handed out again.
@@ -621,22 +648,10 @@ impl Spool {
         self.is_note_due = true;
     }
 
-    /// Does a turn's share of deferred work: writes the note, and removes a segment if the limit
-    /// was lowered. Returns whether there is more.
-    pub fn tidy(&mut self) -> bool {
-        self.write_due_note();
-        self.is_shrinking = self.is_to_shrink() && self.drop_oldest() && self.is_to_shrink();
-        self.is_shrinking
-    }
-
-    fn is_to_shrink(&self) -> bool {
-        self.is_shrinking && self.segments.bytes() > self.max_bytes
-    }
-
     /// Writes the note of how far chunks are released, once for all releases of a turn. A failure
     /// costs no chunk: after a restart, some chunks are sent twice.
-    fn write_due_note(&mut self) {
-        if std::mem::take(&mut self.is_note_due)
+    pub fn write_due_note(&mut self) {
+        if mem::take(&mut self.is_note_due)
             && let Err(error) = self.disk.write_note(&self.released.to_note())
         {
             self.events.note_failure(DiskCall::Write, &error);

@@ -81,6 +81,18 @@ fn a_full_queue_holds_the_sweep_only_while_the_link_moves() {
 }
 
 #[test]
+fn a_destination_that_is_being_removed_does_not_hold_the_sweep() {
+    let listener = listener();
+    let mut rig = Rig::new(&with_queue(20 << 20, carbon(listener.local_addr().unwrap())));
+    rig.flush(&"a 1 1\n".repeat((20 << 20) / 6));
+    let _client = rig.accept(&listener);
+    rig.until("a first write", |sink| sink.figures().sent_bytes > 0);
+    assert!(rig.sink.holds_sweep(rig.now.tick));
+    rig.sink.begin_removal(rig.now.tick + 60 * SECOND, rig.now, rig.poll.registry());
+    assert!(!rig.sink.holds_sweep(rig.now.tick));
+}
+
+#[test]
 fn a_turn_writes_its_share_and_asks_for_another() {
     let listener = listener();
     let mut rig = Rig::new(&carbon(listener.local_addr().unwrap()));

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -163,6 +164,47 @@ fn unix_sockets_change_their_mode() {
     UnixDatagram::unbound().unwrap().send_to(b"packet:1|c", daemon.folder().join("d")).unwrap();
     daemon.until_counter("stream", 1.0);
     daemon.until_counter("packet", 1.0);
+    daemon.stop();
+}
+
+/// Shows that a socket stays open if its path is written in another way, and that the two kinds of
+/// unix sockets can take over the paths of each other.
+#[test]
+fn unix_sockets_exchange_their_paths() {
+    let conf = Conf::never_flushing().set("unix", "stream", "s").set("unix", "datagram", "d");
+    let daemon = Daemon::start(&conf);
+    let place = |name: &str| daemon.folder().join(name);
+    std::os::unix::fs::symlink(".", place("link")).unwrap();
+    let client = UnixStream::connect(place("s")).unwrap();
+    let numbers = || ["s", "d"].map(|name| place(name).metadata().unwrap().ino());
+    let before = numbers();
+    for (times, stream, datagram) in
+        [(1, PathBuf::from("link/s"), PathBuf::from("./d")), (2, place("s"), place("link/d"))]
+    {
+        let conf = conf.clone().set("unix", "stream", stream.display());
+        daemon.reload(&conf.set("unix", "datagram", datagram.display()));
+        daemon.until_logged(&["reload=done changed=\"unix.datagram unix.stream\""], times);
+        assert_eq!(numbers(), before);
+    }
+    let send = |stream: &str, datagram: &str| {
+        let mut client = UnixStream::connect(place(stream)).unwrap();
+        client.write_all(b"stream:1|c\n").unwrap();
+        UnixDatagram::unbound().unwrap().send_to(b"packet:1|c", place(datagram)).unwrap();
+    };
+    send("s", "d");
+    daemon.reload(&conf.clone().set("unix", "stream", "d").set("unix", "datagram", "link/s"));
+    daemon.until_logged(&["reload=done changed=\"unix.datagram unix.stream\""], 3);
+    send("d", "s");
+    daemon.reload(&conf.clone().set("unix", "stream", "s").set("unix", "datagram", ""));
+    daemon.until_logged(&["reload=done changed=\"unix.datagram unix.stream\""], 4);
+    daemon.reload(&conf.set("unix", "stream", "").set("unix", "datagram", "s"));
+    daemon.until_logged(&["reload=done changed=\"unix.datagram unix.stream\""], 5);
+    UnixDatagram::unbound().unwrap().send_to(b"packet:1|c", place("s")).unwrap();
+    daemon.until_counter("stream", 2.0);
+    daemon.until_counter("packet", 3.0);
+    (&client).write_all(b"stream:1|c\n").unwrap(); // accepted connections stay
+    daemon.until_counter("stream", 3.0);
+    assert!(!daemon.log().join("\n").contains("reload=refused"));
     daemon.stop();
 }
 

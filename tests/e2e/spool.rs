@@ -113,6 +113,30 @@ fn sigkill_spares_the_spool() {
     daemon.stop();
 }
 
+/// Shows that a destination that is added in an outage takes a share of the spool, and that the
+/// chunks of the others stay, though they have more than their share now.
+#[test]
+fn a_new_destination_costs_no_spooled_chunk() {
+    let (mut carbon, conf) = setup();
+    let conf = conf.set("statsd", "delete_idle", "yes").set("spool", "max_size", "4m");
+    let daemon = Daemon::start(&conf);
+    let mut rounds = 0;
+    while spooled_bytes(daemon.folder()) < 5 << 19 {
+        let before = spooled_bytes(daemon.folder());
+        send_a_round(&daemon);
+        rounds += 1;
+        until_true("more on disk", || spooled_bytes(daemon.folder()) > before + (1 << 19));
+        until_true("the end of the flush", || !daemon.admin().ask("counters").contains("spooled"));
+    }
+    let other = FakeCarbon::absent();
+    daemon.reload(&conf.set("carbon.b", "address", other.address()));
+    daemon.until_logged(&["reload=done"], 1);
+    carbon.listen();
+    until_all_counted(&carbon, f64::from(rounds));
+    assert!(!daemon.log().join("\n").contains("state=full"));
+    daemon.stop();
+}
+
 /// Shows that a second server is refused the folder of the first.
 #[test]
 fn a_folder_in_use_is_an_error_at_the_start() {

@@ -155,7 +155,8 @@ fn a_crash_keeps_gauges_and_repeats_no_count() {
     daemon.stop();
 }
 
-/// Shows that the server starts with a damaged file, and keeps the file for an operator to examine.
+/// Shows that the server starts with files that it cannot use, and keeps the newer of them for an
+/// operator to examine, under the name that the documents give.
 #[test]
 fn a_damaged_file_is_set_aside() {
     let (_carbon, conf) = setup("1s");
@@ -163,10 +164,20 @@ fn a_damaged_file_is_set_aside() {
     daemon.sigterm();
     daemon.exit();
     let state = daemon.folder().join("state");
+    let mut bytes = fs::read(&state).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(daemon.folder().join("state.old"), &bytes).unwrap();
     fs::write(&state, "no state at all").unwrap();
     let daemon = daemon.again(&conf);
-    daemon.until_logged(&["state=damaged reason=\"not a state file of this version\""], 1);
-    assert_eq!(fs::read(daemon.folder().join("state.damaged")).unwrap(), b"no state at all");
+    daemon.until_logged(&["state=unusable reason=\"not a state file of this version\""], 1);
+    let kept = |daemon: &Daemon| fs::read(daemon.folder().join("state.damaged")).unwrap();
+    assert_eq!(kept(&daemon), b"no state at all");
+    daemon.until_logged(&["state=damaged reason=\"its checksum is wrong\"", "not_set_aside="], 1);
+    daemon.sigkill();
+    fs::write(daemon.folder().join("state.old"), &bytes).unwrap();
+    let daemon = daemon.again(&conf);
+    daemon.until_logged(&["state=damaged", "set_aside=", "state.damaged"], 1);
+    assert_eq!(kept(&daemon), bytes);
     daemon.stop();
 }
 

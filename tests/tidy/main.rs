@@ -154,9 +154,11 @@ fn every_key_stands_in_the_example() {
 
 /// Counts the lines of code: neither blank, nor a comment, nor in the tests at the end of the file.
 fn code_lines(text: &str) -> usize {
-    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |two: &[&str]| two[0] == "#[cfg(test)]" && two[1].ends_with("mod tests {");
+    let end = lines.windows(2).position(begins).unwrap_or(lines.len());
     let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
-    code.lines().map(str::trim).filter(is_code).count()
+    lines[..end].iter().map(|line| line.trim()).filter(is_code).count()
 }
 
 /// The lines of the function that starts here, 0 if none does. rustfmt closes it where it opened
@@ -189,6 +191,8 @@ fn the_rules_themselves_see() {
     let file =
         "//! A file.\n\nfn a() {\n    // why\n    b()\n}\n\n#[cfg(test)]\nmod tests {\n    x\n}\n";
     assert_eq!(code_lines(file), 3);
+    assert_eq!(code_lines(&file.replace("mod tests", "pub(super) mod tests")), 3);
+    assert_eq!(code_lines("#[cfg(test)]\nmod fakes;\nfn a() {}\n"), 3);
     assert!(names("use mio::Token;", "mio") && !names("mionic", "mio") && !names("a_mio", "mio"));
     assert!(names("log::info", "log::") && !names("catalog::x", "log::"));
 }

@@ -159,7 +159,8 @@ pub(super) const SPOOL: Chapter = chapter! {
     dir;
 
     /// Bytes for all destinations together, in equal parts. At least 1m. When a part is full, its
-    /// oldest points are dropped and counted in dropped_lines.
+    /// oldest points are dropped and counted in dropped_lines. New destinations make the parts
+    /// smaller. That drops nothing, unless all together exceed this size.
     max_size;
 };
 

@@ -18,6 +18,8 @@ use crate::warnings::WarningKind;
 pub(in crate::server) struct Flushing {
     schedule: Schedule,
     interval: Duration,
+    /// The length of the open interval. It differs from `interval` after a reload.
+    open_length: Duration,
     /// When the open interval ends, on the monotonic clock. It is computed when the interval
     /// begins. If a reload computed it again after the wall clock was set back by an hour, there
     /// would be no flush for an hour.
@@ -55,6 +57,7 @@ impl Flushing {
         Self {
             schedule,
             interval,
+            open_length: interval,
             ends: Tick::default(),
             began: None,
             ticked: None,
@@ -138,7 +141,7 @@ impl Flushing {
             return None;
         }
         let since = *self.held_since.get_or_insert(now);
-        let until = since + HOLD.min(self.interval / 2);
+        let until = since + HOLD.min(self.open_length / 2);
         (now < until).then_some(until)
     }
 
@@ -160,9 +163,16 @@ impl Flushing {
 
     /// Ends the open interval. This is O(1), however many series there are to close.
     pub(in crate::server) fn tick(&mut self, now: Now, stages: &mut Stages) {
+        let was_resumed = self.schedule.is_resumed();
         let stamp = self.schedule.tick(now.unix);
         self.figures.timestamp_lag =
-            self.ticked.map(|before| lag(before.unix, now.unix, self.interval));
+            self.ticked.map(|before| lag(before.unix, now.unix, self.open_length));
+        self.open_length = if was_resumed {
+            let due = self.schedule.due().as_secs();
+            Duration::from_secs(due.saturating_sub(now.unix.as_secs()))
+        } else {
+            self.interval
+        };
         self.ticked = Some(now);
         self.set_end(now);
         self.held_since = None;
@@ -319,6 +329,41 @@ mod tests {
         let next_length = Duration::from_secs(1);
         let open = OpenInterval { start: at(101), end: at(110), next_length };
         assert_eq!(flushing.open_interval(), open);
+    }
+
+    #[test]
+    fn a_reload_of_the_interval_is_no_lag_of_the_clock() {
+        let now = |seconds: u64| Now {
+            tick: Tick::from_millis(seconds * 1000),
+            unix: UnixTime::from_secs(1_000_000 + seconds),
+        };
+        // The second at which each interval ends, before and after the reload.
+        for (before, after, is_aligned, ends) in [
+            (10, 60, false, [10, 20, 80, 140]),
+            (60, 10, false, [60, 120, 130, 140]),
+            (10, 60, true, [10, 20, 80, 140]),
+            (20, 60, true, [20, 40, 80, 140]),
+            (60, 20, true, [20, 80, 100, 120]),
+        ] {
+            let [before, after] = [before, after].map(Duration::from_secs);
+            let schedule = Schedule::new(before, is_aligned, now(0).unix);
+            let mut flushing = Flushing::new(schedule, before);
+            let seeds = Seeds { names: [1, 2, 3, 4], members: [5, 6] };
+            let mut stages = Stages::new(&Config::default(), seeds);
+            let mut clock = SteppingClock { step: Duration::ZERO, now: Cell::default() };
+            flushing.begin(now(0));
+            for (nth, end) in ends.into_iter().enumerate() {
+                assert_eq!(flushing.schedule.due(), now(end).unix, "{before:?} to {after:?}");
+                if nth == 1 {
+                    flushing.reconfigure(after, is_aligned);
+                }
+                clock.now = Cell::new(now(end).tick);
+                flushing.tick(now(end), &mut stages);
+                flushing.finish_sweep(&clock, &mut stages);
+                let expected = (nth > 0).then_some(0.0);
+                assert_eq!(flushing.figures.timestamp_lag, expected, "{before:?} to {after:?}");
+            }
+        }
     }
 
     #[test]

@@ -107,8 +107,8 @@ pub(in crate::server) fn open<'a>(
     Ok(new)
 }
 
-/// Returns the most bytes of the spool of one destination. All destinations with a spool have equal
-/// parts of `max_size`.
+/// Returns the bytes that the spool of one destination may grow to. All destinations with a spool
+/// have equal parts of `max_size`.
 pub(in crate::server) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     let spooled = config.active_destinations().filter_map(Destination::spooled_format);
     spool.max_size as u64 / spooled.count().max(1) as u64

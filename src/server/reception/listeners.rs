@@ -6,13 +6,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mio::Registry;
 use slab::Slab;
 use socket2::{SockAddr, Socket, Type};
 
 use crate::config::{Bind, Config};
+use crate::files;
 use crate::ingest::bind::{BindError, InheritedSocket, Purpose, Transport, bind};
 use crate::ingest::datagrams::{DatagramSocket, SHORT_QUEUE};
 use crate::ingest::listener::Listener;
@@ -118,6 +119,14 @@ impl Endpoint {
         }
     }
 
+    /// Returns the path of a unix socket of the configuration.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::UnixStream { path, .. } | Self::UnixDatagram { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     fn is_udp(&self) -> bool {
         matches!(self, Self::Udp(_))
     }
@@ -145,7 +154,7 @@ impl Endpoint {
         match (self, other) {
             (Self::UnixStream { path, .. }, Self::UnixStream { path: other, .. })
             | (Self::UnixDatagram { path, .. }, Self::UnixDatagram { path: other, .. }) => {
-                path == other
+                is_same_place(path, other)
             }
             _ => self == other,
         }
@@ -177,6 +186,12 @@ impl Endpoint {
             Self::Passed { .. } => Ok(Vec::new()),
         }
     }
+}
+
+/// Whether two paths of unix sockets lead to the same file, as `/var/run/s` and `/run/s` do.
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    let real = |path| files::real(path).ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 /// Binds the sockets of all these addresses, or none.
@@ -235,10 +250,13 @@ impl Listeners {
             let bind = open.wanted.bind_address().zip(address);
             let bind = bind.map(|(bind, address)| bind.with_port(address.port()));
             let is_held = |wanted: &Endpoint| {
-                wanted.is_udp() == open.wanted.is_udp()
+                let paths = wanted.path().zip(open.wanted.path());
+                let has_its_path = paths.is_some_and(|(one, other)| is_same_place(one, other));
+                let has_its_port = wanted.is_udp() == open.wanted.is_udp()
                     && bind
                         .zip(wanted.bind_address())
-                        .is_some_and(|(one, other)| one.overlaps(other))
+                        .is_some_and(|(one, other)| one.overlaps(other));
+                has_its_path || has_its_port
             };
             leaving.contains(&open.source) && wanted.iter().any(is_held)
         };

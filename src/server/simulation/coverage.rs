@@ -76,6 +76,8 @@ pub(super) struct Coverage {
     pub(super) saved: u64,
     pub(super) closed_early: u64,
     pub(super) reloads: u64,
+    /// Reloads whose port or state file is taken.
+    pub(super) refused_reloads: u64,
     pub(super) removals: u64,
     pub(super) overruns: u64,
     /// Lines that the server has counted as lost.
@@ -98,6 +100,7 @@ impl Coverage {
             (&mut self.saved, other.saved),
             (&mut self.closed_early, other.closed_early),
             (&mut self.reloads, other.reloads),
+            (&mut self.refused_reloads, other.refused_reloads),
             (&mut self.removals, other.removals),
             (&mut self.overruns, other.overruns),
             (&mut self.counted, other.counted),
@@ -118,6 +121,7 @@ impl Coverage {
             self.saved * 4,
             self.closed_early,
             self.reloads,
+            self.refused_reloads * 10,
             self.removals * 4,
             self.resets * 4,
             self.kills * 4,

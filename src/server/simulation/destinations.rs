@@ -67,7 +67,7 @@ struct Present {
     /// The most bytes that the configuration in force allows, as long as it has the destination.
     queue: usize,
     disk_bytes: usize,
-    spool_part: usize,
+    spool_limit: usize,
 }
 
 /// Figures of all sinks of a destination in a trial.
@@ -169,7 +169,7 @@ impl Destinations {
         self.removed = LostLines::default();
         self.references.iter_mut().for_each(|to| to.pushed = 0);
         for to in &mut self.faulty {
-            to.present = find(sinks, to.name).map(|sink| to.present_of(sink, 0, config, 0));
+            to.present = find(sinks, to.name).map(|sink| to.present_of(sink, 0, config));
         }
     }
 
@@ -290,7 +290,7 @@ impl Reference {
 }
 
 impl Faulty {
-    fn present_of(&self, sink: &Sink, pushed: u64, config: &Config, spool_part: u64) -> Present {
+    fn present_of(&self, sink: &Sink, pushed: u64, config: &Config) -> Present {
         let configured = config.active_destinations().find(|to| to.name == self.name);
         let present = self.present.as_ref();
         let queue =
@@ -300,7 +300,7 @@ impl Faulty {
             account: testing::account(sink),
             queue: queue.expect("a sink is made for a configured destination"),
             disk_bytes: self.disk.as_ref().map_or(0, MemoryDisk::bytes),
-            spool_part: usize::try_from(spool_part).unwrap(),
+            spool_limit: usize::try_from(sink.figures().spool_limit.unwrap_or(0)).unwrap(),
         }
     }
 
@@ -335,7 +335,7 @@ impl Faulty {
             "{}: a line is in no place, or in two: {account:?}",
             self.name
         );
-        let now = self.present_of(sink, pushed, config, spool_part);
+        let now = self.present_of(sink, pushed, config);
         // A limit that a reload has lowered takes some turns to be kept.
         let held_before = before.map_or(0, |before| before.account.held_bytes);
         let held = account.held_bytes;
@@ -346,11 +346,13 @@ impl Faulty {
             self.name
         );
         reached.note(Bound::Queue, held + CHUNK > now.queue);
-        let disk_before = before.map_or(usize::MAX, |before| before.disk_bytes);
-        let part = now.spool_part.max(before.map_or(0, |before| before.spool_part));
+        // A share that a reload has lowered is kept as soon as what is there was sent.
+        let part = usize::try_from(spool_part).unwrap();
+        let limit = now.spool_limit;
+        let limit_before = before.map_or(usize::MAX, |before| before.spool_limit);
         assert!(
-            part == 0 || now.disk_bytes <= disk_before.max(part),
-            "{}: {} bytes in a spool of {part}",
+            limit <= limit_before.max(part) && (part == 0 || now.disk_bytes <= limit),
+            "{}: {} bytes in a spool of {limit}, with a share of {part}",
             self.name,
             now.disk_bytes
         );

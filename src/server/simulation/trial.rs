@@ -259,7 +259,13 @@ impl ServerTrial {
                     self.world.restart(); // with a reload pending
                 }
             }
-            22 => self.world.reload(false),
+            22 if self.random.one_in(4) => self.world.reload(false),
+            22 => {
+                let mut choices = self.world.choices.clone();
+                choices.change(&mut self.random);
+                let by_port = self.random.one_in(2);
+                self.world.reload_in_vain(choices, by_port);
+            }
             23 | 24 => self.world.remove_state_folder(self.random.one_in(2)),
             25 => self.world.make_state_folder(),
             26 => {

@@ -2,6 +2,7 @@
 //! invariants are checked after each turn.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::server::reception::listeners::Listeners;
 use crate::server::signals::Signals;
 use crate::server::{Resources, Server};
 use crate::sink::Sinks;
-use crate::state::checked;
+use crate::state::{StateFile, checked};
 use crate::token::EventSource;
 
 /// A server, its clients, its destinations, its files and its operator.
@@ -45,6 +46,8 @@ pub(super) struct World {
     pub(super) clients: Clients,
     pub(super) admin: SimulatedAdmins,
     ports: Ports,
+    /// A port and a state file that the server cannot have.
+    taken: (TcpListener, StateFile),
     /// The text of the file, and the settings of the last file without a mistake.
     pub(super) choices: Choices,
     wanted: Config,
@@ -111,6 +114,10 @@ impl World {
             clients,
             admin: SimulatedAdmins::default(),
             ports: Ports::default(),
+            taken: (
+                TcpListener::bind("127.0.0.1:0").unwrap(),
+                StateFile::open(&folder.path().join("busy")).unwrap(),
+            ),
             wanted: Config::default(),
             choices,
             short_queue,
@@ -336,6 +343,27 @@ impl World {
         } else {
             self.write_file(&format!("{text}[statsd]\nflush_interval = 0\n"));
         }
+        self.raise(ReceivedSignals { reload: true, ..ReceivedSignals::default() });
+    }
+
+    /// Requests a reload to other choices, which the server must refuse: the port or the state file
+    /// that the file names as well is taken. Does nothing while a reload is pending.
+    pub(super) fn reload_in_vain(&mut self, mut choices: Choices, by_port: bool) {
+        if !self.is_reloaded() {
+            return;
+        }
+        if !by_port {
+            choices.state = Some("busy");
+        }
+        let mut text = choices.text(&self.fixed);
+        if by_port {
+            let address = self.taken.0.local_addr().unwrap();
+            let start = text.find("[tcp]\nbind = ").expect("each file has one");
+            let end = text[start..].find("\nmax_connections").expect("it follows") + start;
+            text.replace_range(start..end, &format!("[tcp]\nbind = {address}"));
+        }
+        self.write_file(&text);
+        self.coverage.refused_reloads += 1;
         self.raise(ReceivedSignals { reload: true, ..ReceivedSignals::default() });
     }
 

@@ -8,7 +8,7 @@ use crate::encode::repeated::{PacketTransport, Repeated};
 use crate::sink::last_move::MOVING;
 use crate::sink::platform::SystemPlatform;
 use crate::sink::testing::{
-    Rig, answer_look_ups, datagrams, influxdb_with, logged, patiently, with_host,
+    Rig, answer_look_ups, datagrams, feed, influxdb_with, logged, patiently, with_host,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -93,6 +93,24 @@ fn while_no_process_listens_the_queue_keeps_new_chunks() {
         (1, 1),
         "{log:?}"
     );
+}
+
+#[test]
+fn an_outage_that_another_address_ends_is_logged_to_its_end() {
+    let [down, up] = [receiver(), receiver()];
+    let mut rig = rig(&down);
+    drop(down);
+    rig.flush("a value=1 1\n");
+    rig.until_state("backing_off");
+    logged();
+    rig.sink.reconfigure(&to(up.local_addr().unwrap()), feed(), rig.now);
+    rig.flush("b value=1 2\n");
+    assert_eq!(rig.packet(&up), "b value=1 2\n");
+    rig.advance(MINUTE);
+    rig.sink.poll_acks(rig.now);
+    let lines = logged();
+    let recovered: Vec<_> = lines.iter().filter(|(_, line)| line.contains("recovered")).collect();
+    assert!(recovered.len() == 1 && recovered[0].0 == Level::Info, "{lines:?}");
 }
 
 #[test]

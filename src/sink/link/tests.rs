@@ -6,9 +6,11 @@ use std::net::TcpListener;
 use super::*;
 use crate::config::Resend;
 use crate::sink::Sink;
+use crate::sink::spool::Spool;
+use crate::sink::spool::testing::MemoryDisk;
 use crate::sink::testing::{
-    Rig, ScriptedNames, carbon, deafen, feed, link, listener, logged, patiently, with_queue,
-    with_resend,
+    Rig, ScriptedNames, account, carbon, deafen, feed, link, listener, logged, patiently,
+    with_queue, with_resend,
 };
 
 mod logs;
@@ -176,6 +178,49 @@ fn a_close_by_the_peer_is_a_break_even_if_all_was_delivered() {
     rig.until_received(&mut client, "a 1 1\na 1 2\n");
     let figures = rig.sink.figures();
     assert_eq!((figures.reconnects, figures.resent_lines, figures.sent_bytes), (1, 1, 18));
+}
+
+/// Shows that the chunk in flight goes to the spool at a stop, and to another address after a
+/// reload, also if two connections have broken at it while others arrived.
+#[test]
+fn a_connection_that_the_server_closes_costs_no_chunk() {
+    const LINES: usize = 100_000;
+    for is_stop in [true, false] {
+        let [first, second] = [listener(), listener()];
+        let to = with_resend(Resend::Unacked, carbon(first.local_addr().unwrap()));
+        let mut rig = Rig::new(&to);
+        let disk = MemoryDisk::default();
+        rig.sink.attach(Spool::open(Box::new(disk), "plaintext", 64 << 20).unwrap());
+        for text in [&*"some.name 1 1000000000\n".repeat(LINES), "b 1 1\n", "c 1 1\n"] {
+            rig.flush(text);
+        }
+        let outbox = &mut rig.sink.outbox;
+        for _ in 0..2 {
+            for _ in 0..3 {
+                outbox.wrote(50);
+                outbox.acknowledged_except(10);
+                assert!(outbox.broke().is_none());
+            }
+            outbox.wrote(6);
+            outbox.acknowledged_except(0);
+        }
+        let _client = rig.accept(&first); // reads nothing
+        rig.until("the first bytes", |sink| sink.figures().sent_bytes > 400);
+        if is_stop {
+            logged();
+            rig.sink.spill();
+            assert_eq!(account(&rig.sink).spooled, LINES as u64);
+            let lines = logged();
+            let shown = format!("state=spooled spooled_lines={LINES} reason=");
+            assert!(lines.iter().any(|(_, line)| line.contains(&shown)), "{lines:?}");
+        } else {
+            let to = with_resend(Resend::Unacked, carbon(second.local_addr().unwrap()));
+            rig.sink.reconfigure(&to, feed(), rig.now);
+            let mut client = rig.accept(&second);
+            rig.until_received(&mut client, &"some.name 1 1000000000\n".repeat(LINES));
+        }
+        assert_eq!(rig.sink.figures().dropped_lines, 0);
+    }
 }
 
 #[test]

@@ -86,9 +86,11 @@ impl AttachedSpool {
         }
     }
 
-    /// Does a turn's share of deferred work. Returns whether there is more.
-    pub(super) fn tidy(&mut self) -> bool {
-        self.0.as_mut().is_some_and(Spool::tidy)
+    /// Writes the note of how far chunks are released, if that has changed in this turn.
+    pub(super) fn write_due_note(&mut self) {
+        if let Some(spool) = &mut self.0 {
+            spool.write_due_note();
+        }
     }
 
     pub(super) fn dropped_lines(&self) -> u64 {

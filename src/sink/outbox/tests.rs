@@ -311,6 +311,38 @@ fn after_a_chunk_breaks_connections_the_next_is_sent_first_and_it_is_dropped_in_
     assert_eq!(break_at_head(&mut outbox), None, "with d at the head counting starts afresh");
 }
 
+/// Fails twice at the chunk `a`, while `b` and `c` arrive. Another failure would drop it.
+fn nearly_dropped() -> Outbox {
+    let mut outbox = filled(Resend::Unacked, "abcd");
+    for _ in 0..2 {
+        for _ in 0..3 {
+            assert_eq!(break_at_head(&mut outbox), None);
+        }
+        deliver(&mut outbox, 100);
+    }
+    assert_eq!(unsent(&outbox), "ad");
+    outbox
+}
+
+#[test]
+fn a_connection_that_the_server_closes_is_no_failure_of_the_chunk_in_flight() {
+    let mut outbox = nearly_dropped();
+    for _ in 0..3 {
+        write(&mut outbox, 50);
+        outbox.disconnected();
+        assert_eq!((unsent(&outbox).as_str(), outbox.tally().dropped_lines), ("ad", 0));
+    }
+    assert_eq!(break_at_head(&mut outbox), Some('a'), "this one was closed by the peer");
+}
+
+#[test]
+fn failures_at_one_peer_do_not_count_at_the_next() {
+    let mut outbox = nearly_dropped();
+    outbox.forget_breaks();
+    assert_eq!(break_at_head(&mut outbox), None);
+    assert_eq!(unsent(&outbox), "ad");
+}
+
 #[test]
 fn a_chunk_alone_is_never_dropped() {
     let mut outbox = filled(Resend::Flush, "a");

@@ -30,6 +30,8 @@ pub enum DiskCall {
     /// Cuts a damaged end off a file.
     Cut,
     Remove,
+    /// Renames a segment of another format.
+    SetAside,
     /// Opens the folder again after another process has removed it.
     Restore,
 }
@@ -41,6 +43,7 @@ impl DiskCall {
             Self::Read => "read",
             Self::Cut => "cut",
             Self::Remove => "remove",
+            Self::SetAside => "set_aside",
             Self::Restore => "restore",
         }
     }
@@ -53,7 +56,7 @@ impl DiskCall {
             Self::Read => {
                 "check the disk of [spool] dir; the chunks stay on it, and the server reads them again after the next flush"
             }
-            Self::Cut | Self::Remove => {
+            Self::Cut | Self::Remove | Self::SetAside => {
                 "check the disk of [spool] dir; the file stays, and takes room there"
             }
         }

@@ -114,6 +114,24 @@ fn a_full_spool_drops_its_oldest_segment_and_reports_it_once() {
 }
 
 #[test]
+fn a_spool_that_is_over_its_share_grows_no_further_and_falls_to_it() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 8);
+    save(&mut spool, "abcdefgh");
+    let before = disk.bytes();
+    let share = (2 * (PREAMBLE + 2 * RECORD)) as u64; // half of what it has
+    spool.limit(share);
+    spool.segment_bytes = (PREAMBLE + 2 * RECORD) as u64;
+    assert_eq!((disk.bytes(), spool.max_bytes()), (before, before as u64));
+    save(&mut spool, "ij"); // one segment makes room for both
+    assert_eq!((spool.tally().dropped_lines, disk.bytes()), (20, before));
+    hand_out(&mut spool, 4).iter().for_each(|record| spool.release(record.place));
+    assert_eq!(spool.max_bytes(), share);
+    save(&mut spool, "k");
+    assert_eq!((spool.tally().dropped_lines, drain(&mut spool)), (40, "ijk".into()));
+}
+
+#[test]
 fn handed_out_lines_are_lost_only_if_they_are_recalled() {
     let mut spool = small(&MemoryDisk::default(), 4);
     save(&mut spool, "abcd");
@@ -225,6 +243,7 @@ fn numbers_that_no_segment_of_ours_has_are_set_aside() {
     note[16..].copy_from_slice(&checksum.to_le_bytes());
     disk.clone().write_note(&note).unwrap();
     let mut spool = open(&disk);
+    spool.set_aside_foreign();
     assert_eq!(disk.set_aside(), [u64::MAX]);
     save(&mut spool, "b");
     assert_eq!(drain(&mut spool), "ab");
@@ -236,7 +255,7 @@ fn a_note_may_be_ahead_of_the_data_that_a_power_cut_has_left() {
     let mut spool = open(&disk);
     save(&mut spool, "abc");
     hand_out(&mut spool, 2).iter().for_each(|record| spool.release(record.place));
-    spool.tidy(); // writes the note
+    spool.write_due_note(); // writes the note
     disk.change(1, |bytes| bytes.truncate(PREAMBLE + RECORD));
     let mut spool = open(&disk);
     assert_eq!(spool.waiting_bytes(), 0);

@@ -1,8 +1,10 @@
 //! A whole queue that must be emptied is emptied in slices, one share in each turn.
 
 use super::*;
+use crate::sink::Sinks;
+use crate::sink::sink::Sink;
 use crate::sink::spool::testing::MemoryDisk;
-use crate::sink::testing::{logged, patiently, with_queue};
+use crate::sink::testing::{ScriptedNames, logged, patiently, with_queue};
 
 /// The most that one turn may move: the share, and the chunk that passes it.
 const SHARE: usize = (256 << 10) + CHUNK_BYTES;
@@ -145,19 +147,38 @@ fn a_smaller_queue_is_reached_in_slices() {
 }
 
 #[test]
-fn a_smaller_share_of_the_spool_is_reached_a_segment_a_turn() {
-    let disk = MemoryDisk::default();
-    let mut rig = full(Some(&disk));
+fn a_smaller_share_of_the_spool_costs_no_chunk_until_others_need_the_room() {
+    let [first, second] = [MemoryDisk::default(), MemoryDisk::default()];
+    let mut rig = full(Some(&first));
     leave(&mut rig);
     while !rig.sink.spill_some() {}
-    let before = disk.numbers().len();
-    rig.sink.limit_spool(1 << 20);
-    let mut turns = 0;
-    while rig.sink.tidy() {
-        turns += 1;
-        assert_eq!(disk.numbers().len(), before - turns);
+    let before = first.bytes();
+    let max_size = before as u64 + (1 << 20);
+    rig.sink.limit_spool(max_size / 2);
+    rig.sink.tidy();
+    let unused = listener().local_addr().unwrap();
+    let mut sinks = Sinks::default();
+    let large = sinks.add(|_| rig.sink);
+    assert_eq!(large.figures().spool_limit, Some(before as u64));
+    let small = sinks.add(|index| {
+        Sink::new(index, &with_queue(1, carbon(unused)), feed(), &ScriptedNames, 7, None)
+    });
+    small.attach(spool(&second));
+    assert!(!sinks.bound_spools(max_size), "there is room");
+    assert_eq!(first.bytes(), before);
+    // Chunks of 64 KiB, of which all but the first MiB need room.
+    for flush in 1..=20 {
+        let chunk = Chunk::new("a 1 1\n".repeat(LINES_OF_CHUNK).into_bytes(), 10_000, flush);
+        sinks.at(1).unwrap().push(chunk);
+        let mut files = first.numbers().len();
+        while sinks.bound_spools(max_size) {
+            files -= 1;
+            assert_eq!(first.numbers().len(), files, "one in a turn");
+        }
+        assert!((first.bytes() + second.bytes()) as u64 <= max_size);
     }
-    assert!(disk.bytes() <= 1 << 20 && turns > 5, "{turns} turns");
-    let account = account(&rig.sink);
-    assert_eq!(account.spooled + account.dropped, LINES);
+    assert!(first.bytes() < before && second.bytes() > 1 << 20);
+    let [large, small] = [0, 1].map(|index| account(sinks.at(index).unwrap()));
+    assert_eq!(large.spooled + large.dropped, LINES);
+    assert!(large.dropped > 0 && small.dropped == 0, "{large:?} {small:?}");
 }

@@ -47,6 +47,35 @@ fn an_outage_is_one_warning_and_one_recovery() {
     assert!(loud[3].1.ends_with(" dropped_lines=2 queued_bytes=0"), "{}", loud[3].1);
 }
 
+/// Shows that a reload to another address, the usual repair, does not hide the end of an outage.
+#[test]
+fn an_outage_that_another_address_ends_is_logged_to_its_end() {
+    logged();
+    let mut rig = Rig::new(&carbon(unused_address()));
+    rig.flush("a 1 1\n");
+    rig.until_state("backing_off");
+    let loud = || logged().into_iter().filter(|(level, _)| *level < Level::Debug);
+    assert_eq!(loud().count(), 1);
+    // The first new address is down, too.
+    rig.sink.reconfigure(&carbon(unused_address()), feed(), rig.now);
+    rig.until("a failure there", |sink| sink.outlet.outages().attempts() == 1);
+    let again: Vec<_> = loud().collect();
+    assert!(again.len() == 1 && again[0].1.contains(" attempts=1 "), "{again:?}");
+    let listener = listener();
+    rig.advance(3 * SECOND);
+    rig.sink.reconfigure(&carbon(listener.local_addr().unwrap()), feed(), rig.now);
+    let mut client = rig.accept(&listener);
+    rig.until_received(&mut client, "a 1 1\n");
+    rig.until("the acknowledgement", |sink| sink.is_drained());
+    rig.advance(PROOF);
+    rig.turn();
+    let (level, line) = loud().next().unwrap();
+    assert_eq!(level, Level::Info);
+    assert!(line.starts_with("the destination has recovered sink=carbon state=up "), "{line}");
+    assert!(line.contains(" attempts=0 outage_seconds=5"), "{line}");
+    assert_eq!(rig.sink.figures().state, "up");
+}
+
 #[test]
 fn lines_that_a_full_queue_costs_are_counted_in_the_log_each_minute() {
     logged();

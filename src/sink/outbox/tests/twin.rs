@@ -27,6 +27,8 @@ struct TwinItem {
 /// How a connection ends.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
+    /// The server has closed the connection.
+    Planned,
     Late,
     Early,
     EarlyAgain,
@@ -153,9 +155,10 @@ impl Twin {
 
     fn broke(&mut self, end: End) {
         let head = self.items.iter().find(|item| !item.is_delivered() && item.written > 0);
-        let head = head.filter(|_| self.resend != Resend::Never && end != End::EarlyAgain);
+        let counts = !matches!(end, End::Planned | End::EarlyAgain);
+        let head = head.filter(|_| self.resend != Resend::Never && counts);
         let head = head.map(|item| item.id);
-        if end != End::Late {
+        if matches!(end, End::Early | End::EarlyAgain) {
             for item in self.items.iter_mut().filter(|item| item.arrived_here) {
                 item.arrived = false;
                 self.tally.delivered_lines -= item.lines;
@@ -337,8 +340,13 @@ impl Trial {
 
     fn break_off(&mut self) {
         let before = self.outbox.window.items.len();
-        let end = *self.random.pick(&[End::Late, End::Late, End::Early, End::EarlyAgain]);
+        let ends = [End::Planned, End::Late, End::Late, End::Early, End::EarlyAgain];
+        let end = *self.random.pick(&ends);
         let poison = match end {
+            End::Planned => {
+                self.outbox.disconnected();
+                None
+            }
             End::Late => self.outbox.broke(),
             End::Early => self.outbox.broke_early(),
             End::EarlyAgain => {

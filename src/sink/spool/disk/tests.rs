@@ -69,7 +69,7 @@ fn files_that_are_removed_one_by_one_are_made_again() {
         save(&mut spool, 1);
         let record = spool.take_next().unwrap();
         spool.release(record.place);
-        spool.tidy();
+        spool.write_due_note();
         assert_eq!(names(&path), ["0000000000000001.chunks", "lock", "released"]);
         assert!(is_refused(&path));
     }
@@ -90,7 +90,7 @@ fn handed_out_chunks_leave_no_trace_in_a_folder_of_another_server() {
     let mut theirs = spool(&path);
     save(&mut theirs, 7);
     ours.release(record.place);
-    ours.tidy();
+    ours.write_due_note();
     save(&mut ours, 1);
     drop(ours);
     assert_eq!((drain(&mut theirs), theirs.tally().dropped_lines), (7, 0));

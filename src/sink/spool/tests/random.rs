@@ -47,10 +47,11 @@ impl Trial {
             15..17 => self.recall(),
             17 => self.fill_or_empty_the_disk(),
             18 if self.random.one_in(4) => self.lose(),
+            18 if self.random.one_in(4) => self.limit(),
             18 => self.drop_recalled(),
             _ => self.crash(),
         }
-        self.spool.tidy(); // the loop does this once a turn
+        self.spool.write_due_note(); // the loop does this once a turn
         self.check();
     }
 
@@ -119,6 +120,14 @@ impl Trial {
         }
     }
 
+    /// A reload sets another share.
+    fn limit(&mut self) {
+        let chunks = 1 + self.random.below(ROOM);
+        let before = self.disk.bytes();
+        self.spool.limit((chunks * RECORD + chunks.div_ceil(2) * PREAMBLE) as u64);
+        assert_eq!(self.disk.bytes(), before);
+    }
+
     fn fill_or_empty_the_disk(&mut self) {
         let room = self.random.below(600);
         self.disk.limit_room((room < 300).then_some(room));
@@ -140,6 +149,8 @@ impl Trial {
         assert_eq!(self.accepted_lines + found_lines, accounted, "every line is somewhere, once");
         let room = ROOM * RECORD + ROOM.div_ceil(2) * PREAMBLE;
         assert!(self.disk.bytes() <= room, "{} bytes of {room}", self.disk.bytes());
+        let most = self.spool.max_bytes();
+        assert!(self.disk.bytes() as u64 <= most, "{} bytes of {most}", self.disk.bytes());
     }
 }
 
