@@ -6,8 +6,9 @@
 //! warnings.
 //!
 //! The ledger belongs to the engine, and the shell reaches it through
-//! [`Engine::ledger_mut`](crate::engine::Engine::ledger_mut). A second one for the shell was rejected: both
-//! need the sender and the time of the present input, and a flush would have to add them up.
+//! [`Engine::ledger_mut`](crate::engine::Engine::ledger_mut). A second one for the shell was
+//! rejected: both need the sender and the time of the present input, and a flush would have to add
+//! them up.
 //!
 //! [`Senders`] has what each sender has sent, and [`BadLines`] the last bad lines.
 

@@ -37,8 +37,8 @@
 //! - `ingest`, `sink`, `admin`, `state` and `server` own the descriptors, except standard error,
 //!   which `logging` owns. `server` reads the clocks after each poll (`clock.rs`).
 //! - There is one thread. No call in its loop waits for a peer: not a connect, not a name look-up,
-//!   not a write to a slow reader. Calls to the disk may wait. Those of saves, spools and the log of
-//!   names are measured (`files.rs`). Those of a reload are not.
+//!   not a write to a slow reader. Calls to the disk may wait. Those of saves, spools and the log
+//!   of names are measured (`files.rs`). Those of a reload are not.
 //! - A flush never stops reception. A tick costs O(1). Series are closed in slices, each exactly
 //!   once, with the values it had at the tick (`series/mod.rs`, `tests/core/sweep.rs`).
 //! - Memory, queues and turns are bounded, and every drop is counted (`ledger.rs`, `sink/mod.rs`).

@@ -365,9 +365,9 @@ impl Reception {
     /// longer wants. Fails if an address cannot be bound or its socket cannot be registered.
     ///
     /// Listeners that hold a missing address, as `*:8125` holds `127.0.0.1:8125`, or as a stream
-    /// holds the path of a datagram socket, are closed before it is bound. After a failure they are bound again, and the log shows if that fails. Their
-    /// unread data is lost then. So all other addresses are bound first: if one of these is taken,
-    /// no listener is closed.
+    /// holds the path of a datagram socket, are closed before it is bound. After a failure they are
+    /// bound again, and the log shows if that fails. Their unread data is lost then. So all other
+    /// addresses are bound first: if one of these is taken, no listener is closed.
     pub(super) fn rebind<C: Clock>(
         &mut self,
         config: &Config,

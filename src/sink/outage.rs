@@ -203,9 +203,9 @@ impl OutageReport {
         Some(ended)
     }
 
-    /// Forgets the failures of the current outage. Called when the destination gets another address,
-    /// because the failures were those of the old one. If the outage was logged, it goes on until
-    /// data gets through at the new address. Otherwise its end would never be logged.
+    /// Forgets the failures of the current outage. Called when the destination gets another
+    /// address, because the failures were those of the old one. If the outage was logged, it goes
+    /// on until data gets through at the new address. Otherwise its end would never be logged.
     pub(super) fn forget(&mut self) {
         self.current.take_if(|outage| !outage.is_logged && !outage.was_logged);
         if let Some(outage) = &mut self.current {

@@ -105,7 +105,8 @@ pub struct SinkFigures {
     pub last_error: Option<String>,
     /// Bytes in the spool that are not released. `None` if there is no spool.
     pub spool_bytes: Option<u64>,
-    /// The most bytes of its spool: its share of `[spool] max_size`, or what it has if that is more.
+    /// The most bytes of its spool: its share of `[spool] max_size`, or what it has if that is
+    /// more.
     pub spool_limit: Option<u64>,
     /// Since when the outlet is in its state. The states between two connections (`resolving`,
     /// `connecting`, `backing_off`) count as one. `None` until the first turn.
@@ -342,8 +343,8 @@ impl Sink {
         more || tidies || (refills && self.outbox.wants_refill())
     }
 
-    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue to a limit
-    /// that a reload has lowered. Returns whether there is more.
+    /// Does a turn's share of deferred work: removing aged chunks, and shrinking the queue to a
+    /// limit that a reload has lowered. Returns whether there is more.
     pub(super) fn tidy(&mut self) -> bool {
         let before = OverflowCounts::of(&self.outbox);
         let more = self.outbox.tidy();
@@ -533,8 +534,8 @@ impl Sink {
 
     /// Whether the sweep should pause, because over half of the queue is unsent and bytes are being
     /// sent. So a flush that is larger than the queue loses nothing to a peer that still reads. A
-    /// peer that has stopped reading does not hold the sweep up. Nor does a destination that is being
-    /// removed, because it gets no chunk of the sweep.
+    /// peer that has stopped reading does not hold the sweep up. Nor does a destination that is
+    /// being removed, because it gets no chunk of the sweep.
     pub fn holds_sweep(&self, now: Tick) -> bool {
         let takes_flushes = matches!(self.feed, Feed::Flushes(_)) && self.removal.is_none();
         takes_flushes && self.outbox.is_half_full() && self.outlet.is_moving(now)

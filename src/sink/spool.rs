@@ -118,8 +118,8 @@ enum Reads {
 
 impl Spool {
     /// Opens the spool on a disk, with the segments that an earlier run has left. `format` is the
-    /// name of the format of the chunks. `share` is as for [`limit`](Self::limit). Fails if the disk
-    /// cannot be read.
+    /// name of the format of the chunks. `share` is as for [`limit`](Self::limit). Fails if the
+    /// disk cannot be read.
     ///
     /// Drops no chunk and renames no file: a reload opens spools before it is known whether the
     /// reload can be applied.
