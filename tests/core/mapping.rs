@@ -1,5 +1,6 @@
 //! Rules that change names and tags: which series a line goes to, and that its values stay whole.
 
+mod cumulative;
 mod exporter;
 mod restart;
 mod tag_limits;
