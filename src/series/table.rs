@@ -495,6 +495,7 @@ impl Table {
             saved.original = None;
         }
         let names = self.live.rules.restored_names(&saved, !is_raw).ok_or(RestoreError::Damaged)?;
+        self.note_directness();
         if is_merged && names.original.is_some() {
             return Ok(()); // its samples come with the raw series, which get another name
         }

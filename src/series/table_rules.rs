@@ -30,7 +30,7 @@ pub struct TableRules {
     /// Whether some rule changes names or tags.
     changes_names: bool,
     /// The number of sweeps until no series has a name that only earlier rules have made, unless a
-    /// line has led to it since. Until then, each sample must call
+    /// line has led to it since. A restored series may have one, too. Until then, each sample must call
     /// [`adopt_original`](Self::adopt_original) for its series.
     sweeps_with_old_names: u8,
     /// Whether some series may still have a policy from before the last reload.
@@ -206,6 +206,7 @@ impl TableRules {
         let made = resolved.ok().and_then(|resolved| resolved.name);
         if saved.is_joined && made.as_deref().unwrap_or(original) != without_mark(&name) {
             let policy = policy.map(|policy| policies.without_lines(policy));
+            self.sweeps_with_old_names = 2; // as after a reload: a line may lead to it again
             return Some(RestoredNames { name, original: saved_original, policy });
         }
         Some(match made {
