@@ -495,7 +495,7 @@ impl LiveSeries {
         self.note_room();
         if !is_stored {
             let names = [self.stored_with(place), self.other_name(sent)];
-            if let Some(series) = self.shards.get_mut(place) {
+            if let Some(series) = self.shards.get(place) {
                 series.rename(names, &mut self.pool);
             }
         }

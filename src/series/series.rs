@@ -243,7 +243,7 @@ impl Series {
 
     /// Notes that the series is stored with another name that clients send: first the name before,
     /// then the new one.
-    pub(super) fn rename(&mut self, names: [OtherName; 2], pool: &mut Pool) {
+    pub(super) fn rename(&self, names: [OtherName; 2], pool: &mut Pool) {
         if let Intervals::Counter { last_value, .. } = self.intervals {
             pool.records.rename_own(last_value, names, self.interval);
         }

@@ -204,3 +204,22 @@ fn restored_values_of_several_names_do_not_become_those_of_one() {
         assert!(!left.iter().any(|name| name == joined), "{after}: {left:?}");
     }
 }
+
+/// Shows that a series which is restored under a name that rules no longer make stays if lines lead
+/// to it again.
+#[test]
+fn a_restored_series_of_several_names_stays_if_lines_lead_to_it() {
+    let mut core = Core::configured("[rule.a]\nmatch = **\ndrop_tags = pod\n");
+    core.packet("hits:7|g|#pod:b\nhits:5|g|#pod:a\nhits:2|C|#pod:b\nhits:3|C|#pod:a");
+    let state = core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+    let settings = configured("");
+    let mut core = Core::new(&settings, &Default::default());
+    core.engine.restore(In::new(&state), settings.flush_interval, false);
+    core.packet("hits:+1|g\nhits:9|C");
+    core.packet("hits:10|C");
+    let lines = core.flush(10);
+    assert_eq!(values(&lines)["stats_counts.hits"], "1", "no total of another name is compared");
+    (2..4).for_each(|flush| _ = core.flush(flush * 10));
+    assert_eq!(values(&core.flush(40))["stats.gauges.hits"], "6");
+    assert_eq!(names(&mut core.engine), ["hits", "hits"]);
+}
