@@ -28,3 +28,4 @@ pub use rules::{
 pub use template::{NameRegex, NewTag, RuleName, TagLimit, TagPattern, TagRename, Template};
 
 pub(crate) use figures::PlannedPercentile;
+pub(crate) use policies::clean_form;

@@ -172,8 +172,9 @@ pub struct AppliedRules<'a> {
     pub dropped_by: Option<&'a str>,
 }
 
-/// Past this many combinations a new name gets the base policy. Clients choose the names, so the
-/// number must be bounded.
+/// Past this many combinations a new name gets the base policy, with the rule that limits its tags
+/// and, if no line leads to the series, a short life. Those policies are few. Clients choose the
+/// names, so the number must be bounded.
 const POLICIES_MAX: usize = 1024;
 
 /// The number of dropped names that are remembered by their hash, in 16 KiB. It saves the matching
@@ -326,18 +327,23 @@ impl Policies {
 
     /// Returns the number of the policy with these sources. Makes it if there is none.
     fn number(&mut self, sources: PolicySources) -> u16 {
-        let known = self.sources.iter().position(|known| *known == sources);
-        let number = known.unwrap_or_else(|| match self.policies.len() {
-            POLICIES_MAX => 0,
-            next => {
-                let mut policy = self.make(sources.settings);
-                if sources.is_without_lines {
-                    policy.lives = [1; 4];
-                }
-                self.policies.push(policy);
-                self.sources.push(sources);
-                next
+        let position = |sources| self.sources.iter().position(|known| *known == sources);
+        let mut sources = sources;
+        let mut known = position(sources);
+        if known.is_none() && self.policies.len() >= POLICIES_MAX {
+            let limits = sources.settings.of(Setting::MaxTagValues);
+            sources.settings = SettingSources::ALL_BASE;
+            sources.settings.0[Setting::MaxTagValues as usize] = limits;
+            known = position(sources);
+        }
+        let number = known.unwrap_or_else(|| {
+            let mut policy = self.make(sources.settings);
+            if sources.is_without_lines {
+                policy.lives = [1; 4];
             }
+            self.policies.push(policy);
+            self.sources.push(sources);
+            self.policies.len() - 1
         });
         u16::try_from(number).expect("POLICIES_MAX is a u16")
     }
@@ -399,7 +405,7 @@ impl Policies {
 }
 
 /// Returns the name that rules are compared with.
-fn clean_form(name: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn clean_form(name: &[u8]) -> Cow<'_, [u8]> {
     if is_clean(name) { Cow::Borrowed(name) } else { Cow::Owned(cleaned(name)) }
 }
 
@@ -475,6 +481,12 @@ impl PolicySets {
         Some(u16::from(rule) | set << SET_SHIFT)
     }
 
+    /// Whether a rule limits a key. `rule` is as [`limiting_rule`](Self::limiting_rule) returns it.
+    pub fn limits_key(&self, rule: u16, key: &[u8]) -> bool {
+        let rules = &self.sets[usize::from(rule >> SET_SHIFT)].rules.rules;
+        rules[usize::from(rule & NUMBER)].tag_limit(key).is_some()
+    }
+
     /// The number of a rule among the newest ones, as [`limiting_rule`](Self::limiting_rule)
     /// returns it.
     pub fn newest_rule(&self, rule: u8) -> u16 {
@@ -542,7 +554,7 @@ impl PolicySets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Glob;
+    use super::super::{Glob, TagLimit};
     use super::*;
 
     fn rule(glob: &str) -> Rule {
@@ -590,15 +602,26 @@ mod tests {
                 _ => Rule { histogram: Some(vec![]), ..rule(&glob) },
             }
         });
-        let mut policies = policies(rules.collect());
+        let limit = vec![TagLimit { key: None, most: 1 }];
+        let limiting = Rule { max_tag_values: Some(limit), ..rule("*z*") };
+        let mut policies = policies(rules.chain([limiting]).collect());
         let other = PolicySources {
             settings: SettingSources([BASE - 1; Setting::ALL.len()]),
             is_without_lines: false,
         };
         policies.sources = vec![other; POLICIES_MAX];
+        policies.sources[0].settings = SettingSources::ALL_BASE;
         policies.policies = vec![policies.at(0).clone(); POLICIES_MAX];
         assert_eq!(of_name(&mut policies, b"abc", 1), Some(0));
         assert_eq!(policies.policies.len(), POLICIES_MAX);
+        // The values of tags are still limited, and a series without lines is still removed.
+        let limited = of_name(&mut policies, b"abz", 2).unwrap();
+        assert_eq!(policies.at(limited).limits, Some(11));
+        let idle = policies.without_lines(limited);
+        assert!(policies.at(idle).is_expired(MetricKind::Counter, 1));
+        assert_eq!(of_name(&mut policies, b"bcz", 3), Some(limited));
+        assert_eq!(policies.without_lines(limited), idle);
+        assert_eq!(policies.policies.len(), POLICIES_MAX + 2);
     }
 
     #[test]

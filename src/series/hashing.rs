@@ -5,6 +5,7 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
+use super::records::OtherName;
 use crate::protocol::Sample;
 
 /// Random numbers that make the hashes unguessable. The caller supplies them, since the table has
@@ -34,11 +35,12 @@ impl MemberHasher {
     }
 }
 
-/// A sample as a series takes it: with the hash of a member in place of the member.
+/// A sample as a series takes it: with the hash of a member in place of the member, and with the
+/// name of a cumulative value if it is not the own one of its series.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum HashedSample {
     Count(f64),
-    Cumulative { value: f64, weight: f64 },
+    Cumulative { value: f64, weight: f64, name: Option<OtherName> },
     Level(f64),
     Change(f64),
     Time { value: f64, weight: f64 },
@@ -50,7 +52,7 @@ impl HashedSample {
     pub(super) fn new(sample: Sample<'_>, hasher: &MemberHasher) -> Self {
         match sample {
             Sample::Count(value) => Self::Count(value),
-            Sample::Cumulative { value, weight } => Self::Cumulative { value, weight },
+            Sample::Cumulative { value, weight } => Self::Cumulative { value, weight, name: None },
             Sample::Level(value) => Self::Level(value),
             Sample::Change(value) => Self::Change(value),
             Sample::Time { value, weight } => Self::Time { value, weight },

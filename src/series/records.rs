@@ -24,12 +24,46 @@ pub(super) struct SideRecords {
     /// The bytes by which records may grow. The caller sets it before it closes series, and before
     /// it adds what may make a record.
     pub(super) room: usize,
-    /// The last value of each cumulative counter.
-    last_values: Slab<f64>,
+    /// The last values of each cumulative counter.
+    last_values: Slab<LastValues>,
+    /// The number of all [`LastValues::others`].
+    others: usize,
+    /// A name without values for this many intervals may make room for another one of its series.
+    pub(super) forget_after: u32,
 }
 
-/// The bytes of a last value, with the slack of their list.
-const LAST_VALUE_BYTES: usize = 24;
+/// The last values of a cumulative counter: one for each name that clients send to it. Each client
+/// counts by itself, so a value is compared with the last one of the same name.
+#[derive(Debug)]
+struct LastValues {
+    /// The value of the name from which rules have made that of the series, or of the name of the
+    /// series. NaN if there is none.
+    own: f64,
+    /// The values of the other names, in the order of those.
+    others: Vec<OtherLast>,
+}
+
+/// The last value of a name that rules make one series with others.
+#[derive(Clone, Copy, Debug)]
+struct OtherLast {
+    name: OtherName,
+    /// The number of the interval of the value.
+    seen: u32,
+    value: f64,
+}
+
+/// The hash of a name that clients send to a series, if it is not the one that the series is stored
+/// with. It is made as those of the members of sets, so it stays the same after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OtherName(pub(super) u64);
+
+/// The bytes of the last values of a counter, with the slack of their list.
+const LAST_VALUE_BYTES: usize = 48;
+/// The bytes of one more name, with the slack.
+const OTHER_BYTES: usize = 36;
+/// The most names of one counter beside its own. If there are more, values of further names are
+/// refused.
+const OTHERS_MAX: usize = 4096;
 
 /// The record of a timing.
 #[derive(Debug, Default)]
@@ -92,7 +126,8 @@ impl SideRecords {
 
     /// The bytes of all timing records and last values.
     pub(super) fn bytes(&self) -> usize {
-        self.timing_bytes + self.last_values.len() * LAST_VALUE_BYTES
+        let last_values = self.last_values.len() * LAST_VALUE_BYTES + self.others * OTHER_BYTES;
+        self.timing_bytes + last_values
     }
 
     /// The bytes of the record that a new timing with this plan gets.
@@ -110,36 +145,112 @@ impl SideRecords {
 
     /// Returns the increase of a cumulative counter. The first value has nothing to compare with,
     /// so it counts as 0. After a decrease the client has restarted from 0.
-    pub(super) fn increase(&self, last: LastValue, value: f64) -> f64 {
-        match self.last_value(last) {
+    pub(super) fn increase(&self, last: LastValue, name: Option<OtherName>, value: f64) -> f64 {
+        match self.last_value(last, name) {
             None => 0.0,
             Some(last) if value < last => value,
             Some(last) => value - last,
         }
     }
 
-    /// The last value of a cumulative counter. A flush does not change it.
-    pub(super) fn last_value(&self, last: LastValue) -> Option<f64> {
-        self.last_values.get((last.0 as usize).checked_sub(1)?).copied()
+    /// The last value that was sent to a cumulative counter under a name, or under its own. A flush
+    /// does not change it.
+    pub(super) fn last_value(&self, last: LastValue, name: Option<OtherName>) -> Option<f64> {
+        let known = self.last_values.get(last.at()?)?;
+        let value = match name {
+            None => known.own,
+            Some(name) => known.others[known.find(name).ok()?].value,
+        };
+        (!value.is_nan()).then_some(value)
     }
 
-    /// Returns false, and sets nothing, if there is no room for one more value.
+    /// The last values of the other names of a cumulative counter.
+    pub(super) fn other_values(&self, last: LastValue) -> impl Iterator<Item = (OtherName, f64)> {
+        let known = last.at().and_then(|at| self.last_values.get(at));
+        known.into_iter().flat_map(|known| &known.others).map(|other| (other.name, other.value))
+    }
+
+    /// Sets the last value of a name, or of the own one, in the interval `seen`. Returns false, and
+    /// sets nothing, if there is no room for one more value.
     #[must_use]
-    pub(super) fn set_last_value(&mut self, last: &mut LastValue, value: f64) -> bool {
-        if let Some(known) = (last.0 as usize).checked_sub(1) {
-            self.last_values[known] = value;
-        } else if self.take_room(LAST_VALUE_BYTES) {
-            let at = self.last_values.insert(value);
-            last.0 = u32::try_from(at + 1).expect("one for each series, and max_series is a u32");
-        } else {
+    pub(super) fn set_last_value(
+        &mut self,
+        last: &mut LastValue,
+        name: Option<OtherName>,
+        value: f64,
+        seen: u32,
+    ) -> bool {
+        let at = match last.at() {
+            Some(at) => at,
+            None if self.take_room(LAST_VALUE_BYTES) => {
+                let none = LastValues { own: f64::NAN, others: Vec::new() };
+                let at = self.last_values.insert(none);
+                last.0 = u32::try_from(at + 1).expect("one for each series, a u32");
+                at
+            }
+            None => return false,
+        };
+        let Some(name) = name else {
+            self.last_values[at].own = value;
+            return true;
+        };
+        let known = &mut self.last_values[at];
+        if let Ok(place) = known.find(name) {
+            known.others[place] = OtherLast { name, seen, value };
+            return true;
+        }
+        let before = known.others.len();
+        if before >= OTHERS_MAX {
+            known.others.retain(|other| seen.wrapping_sub(other.seen) < self.forget_after);
+        }
+        let forgotten = before - known.others.len();
+        let is_full = known.others.len() >= OTHERS_MAX;
+        self.others -= forgotten;
+        self.room = self.room.saturating_add(forgotten * OTHER_BYTES);
+        if is_full || !self.take_room(OTHER_BYTES) {
             return false;
         }
+        self.others += 1;
+        self.last_values[at].insert(OtherLast { name, seen, value });
         true
     }
 
+    /// Sets the last value of a name to a saved one, unless a higher one is known. The table may
+    /// have got the same name from two saved series, of which the lower value is the older one.
+    #[must_use]
+    pub(super) fn restore_last_value(
+        &mut self,
+        last: &mut LastValue,
+        name: Option<OtherName>,
+        saved: f64,
+        seen: u32,
+    ) -> bool {
+        let known = self.last_value(*last, name).unwrap_or(saved);
+        saved.is_nan() || self.set_last_value(last, name, saved.max(known), seen)
+    }
+
+    /// Notes that a cumulative counter is stored with the name `after` from now on, and was stored
+    /// with `before`.
+    pub(super) fn rename_own(
+        &mut self,
+        last: LastValue,
+        [before, after]: [OtherName; 2],
+        seen: u32,
+    ) {
+        let Some(known) = last.at().and_then(|at| self.last_values.get_mut(at)) else { return };
+        self.others -= known.others.len();
+        let place = known.find(after).ok();
+        let own = place.map_or(f64::NAN, |place| known.others.remove(place).value);
+        let value = std::mem::replace(&mut known.own, own);
+        if !value.is_nan() {
+            known.insert(OtherLast { name: before, seen, value });
+        }
+        self.others += known.others.len();
+    }
+
     pub(super) fn forget_last_value(&mut self, last: &mut LastValue) {
-        if let Some(known) = (std::mem::take(last).0 as usize).checked_sub(1) {
-            self.last_values.remove(known);
+        if let Some(known) = std::mem::take(last).at() {
+            self.others -= self.last_values.remove(known).others.len();
         }
     }
 
@@ -210,6 +321,24 @@ impl SideRecords {
         };
         self.timing_bytes -= bytes;
         self.room = self.room.saturating_add(bytes);
+    }
+}
+
+impl LastValue {
+    fn at(self) -> Option<usize> {
+        (self.0 as usize).checked_sub(1)
+    }
+}
+
+impl LastValues {
+    fn find(&self, name: OtherName) -> Result<usize, usize> {
+        self.others.binary_search_by_key(&name, |other| other.name)
+    }
+
+    /// Adds the value of a name that is not known.
+    fn insert(&mut self, other: OtherLast) {
+        let place = self.find(other.name).unwrap_or_else(|place| place);
+        self.others.insert(place, other);
     }
 }
 

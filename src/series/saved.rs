@@ -2,11 +2,17 @@
 //!
 //! A saved series is these bytes:
 //! ```text
-//!  kind  idle  name      counter: current, last     timing: 0, weight, samples… │ 1, sketch
-//!   u8   u32   u16 + …   gauge: level               set: 0, members… │ 1, registers
+//!  kind  idle  name      counter: current, last, (name, last)…
+//!   u8   u32   u16 + …   gauge: level
+//!                        timing: 0, weight, samples… │ 1, sketch
+//!                        set: 0, members… │ 1, registers
 //! ```
+//! A cumulative counter has a last value for each name that clients send to it. All but the first
+//! are stored with the hash of the name, a `u64`.
+//!
 //! If rules have made the name, the highest bit of `kind` is set, and the name from which they made
 //! it follows. The next bit is set if the series is not established: see `Series::is_established`.
+//! The third one is set if clients have sent several names to the series.
 
 use super::distinct::Members;
 use super::memory::Pool;
@@ -26,6 +32,8 @@ pub(super) struct SavedSeries<'a> {
     /// Whether the series had samples in two intervals. Such a series may not make room for others
     /// after a restart either.
     pub(super) is_established: bool,
+    /// Whether clients have sent several names to the series.
+    pub(super) is_joined: bool,
     pub(super) values: In<'a>,
 }
 
@@ -33,6 +41,8 @@ pub(super) struct SavedSeries<'a> {
 const HAS_ORIGINAL: u8 = 0x80;
 /// Set in the kind of a saved series that is not established.
 const IS_NEW: u8 = 0x40;
+/// Set in the kind of a saved series that has the values of several names.
+const IS_JOINED: u8 = 0x20;
 
 impl<'a> SavedSeries<'a> {
     /// Returns `None` if the record is damaged.
@@ -40,12 +50,14 @@ impl<'a> SavedSeries<'a> {
         let kind = input.u8()?;
         let has_original = kind & HAS_ORIGINAL != 0;
         let is_established = kind & IS_NEW == 0;
-        let kind = *MetricKind::ALL.get(usize::from(kind & !(HAS_ORIGINAL | IS_NEW)))?;
+        let is_joined = kind & IS_JOINED != 0;
+        let kind = kind & !(HAS_ORIGINAL | IS_NEW | IS_JOINED);
+        let kind = *MetricKind::ALL.get(usize::from(kind))?;
         let idle = input.u32()?;
         let mut next_name = || input.name().filter(|name| !name.is_empty());
         let name = next_name()?;
         let original = if has_original { Some(next_name()?) } else { None };
-        Some(Self { kind, idle, name, original, is_established, values: input })
+        Some(Self { kind, idle, name, original, is_established, is_joined, values: input })
     }
 
     /// The events of the saved interval: the count of a counter, the events that the samples of a
@@ -70,17 +82,19 @@ impl<'a> SavedSeries<'a> {
         events.unwrap_or_default().ceil() as u64
     }
 
-    /// Appends what [`read`](Self::read) reads. The values follow.
+    /// Appends what [`read`](Self::read) reads: with `marks`, whether the series is not
+    /// established, and whether it is joined. The values follow.
     pub(super) fn put_head(
         kind: MetricKind,
         idle: u32,
         name: &[u8],
         original: Option<&[u8]>,
-        is_established: bool,
+        [is_new, is_joined]: [bool; 2],
         out: &mut Vec<u8>,
     ) {
-        let has_original = if original.is_some() { HAS_ORIGINAL } else { 0 };
-        out.put_u8(kind as u8 | has_original | if is_established { 0 } else { IS_NEW });
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        let has_original = bit(original.is_some(), HAS_ORIGINAL);
+        out.put_u8(kind as u8 | has_original | bit(is_new, IS_NEW) | bit(is_joined, IS_JOINED));
         out.put_u32(idle);
         out.put_name(name);
         if let Some(original) = original {
@@ -104,7 +118,7 @@ mod tests {
             (b"a", Some(empty), false),
         ] {
             let mut record = Vec::new();
-            SavedSeries::put_head(MetricKind::Gauge, 0, name, original, true, &mut record);
+            SavedSeries::put_head(MetricKind::Gauge, 0, name, original, [false; 2], &mut record);
             let read = SavedSeries::read(In::new(&record));
             assert_eq!(read.is_some(), is_whole, "{name:?} {original:?}");
             if let Some(read) = read {

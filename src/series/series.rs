@@ -8,7 +8,7 @@ use super::distinct::Members;
 use super::hashing::HashedSample;
 use super::intervals::{Intervals, NO_LEVEL, add_finite, change_level};
 use super::memory::Pool;
-use super::records::{SideRecords, TimingTotals, TotalsRecord};
+use super::records::{OtherName, SideRecords, TimingTotals, TotalsRecord};
 use super::saved::SavedSeries;
 use super::stored_name::NamePlace;
 use super::timing_samples::TimingSamples;
@@ -41,10 +41,13 @@ pub struct Series {
     /// Whether the name is [plain](crate::protocol::is_plain_path). It is checked once, and not by
     /// each encoder at each flush.
     has_plain_name: bool,
-    /// The number of closed intervals with samples, up to 2.
+    /// The number of closed intervals with samples, up to 2, and [`IS_JOINED`].
     closed: u8,
     intervals: Intervals,
 }
+
+/// Set in `Series::closed` once clients have sent a second name to the series.
+const IS_JOINED: u8 = 0x80;
 
 /// The series that saved values are restored into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub(super) enum RestoreInto {
     Existing {
         /// Whether the saved level of a gauge replaces the present one if both are as old.
         saved_wins_tie: bool,
+        /// The name that the series is stored with, and the one that the saved series was.
+        names: [OtherName; 2],
     },
 }
 
@@ -138,11 +143,11 @@ impl Series {
             }
             (
                 Intervals::Counter { current, last_value, .. },
-                HashedSample::Cumulative { value, weight },
+                HashedSample::Cumulative { value, weight, name },
             ) => {
                 let mut count = *current;
-                add_finite(&mut count, pool.records.increase(*last_value, value) * weight)?;
-                if !pool.records.set_last_value(last_value, value) {
+                add_finite(&mut count, pool.records.increase(*last_value, name, value) * weight)?;
+                if !pool.records.set_last_value(last_value, name, value, self.interval) {
                     return Err(AddError::TooManySeries);
                 }
                 *current = count;
@@ -219,8 +224,31 @@ impl Series {
     /// Notes that the series had samples in an interval that was closed.
     #[inline]
     pub(super) fn note_interval(&mut self) {
-        if self.closed < 2 {
+        if self.intervals_closed() < 2 {
             self.closed += 1;
+        }
+    }
+
+    /// The number of closed intervals with samples, up to 2.
+    fn intervals_closed(&self) -> u8 {
+        self.closed & !IS_JOINED
+    }
+
+    /// Whether clients have sent several names to the series, which rules make one.
+    pub(super) fn is_joined(&self) -> bool {
+        self.closed & IS_JOINED != 0
+    }
+
+    /// Notes that clients have sent a second name to the series.
+    pub(super) fn set_joined(&mut self) {
+        self.closed |= IS_JOINED;
+    }
+
+    /// Notes that the series is stored with another name that clients send: first the name before,
+    /// then the new one.
+    pub(super) fn rename(&self, names: [OtherName; 2], pool: &mut Pool) {
+        if let Intervals::Counter { last_value, .. } = self.intervals {
+            pool.records.rename_own(last_value, names, self.interval);
         }
     }
 
@@ -230,17 +258,17 @@ impl Series {
     /// Whether the series had samples in one interval alone. `is_active` is true if the open
     /// interval is one of them.
     pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
-        self.closed + u8::from(is_active) <= 1
+        self.intervals_closed() + u8::from(is_active) <= 1
     }
 
     /// Whether no interval with a sample was closed yet.
     pub(super) fn is_in_first_interval(&self) -> bool {
-        self.closed == 0
+        self.intervals_closed() == 0
     }
 
     /// Whether the series had samples in two closed intervals.
     pub(super) fn is_established(&self) -> bool {
-        self.closed > 1
+        self.intervals_closed() > 1
     }
 
     /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
@@ -474,11 +502,16 @@ impl Series {
     ) {
         let is_open = self.interval == tick;
         let idle = self.idle_until(tick);
-        SavedSeries::put_head(self.kind(), idle, name, original, is_established, out);
+        let marks = [!is_established, self.is_joined()];
+        SavedSeries::put_head(self.kind(), idle, name, original, marks, out);
         match &self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 out.put_f64(if is_open { *current } else { 0.0 });
-                out.put_f64(records.last_value(*last_value).unwrap_or(f64::NAN));
+                out.put_f64(records.last_value(*last_value, None).unwrap_or(f64::NAN));
+                for (OtherName(name), value) in records.other_values(*last_value) {
+                    out.put_u64(name);
+                    out.put_f64(value);
+                }
             }
             Intervals::Gauge { current, .. } => out.put_f64(*current),
             Intervals::Timing(pair, _) if is_open => pair.current.save(out),
@@ -505,19 +538,32 @@ impl Series {
         into: RestoreInto,
     ) -> Result<(), RestoreError> {
         let mut values = saved.values;
-        let (idle, wins_tie) = match into {
-            RestoreInto::New => (u32::MAX, true),
-            RestoreInto::Existing { saved_wins_tie } => (self.idle_until(tick), saved_wins_tie),
+        let (idle, wins_tie, names) = match into {
+            RestoreInto::New => (u32::MAX, true, None),
+            RestoreInto::Existing { saved_wins_tie, names } => {
+                (self.idle_until(tick), saved_wins_tie, Some(names))
+            }
         };
         let wins = saved.idle < idle || saved.idle == idle && wins_tie;
         self.seen = tick.wrapping_sub(saved.idle.min(idle));
+        if saved.is_joined || names.is_some_and(|[own, saved]| own != saved) {
+            self.set_joined();
+        }
         let is_whole = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 let both = values.finite().zip(values.f64());
                 let (count, last) = both.ok_or(RestoreError::Damaged)?;
+                let other = |name| names.is_none_or(|[own, _]| own != name).then_some(name);
+                let saved_own = names.and_then(|[_, saved]| other(saved));
+                let mut fits = pool.records.restore_last_value(last_value, saved_own, last, tick);
+                while fits && !values.is_empty() {
+                    let both = values.u64().zip(values.f64());
+                    let (name, last) = both.ok_or(RestoreError::Damaged)?;
+                    let name = other(OtherName(name));
+                    fits = pool.records.restore_last_value(last_value, name, last, tick);
+                }
                 // In this order, so that a refused count is not added.
-                (last.is_nan() || pool.records.set_last_value(last_value, last))
-                    && add_finite(current, count).is_ok()
+                fits && add_finite(current, count).is_ok()
             }
             Intervals::Gauge { current, .. } => {
                 let level = values.finite().ok_or(RestoreError::Damaged)?;

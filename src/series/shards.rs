@@ -248,6 +248,17 @@ impl Shards {
         self.all[place.shard()].original(place.slot().at)
     }
 
+    /// The name that clients send to the series at a place: the first one that rules have made the
+    /// series of. The series is stored with it, and rules are compared with it.
+    pub(super) fn stored_with(&self, place: SeriesPlace) -> Option<StoredName<'_>> {
+        self.original(place).or_else(|| self.name(place))
+    }
+
+    /// Whether this is the name that [`stored_with`](Self::stored_with) returns.
+    pub(super) fn is_stored_with(&self, place: SeriesPlace, name: &[u8]) -> bool {
+        self.stored_with(place).is_some_and(|stored| stored.is(name, &self.tags))
+    }
+
     /// The membership of the series at a place.
     pub(super) fn membership_at(&self, place: SeriesPlace) -> &Membership {
         self.all[place.shard()].membership(place.at())

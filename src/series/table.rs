@@ -17,7 +17,6 @@ use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
-use super::series::RestoreInto;
 use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
@@ -184,7 +183,7 @@ impl Table {
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
         let own = self.alias_key(name, b"\n");
         let place = if let Some(place) = self.live.shards.find_by_alias(own, kind, self.live.tick) {
-            self.live.add_at(place, sample)?;
+            self.live.add_sent(place, name, sample)?;
             Some(place)
         } else {
             self.add_by_rules(name, hash, sample)?
@@ -215,7 +214,10 @@ impl Table {
         hash: NameHash,
         sample: Sample<'_>,
     ) -> Result<Option<SeriesPlace>, AddError> {
-        let resolved = self.live.rules.resolve(name, hash).map_err(AddError::ByRule)?;
+        let LiveSeries { rules, shards, .. } = &mut self.live;
+        let kind = sample.kind().expect("a key/value is passed through");
+        let is_series = |name: &[u8]| shards.find(kind, name).is_some();
+        let resolved = rules.resolve(name, hash, &is_series).map_err(AddError::ByRule)?;
         let original = resolved.name.as_ref().map(|_| name);
         let made = resolved.name.as_deref().unwrap_or(name);
         let hash = if original.is_some() { self.hash(made) } else { hash };
@@ -264,7 +266,7 @@ impl Table {
         let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
         saved.name = merged;
         let original = saved.original.take().unwrap_or(clean);
-        let resolved = self.live.rules.resolve(original, self.hash(original));
+        let resolved = self.live.rules.resolve(original, self.hash(original), &|_| false);
         let policy = resolved.map(|resolved| resolved.policy);
         match self.live.create_saved(saved, policy) {
             Ok(()) => {}
@@ -321,8 +323,12 @@ impl Table {
         self.live.shards.find_by_alias(alias, kind, self.live.tick).is_some()
     }
 
-    /// Adds a sample to the series that is found by a key.
+    /// Adds a sample to the series that is found by a key. Returns [`LookedUpResult::NoSeries`] for
+    /// a cumulative value whose series may get others, too: its name must then be read.
     pub fn add_aliased(&mut self, alias: AliasKey, sample: Sample<'_>) -> LookedUpResult {
+        if !self.is_direct && matches!(sample, Sample::Cumulative { .. }) {
+            return LookedUpResult::NoSeries;
+        }
         let place = sample
             .kind()
             .and_then(|kind| self.live.shards.find_by_alias(alias, kind, self.live.tick));
@@ -484,14 +490,15 @@ impl Table {
         saved.idle = age(saved.idle);
         let is_raw = self.live.shards.raw.is_some();
         let has_all_samples = !is_raw && is_merged(saved.name);
-        if is_raw && is_merged(saved.name) {
-            let clean = without_mark(saved.name);
-            if *self.series_name(clean) != *clean {
-                return Ok(()); // its samples come with the raw series, which get another name
-            }
+        let is_merged = is_raw && is_merged(saved.name);
+        if is_merged {
             saved.original = None;
         }
         let names = self.live.rules.restored_names(&saved, !is_raw).ok_or(RestoreError::Damaged)?;
+        self.note_directness();
+        if is_merged && names.original.is_some() {
+            return Ok(()); // its samples come with the raw series, which get another name
+        }
         let has_own_name = *saved.name == *names.name;
         saved.name = &names.name;
         saved.original = names.original.as_deref();
@@ -504,8 +511,7 @@ impl Table {
                 return Ok(());
             } else {
                 // Rules make one series of two saved ones.
-                let into = RestoreInto::Existing { saved_wins_tie: has_own_name };
-                return self.live.restore_into(place, saved, into);
+                return self.live.add_saved(place, saved, has_own_name);
             }
         }
         self.live.create_saved(saved, names.policy)
@@ -585,7 +591,10 @@ impl Table {
 
     /// Returns the name of the series that the rules make of a name.
     pub fn series_name<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
-        self.live.rules.made_of(name, |_| {})
+        let is_series = |name: &[u8]| {
+            MetricKind::ALL.iter().any(|kind| self.live.shards.find(*kind, name).is_some())
+        };
+        self.live.rules.made_of(name, &is_series, |_| {})
     }
 
     /// Returns the rules that match a name.

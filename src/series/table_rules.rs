@@ -18,7 +18,7 @@ use super::shards::Shards;
 use super::stored_name::StoredName;
 use super::tag_limits::TagLimits;
 use super::tag_store::TagStore;
-use crate::policy::{LimitedTag, PolicySets, ResolvedName, Rules};
+use crate::policy::{LimitedTag, OTHER, PolicySets, ResolvedName, Rules, clean_form};
 use crate::protocol::{cleaned, is_clean, tags_of};
 
 /// The rules of a table.
@@ -30,7 +30,7 @@ pub struct TableRules {
     /// Whether some rule changes names or tags.
     changes_names: bool,
     /// The number of sweeps until no series has a name that only earlier rules have made, unless a
-    /// line has led to it since. Until then, each sample must call
+    /// line has led to it since. A restored series may have one, too. Until then, each sample must call
     /// [`adopt_original`](Self::adopt_original) for its series.
     sweeps_with_old_names: u8,
     /// Whether some series may still have a policy from before the last reload.
@@ -99,28 +99,38 @@ impl TableRules {
     }
 
     /// Returns what the rules make of a name. Fails with the number of the rule that drops it.
+    /// `is_series` returns whether the table holds a series of a name.
     pub(super) fn resolve(
         &mut self,
         name: &[u8],
         NameHash(hash): NameHash,
+        is_series: &dyn Fn(&[u8]) -> bool,
     ) -> Result<ResolvedName, u8> {
+        let known = self.known_name(name, is_series);
         let Self { policies, limits, .. } = self;
         let generation = policies.newest_rule(0);
-        policies.resolve(name, hash, &mut |tag| {
-            limits.allows_new(generation | u16::from(tag.rule), tag)
+        policies.resolve(name, hash, &mut |tag| match &known {
+            Some(known) => has_tag(known, tag),
+            None => limits.allows_new(generation | u16::from(tag.rule), tag),
         })
     }
 
     /// Returns the name of the series that the rules make of a name. Passes each tag whose value
-    /// they replace to `replaced`. Nothing is remembered.
+    /// they replace to `replaced`. Nothing is remembered. `is_series` is as for
+    /// [`resolve`](Self::resolve).
     pub(super) fn made_of<'a>(
         &self,
         name: &'a [u8],
+        is_series: &dyn Fn(&[u8]) -> bool,
         mut replaced: impl FnMut(LimitedTag<'_>),
     ) -> Cow<'a, [u8]> {
+        let known = self.known_name(name, is_series);
         let generation = self.policies.newest_rule(0);
         let made = self.policies.changed(name, &mut |tag| {
-            let is_allowed = self.limits.allows(generation | u16::from(tag.rule), tag);
+            let is_allowed = match &known {
+                Some(known) => has_tag(known, tag),
+                None => self.limits.allows(generation | u16::from(tag.rule), tag),
+            };
             if !is_allowed {
                 replaced(tag);
             }
@@ -129,9 +139,40 @@ impl TableRules {
         made.map_or(Cow::Borrowed(name), Cow::Owned)
     }
 
+    /// Returns the name of a series that the table holds, if a new series could not have it.
+    ///
+    /// After a reload, the values that series have count against a new limit only once each series
+    /// has its new policy. Until then the limit may seem to be reached, or not to be. A series
+    /// keeps its values, so its lines must go to it all the time.
+    fn known_name<'a>(
+        &self,
+        name: &'a [u8],
+        is_series: &dyn Fn(&[u8]) -> bool,
+    ) -> Option<Cow<'a, [u8]>> {
+        if !self.has_old_policies {
+            return None;
+        }
+        let Self { policies, limits, .. } = self;
+        let generation = policies.newest_rule(0);
+        let mut has_replaced = false;
+        let known = policies.changed(name, &mut |tag| {
+            let rule = generation | u16::from(tag.rule);
+            let is_allowed = limits.allows(rule, tag);
+            has_replaced |= !is_allowed;
+            is_allowed || !limits.counts_all(rule, tag.key, policies)
+        });
+        let known = known.map_or(Cow::Borrowed(name), Cow::Owned);
+        (has_replaced && is_series(&known)).then_some(known)
+    }
+
     /// Returns the names that a saved series gets. The rules may have changed since it was saved,
     /// but a name that they have made is not changed again. With `cleans`, the names are cleaned.
     /// Returns `None` if the record is damaged.
+    ///
+    /// As after a reload, the series keeps the values of its tags. That includes `other`, which
+    /// stands for the values of many names, though only one of them is stored. A series that has
+    /// the values of several names also keeps its name, even if the rules no longer make it:
+    /// otherwise all the values would count for one of the names. No line leads to it then.
     pub(super) fn restored_names<'a>(
         &mut self,
         saved: &SavedSeries<'a>,
@@ -150,9 +191,25 @@ impl TableRules {
             return None;
         }
         let original = saved_original.as_deref().unwrap_or_else(|| without_mark(&name));
-        let resolved = self.resolve(original, NameHash(self.names.hash_one(original)));
+        let own = clean_form(without_mark(&name));
+        let Self { policies, limits, names, .. } = self;
+        let generation = policies.newest_rule(0);
+        let resolved =
+            policies.resolve(original, names.hash_one(original), &mut |tag| match tags_of(&own)
+                .find(|(key, _)| *key == tag.key)
+            {
+                Some((_, value)) if value == tag.value => true,
+                Some((_, OTHER)) => false,
+                _ => limits.allows_new(generation | u16::from(tag.rule), tag),
+            });
         let policy = resolved.as_ref().map(|resolved| resolved.policy).map_err(|rule| *rule);
-        Some(match resolved.ok().and_then(|resolved| resolved.name) {
+        let made = resolved.ok().and_then(|resolved| resolved.name);
+        if saved.is_joined && made.as_deref().unwrap_or(original) != without_mark(&name) {
+            let policy = policy.map(|policy| policies.without_lines(policy));
+            self.sweeps_with_old_names = 2; // as after a reload: a line may lead to it again
+            return Some(RestoredNames { name, original: saved_original, policy });
+        }
+        Some(match made {
             Some(made) => {
                 let original = Some(Cow::Owned(original.to_vec()));
                 RestoredNames { name: Cow::Owned(made), original, policy }
@@ -197,7 +254,7 @@ impl TableRules {
         name: &'a [u8],
         hash: NameHash,
     ) -> Result<Cow<'a, [u8]>, u8> {
-        let resolved = self.resolve(name, hash)?;
+        let resolved = self.resolve(name, hash, &|_| false)?;
         let made = resolved.name.map_or(Cow::Borrowed(name), Cow::Owned);
         self.limits.count_passing(resolved.policy, &made, &self.policies);
         Ok(made)
@@ -288,9 +345,8 @@ impl TableRules {
         let original = original.map(|name| name.owned_text(tags));
         let name = original.as_deref().unwrap_or_else(|| without_mark(&own));
         // The series keeps the values of its tags, also those over a new limit.
-        let mut has = |tag: LimitedTag<'_>| {
-            tags_of(&own).any(|(key, value)| key == tag.key && value == tag.value)
-        };
+        let clean = clean_form(without_mark(&own));
+        let mut has = |tag: LimitedTag<'_>| has_tag(&clean, tag);
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
         let ResolvedName { policy, name: made } = match resolved {
@@ -345,4 +401,9 @@ impl TableRules {
         self.changes_names = self.policies.change_names();
         names_change
     }
+}
+
+/// Whether a clean name has this value of a tag.
+fn has_tag(name: &[u8], tag: LimitedTag<'_>) -> bool {
+    tags_of(name).any(|(key, value)| key == tag.key && value == tag.value)
 }

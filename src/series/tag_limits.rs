@@ -6,7 +6,8 @@
 
 use ahash::AHashMap;
 
-use crate::policy::{LimitedTag, OTHER, PolicySets};
+use super::raw::without_mark;
+use crate::policy::{LimitedTag, OTHER, PolicySets, clean_form};
 use crate::protocol::tags_of;
 
 /// By the key of a tag, the number of series that have each value. It is 0 for a value that only
@@ -83,6 +84,13 @@ impl TagLimits {
                     || values.contains_key(&self.hasher.hash_one(tag.value))
             }
         }
+    }
+
+    /// Whether the values that series have of a tag all count. During a reload they do if a rule of
+    /// the same name and patterns has limited the tag before.
+    pub(super) fn counts_all(&self, rule: u16, key: &[u8], policies: &PolicySets) -> bool {
+        let before = number_of(rule, &self.kept);
+        before != rule && policies.limits_key(before, key)
     }
 
     /// As [`allows`](Self::allows), for a series that is about to be created. Notes a replaced
@@ -187,7 +195,8 @@ fn number_of(rule: u16, kept: &[(u16, u16)]) -> u16 {
     kept.iter().find(|(new, _)| *new == rule).map_or(rule, |(_, before)| *before)
 }
 
-/// Passes the number of the rule, the key and the value of each limited tag of a series.
+/// Passes the number of the rule, the key and the value of each limited tag of a series. The values
+/// are those of the clean name, so that a raw name and its merged series have the same.
 fn each_limited(
     policy: u16,
     name: &[u8],
@@ -197,7 +206,7 @@ fn each_limited(
     if !policies.limits_tags(policy) {
         return;
     }
-    for (key, value) in tags_of(name) {
+    for (key, value) in tags_of(&clean_form(without_mark(name))) {
         if value != OTHER
             && let Some(rule) = policies.limiting_rule(policy, key)
         {

@@ -1,20 +1,20 @@
 //! Rules that change names and tags: which series a line goes to, and that its values stay whole.
 
+mod cumulative;
 mod exporter;
 mod restart;
 mod tag_limits;
+mod whole;
 
 use std::collections::BTreeMap;
 
 use self::exporter::{EXPORTER, EXPORTER_CHANGED, EXPORTER_ELSEWHERE, EXPORTER_MISTAKES, Exporter};
 use crate::rig::{Core, configured, receive, values};
 use statsd::engine::Engine;
-use statsd::ledger::OwnCounter;
 use statsd::protocol::MetricKind;
 use statsd::sender::Sender;
 use statsd::series::Cursor;
 use statsd::time::Tick;
-use statsd_bench::Random;
 
 /// The names of all series after these lines, sorted.
 fn series(config: &str, lines: &str) -> Vec<String> {
@@ -287,127 +287,6 @@ fn raw_names_are_changed_as_their_clean_forms() {
     }
 }
 
-/// Rules between which a server changes.
-const RULES: &[&str] = &[
-    "",
-    "[rule.a]\nmatch = a.*\nname = one\n",
-    "[rule.a]\nmatch = a.*\nname = a\ntags = t=$1\n[rule.b]\nmatch = b.**\nname = a\n",
-    "[rule.a]\nmatch = **\nname = x.$1\nmax_tag_values = 2\ndelete_idle = yes\n",
-    "[rule.a]\nmatch = **\ndrop_tags = t\nmax_tag_values = u=1\n",
-    "[rule.a]\nmatch = **\nkeep_tags =\n[rule.b]\nmatch_tags = t=1\nname = tagged\nexpire = 20s",
-    "[rule.a]\nmatch_regex = ^(.)\\.(.)\nname = $2.$1\nrename_tag = t=u\n",
-];
-
-/// A server whose lines and rules are random.
-struct Trial {
-    random: Random,
-    /// What the configuration has beside the rules.
-    base: String,
-    core: Core,
-    /// The values that were taken, and those that were sent.
-    taken: f64,
-    sent: f64,
-}
-
-impl Trial {
-    fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let expire = ["", "expire = 20s\n", "delete_idle = yes\n"][random.below(3)];
-        let limits = ["", "[limits]\nmax_series = 40\nevict_after = 0\n"][random.below(2)];
-        let base = format!("[statsd]\n{expire}{limits}");
-        let rules = RULES[random.below(RULES.len())];
-        let core = Core::configured(&format!("{base}{rules}"));
-        Self { random, base, core, taken: 0.0, sent: 0.0 }
-    }
-
-    /// Sends a line. It counts as taken unless there are too many series. A new series may make
-    /// room for that of the line; its values of the open interval then count as rejected, too.
-    fn line(&mut self, line: &str) {
-        let before = self.core.engine.own().total(OwnCounter::SeriesRejected);
-        self.core.packet(line);
-        let rejected = self.core.engine.own().total(OwnCounter::SeriesRejected) - before;
-        self.taken += 1.0 - rejected as f64;
-    }
-
-    fn random_line(&mut self) {
-        let random = &mut self.random;
-        let mut letter = || ["a", "b", "x", "1"][random.below(4)];
-        let name = match [letter(), letter()] {
-            ["x", name] => name.to_owned(),
-            [first, second] => format!("{first}.{second}"),
-        };
-        let tags = match random.below(3) {
-            0 => String::new(),
-            1 => format!("|#t:{}", random.below(3)),
-            _ => format!("|#u:{},t:{}", random.below(3), random.below(3)),
-        };
-        // The samples of an evicted gauge or set count as rejected, and are not in the sum.
-        let kinds = if self.base.contains("max_series") { 2 } else { 4 };
-        let (kind, is_counted) =
-            [("c", true), ("ms", true), ("g", false), ("s", false)][random.below(kinds)];
-        if is_counted {
-            self.line(&format!("{name}:1|{kind}{tags}"));
-        } else {
-            self.core.packet(&format!("{name}:1|{kind}{tags}"));
-        }
-    }
-
-    fn reload(&mut self, rules: &str) {
-        let settings = configured(&format!("{}{rules}", self.base));
-        if self.core.engine.can_take(&settings.rules, settings.flush_interval) {
-            self.core.engine.reconfigure(&settings);
-        }
-    }
-
-    /// Ends an interval, with lines between the slices of the sweep.
-    fn flush(&mut self, stamp: u64) {
-        self.core.tick(stamp);
-        loop {
-            let work = 1 + self.random.below(5);
-            let is_done = self.core.sweep(work);
-            if self.random.below(3) == 0 {
-                self.random_line();
-            }
-            if is_done {
-                break;
-            }
-        }
-        self.sent += counted(&self.core.finish());
-    }
-}
-
-/// Shows that whatever comes, every count and every sample of a timer is sent once, and that each
-/// tag is freed with its last series. Series expire, are evicted, and get other
-/// names, and rules change at any time between two flushes.
-#[test]
-fn any_interleaving_of_lines_rules_and_expiry_keeps_counts_whole() {
-    for seed in 0..120 {
-        let mut trial = Trial::new(seed);
-        for flush in 1..40 {
-            for _ in 0..trial.random.below(30) {
-                trial.random_line();
-                if trial.random.below(40) == 0 {
-                    let rules = RULES[trial.random.below(RULES.len())];
-                    trial.reload(rules);
-                }
-            }
-            trial.flush(flush * 10);
-        }
-        trial.sent += counted(&trial.core.flush(400));
-        trial.reload("");
-        (41..46).for_each(|flush| trial.sent += counted(&trial.core.flush(flush * 10)));
-        assert_eq!(trial.sent, trial.taken, "seed {seed}");
-        if trial.base.contains("expire") || trial.base.contains("delete_idle") {
-            let table = trial.core.engine.table();
-            assert_eq!(
-                (table.len(), table.tags(), table.aliases().0),
-                (0, (0, 0), 0),
-                "seed {seed}"
-            );
-        }
-    }
-}
-
 /// A series that makes room during a sweep is closed by the rules for the name that its lines have,
 /// not for the name that rules have made.
 #[test]
@@ -427,17 +306,6 @@ fn an_evicted_series_is_closed_by_the_rules_for_its_original_name() {
     assert_eq!(core.engine.table().counts().evicted, 1);
     while !core.sweep(1) {}
     assert_eq!(values(&core.finish()).get("stats.gauges.made.x"), Some(&"5"));
-}
-
-/// The sum of all counts, and of the samples of all timers.
-fn counted(lines: &[String]) -> f64 {
-    let is_counted = |line: &&String| {
-        let bare = line.split([';', ' ']).next().unwrap();
-        line.starts_with("stats_counts.")
-            || bare.starts_with("stats.timers.") && bare.ends_with(".count")
-    };
-    let counts = lines.iter().filter(is_counted);
-    counts.map(|line| line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()).sum()
 }
 
 #[test]

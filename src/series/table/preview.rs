@@ -96,7 +96,8 @@ impl Preview {
         if std::mem::replace(&mut self.has_copied[kind as usize], true) {
             return false;
         }
-        let made = table.live.rules.made_of(name, |tag| copy.live.rules.deny(tag));
+        let is_series = |name: &[u8]| table.live.shards.find(kind, name).is_some();
+        let made = table.live.rules.made_of(name, &is_series, |tag| copy.live.rules.deny(tag));
         let name = &*made;
         copy.live.limits = SeriesLimits::NONE;
         let created = copy.len() - self.copied;
@@ -153,7 +154,7 @@ impl Preview {
             // It has no value, but its next sample needs no room for a new series. A rule may drop
             // the name by now. The series then takes samples until it is closed.
             let compared = original.unwrap_or_else(|| without_mark(name));
-            let resolved = copy.live.rules.resolve(compared, copy.hash(compared));
+            let resolved = copy.live.rules.resolve(compared, copy.hash(compared), &|_| false);
             let policy = resolved.map_or(0, |resolved| resolved.policy);
             let outcome = RuleOutcome { policy, original };
             let created = copy.live.create_with(name, copy.hash(name), kind, outcome);

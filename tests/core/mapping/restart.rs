@@ -1,9 +1,11 @@
 //! Rules and the series of the run before.
 
 use super::names;
-use crate::rig::{Core, configured, values};
-use statsd::engine::Restored;
+use crate::rig::{Core, SEEDS, configured, values};
+use statsd::engine::{Engine, Restored};
+use statsd::series::Seeds;
 use statsd::wire::In;
+use statsd_bench::Random;
 
 #[test]
 fn a_restored_series_is_not_changed_twice() {
@@ -112,4 +114,112 @@ fn a_restored_series_that_a_rule_drops_is_not_refused_by_a_limit() {
     let mut core = Core::new(&settings, &Default::default());
     let restored = core.engine.restore(In::new(&state), settings.flush_interval, false);
     assert_eq!(restored, Restored { series: 1, dropped: 2, ..Restored::default() });
+}
+
+/// Shows that a restart changes no value of any series, whichever order the table has them in. A
+/// series of `other` has the values of many names, of which it is stored with one.
+#[test]
+fn a_restored_series_has_the_value_that_it_had() {
+    let limit = "[rule.u]\nmatch = **\nmax_tag_values = 3\n";
+    let raw = "[statsd]\nsanitize_keys = no\n";
+    let configs = [
+        limit.to_owned(),
+        format!("{limit}drop_tags = pod\ntags = t=$1\n"),
+        limit.to_owned() + raw,
+    ];
+    let user = |n: u32| format!("{}{n}", ["u", "\u{e9}"][n as usize % 2]);
+    for seed in 0..50 {
+        for config in &configs {
+            let settings = configured(config);
+            let mut random = Random::new(seed);
+            let mut send = |core: &mut Core| {
+                for _ in 0..40 {
+                    let kind = ["c", "g", "ms", "s"][random.below(4)];
+                    let [number, pod, value] = [10, 3, 100].map(|most| random.below(most));
+                    let user = user(number);
+                    core.packet(&format!("hits:{value}|{kind}|#user:{user},pod:{pod}"));
+                }
+            };
+            let seeded = |names: u64| {
+                let mut core = Core::new(&settings, &Default::default());
+                core.engine = Engine::new(&settings, Seeds { names: [names, 2, 3, 4], ..SEEDS });
+                core
+            };
+            let mut core = seeded(seed);
+            send(&mut core);
+            core.flush(10);
+            send(&mut core);
+            let state = core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+            let mut again = seeded(seed + 1000);
+            let restored = again.engine.restore(In::new(&state), settings.flush_interval, false);
+            assert!(!restored.damaged && restored.refused == 0, "{restored:?}");
+            assert_eq!(names(&mut again.engine), names(&mut core.engine), "{seed}: {config}");
+            // The values that are known stay known.
+            let lines =
+                (0..10).map(|n| format!("hits:1|c|#user:{}\n", user(n))).collect::<String>();
+            core.packet(&lines);
+            again.packet(&lines);
+            assert_eq!(again.flush(20), core.flush(20), "{seed}: {config}");
+        }
+    }
+}
+
+/// Shows that the values of several names are not taken for those of one of them, if the rules that
+/// have made them one are gone. As after a reload, they are sent as they were, once.
+#[test]
+fn restored_values_of_several_names_do_not_become_those_of_one() {
+    let pods = "[rule.a]\nmatch = **\ndrop_tags = pod\n";
+    let users = "[rule.a]\nmatch = **\nmax_tag_values = 1\n";
+    for (before, after, joined, line) in [
+        (pods, "", "hits", "hits:4|c|#pod:a"),
+        (pods, "[rule.a]\nmatch = **\nname = x.$1\n", "hits", "hits:4|c|#pod:a"),
+        (users, "", "hits;user=other", "hits:4|c|#user:b"),
+        (
+            users,
+            "[rule.a]\nmatch = **\nrename_tag = user=u\n",
+            "hits;user=other",
+            "hits:4|c|#user:b",
+        ),
+    ] {
+        let mut core = Core::configured(before);
+        core.packet("hits:1|c|#user:a\nhits:1|c|#pod:a\nhits:2|c|#pod:b\nhits:7|g|#pod:b");
+        core.packet("hits:1|c|#user:b\nhits:2|c|#user:c\nhits:5|g|#pod:a\nhits:9|g");
+        let state = core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+        let restore = |state: &[u8]| {
+            let settings = configured(after);
+            let mut core = Core::new(&settings, &Default::default());
+            let restored = core.engine.restore(In::new(state), settings.flush_interval, false);
+            assert!(!restored.damaged && restored.refused == 0, "{restored:?}");
+            core
+        };
+        let core = restore(&state);
+        let mut core = restore(&core.engine.save(|_| Ok::<(), ()>(())).unwrap());
+        core.packet(line);
+        let lines = core.flush(10);
+        assert_eq!(values(&lines)[&*format!("stats_counts.{joined}")], "3", "{after}: {lines:?}");
+        assert!(values(&lines).values().any(|value| *value == "4"), "{after}: {lines:?}");
+        core.packet(line);
+        core.flush(20);
+        let left = names(&mut core.engine);
+        assert!(!left.iter().any(|name| name == joined), "{after}: {left:?}");
+    }
+}
+
+/// Shows that a series which is restored under a name that rules no longer make stays if lines lead
+/// to it again.
+#[test]
+fn a_restored_series_of_several_names_stays_if_lines_lead_to_it() {
+    let mut core = Core::configured("[rule.a]\nmatch = **\ndrop_tags = pod\n");
+    core.packet("hits:7|g|#pod:b\nhits:5|g|#pod:a\nhits:2|C|#pod:b\nhits:3|C|#pod:a");
+    let state = core.engine.save(|_| Ok::<(), ()>(())).unwrap();
+    let settings = configured("");
+    let mut core = Core::new(&settings, &Default::default());
+    core.engine.restore(In::new(&state), settings.flush_interval, false);
+    core.packet("hits:+1|g\nhits:9|C");
+    core.packet("hits:10|C");
+    let lines = core.flush(10);
+    assert_eq!(values(&lines)["stats_counts.hits"], "1", "no total of another name is compared");
+    (2..4).for_each(|flush| _ = core.flush(flush * 10));
+    assert_eq!(values(&core.flush(40))["stats.gauges.hits"], "6");
+    assert_eq!(names(&mut core.engine), ["hits", "hits"]);
 }

@@ -68,3 +68,81 @@ fn a_reload_keeps_the_values_that_count_against_a_limit() {
         assert_eq!(users(&mut core), ["0", "1", "2", "3", "4", "other"], "{changed}");
     }
 }
+
+/// Shows that a series keeps its lines from the first moment of a reload that brings a limit, though
+/// its value counts against the limit only once the series is closed.
+#[test]
+fn a_reload_that_brings_a_limit_leaves_the_lines_of_known_series_where_they_were() {
+    let rule = "[rule.u]\nmatch = web.**\n";
+    for (before, after, page) in [
+        (String::new(), format!("{rule}max_tag_values = 10\n"), "page:1"),
+        (
+            format!("{rule}max_tag_values = page=1\n"),
+            format!("{rule}max_tag_values = user=10, page=1\n"),
+            "page:2",
+        ),
+    ] {
+        let mut core = Core::configured(&before);
+        core.packet("web.x:1|c|#page:1");
+        let send = |core: &mut Core, from: u32, to: u32| {
+            for n in from..to {
+                core.packet(&format!("web.x:1|c|#{page},user:{n}"));
+            }
+        };
+        send(&mut core, 0, 100);
+        let known = names(&mut core.engine);
+        core.engine.reconfigure(&configured(&after));
+        send(&mut core, 0, 30);
+        core.tick(10);
+        for n in 1..10 {
+            core.sweep(20);
+            send(&mut core, n * 10, n * 10 + 10);
+        }
+        while !core.sweep(1) {}
+        let mut lines = core.finish();
+        send(&mut core, 0, 10);
+        assert_eq!(names(&mut core.engine), known, "{after}");
+        lines.extend(core.flush(20));
+        let sum = |user: u32| {
+            let counts = lines.iter().filter(|line| {
+                line.starts_with("stats_counts.") && line.contains(&format!(";user={user} "))
+            });
+            counts.map(|line| line.split(' ').nth(1).unwrap().parse::<u32>().unwrap()).sum::<u32>()
+        };
+        assert!((0..100).all(|user| sum(user) == 2 + u32::from(user < 30)), "{lines:?}");
+        // A new value is one too many from then on.
+        send(&mut core, 100, 101);
+        assert_eq!(names(&mut core.engine).iter().filter(|n| n.ends_with("user=other")).count(), 1);
+        // What `explain` and `watch` show is the same.
+        let table = core.engine.table();
+        let sent = format!("web.x;{};user=7", page.replace(':', "="));
+        assert!(table.series_name(sent.as_bytes()).ends_with(b"user=7"));
+    }
+}
+
+/// Shows that a raw name and its merged series count as one value.
+#[test]
+fn a_value_of_a_raw_name_counts_once() {
+    let mut core = Core::configured(
+        "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = **\nmax_tag_values = 3\n",
+    );
+    let others = |core: &mut Core| {
+        names(&mut core.engine).iter().filter(|name| name.ends_with("user=other")).count()
+    };
+    for n in 0..3 {
+        core.packet(&format!("a:1|c|#user:\u{e9}{n}"));
+        assert_eq!(others(&mut core), 0, "{n}");
+    }
+    // The series keep their values after a reload, too.
+    core.engine.reconfigure(&configured(
+        "[statsd]\nsanitize_keys = no\n[rule.a]\nmatch = **\nmax_tag_values = 2\n",
+    ));
+    let known = names(&mut core.engine);
+    core.flush(10);
+    core.flush(20);
+    core.packet("a:1|c|#user:\u{e9}0\na:1|c|#user:\u{e9}2");
+    core.flush(30);
+    assert_eq!(names(&mut core.engine), known);
+    core.packet("a:1|c|#user:\u{e9}3");
+    assert_eq!(others(&mut core), 1);
+}
