@@ -1,6 +1,7 @@
 //! Rules that change names and tags: which series a line goes to, and that its values stay whole.
 
 mod exporter;
+mod known_names;
 mod restart;
 mod tag_limits;
 
