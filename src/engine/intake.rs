@@ -58,9 +58,6 @@ impl Intake {
         reader: &mut LineReader,
         name_buffer: &mut [u8],
     ) -> Option<usize> {
-        if self.table.changes_names() {
-            self.look_up_by_alias(batch);
-        }
         self.table.find_all(batch);
         let revision = self.table.revision();
         let mut stopped = None;
@@ -89,17 +86,6 @@ impl Intake {
         stopped
     }
 
-    /// Lets lines without tags be found by an alias, too. The name of such a line may be the name
-    /// of a series to which rules do not let the line belong.
-    #[cold]
-    fn look_up_by_alias(&self, batch: &mut [PendingSample<'_>]) {
-        for sample in batch.iter_mut() {
-            if let Lookup::Name(_) = sample.lookup {
-                sample.lookup = Lookup::Alias(self.table.alias_key(sample.name, b""), b"");
-            }
-        }
-    }
-
     /// Adds the sample of a line that no alias finds. Returns false, and adds nothing, if the
     /// general reader must read the line.
     #[inline(never)]
@@ -112,15 +98,7 @@ impl Intake {
         let PendingSample { line, name, lookup: Lookup::Alias(alias, tags), .. } = *sample else {
             return false;
         };
-        // If rules change names, a name without tags is looked up by an alias, too.
-        let is_bare = tags.is_empty();
-        if is_bare && !is_plain_for(reader.grammar(), name) {
-            return false;
-        }
-        let canonical = is_bare.then_some(name);
-        let canonical =
-            canonical.or_else(|| plain_series_name(reader.grammar(), name, tags, name_buffer));
-        let Some(name) = canonical else {
+        let Some(name) = plain_series_name(reader.grammar(), name, tags, name_buffer) else {
             let is_line = !is_binary(line) && memchr::memchr(b'\n', name).is_none();
             if is_line {
                 self.any_line(line, reader);
@@ -194,8 +172,8 @@ impl Intake {
         });
     }
 
-    /// Adds the samples of a line with this key. Returns false, and adds nothing, if the series of
-    /// its first sample is not known.
+    /// Adds the samples of a line with this key, or counts that a rule drops them. Returns false,
+    /// and does nothing, if neither the rule nor the series of its first sample is known.
     fn add_aliased(
         &mut self,
         line: &[u8],
@@ -205,7 +183,9 @@ impl Intake {
     ) -> bool {
         let first = samples.clone().next().and_then(Result::ok).and_then(|sample| sample.kind());
         if !first.is_some_and(|kind| self.table.has_alias(alias, kind)) {
-            return false;
+            let Some(rule) = self.table.dropping_rule(alias) else { return false };
+            self.all_samples(line, samples, |_, _| Err(AddError::ByRule(rule)));
+            return true;
         }
         self.all_samples(line, samples, |intake, sample| {
             match intake.table.add_aliased(alias, sample) {

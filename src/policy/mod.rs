@@ -9,6 +9,7 @@
 //! Each setting comes from the first rule in file order that matches the name and has the setting.
 //! Otherwise it comes from `[statsd]`.
 
+mod dropped_names;
 mod figures;
 mod glob;
 mod mapping;

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::dropped_names::DroppedNames;
 use super::figures::{FigureNames, Plan};
 use super::mapping::{LimitedTag, NameChanges};
 use super::rules::{Rule, Rules, SignedGauges, flushes};
@@ -57,9 +58,8 @@ pub struct Policies {
     policies: Vec<Policy>,
     /// The sources of each policy.
     sources: Vec<PolicySources>,
-    /// The hashes of names that are dropped, each at the slot of its hash, with the number of the
-    /// rule.
-    dropped: Box<[(u64, u8)]>,
+    /// The hashes of names that are dropped, and those of the bytes of lines with such names.
+    dropped: DroppedNames,
     /// Whether some rule changes names or tags.
     changes_names: bool,
 }
@@ -177,25 +177,18 @@ pub struct AppliedRules<'a> {
 /// names, so the number must be bounded.
 const POLICIES_MAX: usize = 1024;
 
-/// The number of dropped names that are remembered by their hash, in 16 KiB. It saves the matching
-/// when many samples of few names arrive. A name that is not remembered is matched again with each
-/// sample, which takes as long as the creation of a series and needs no memory.
-const DROPPED_MAX: usize = 1024;
-
 impl Policies {
     pub fn new(rules: &Rules, interval: Duration) -> Self {
+        let is_any_dropped = rules.rules.iter().any(|rule| rule.drop == Some(true));
         let mut policies = Self {
             rules: rules.clone(),
             interval,
             figures: FigureNames::new(&rules.percentiles(), &rules.bins()),
             policies: Vec::new(),
             sources: Vec::new(),
-            dropped: Vec::new().into(),
+            dropped: DroppedNames::new(is_any_dropped),
             changes_names: rules.rules.iter().any(Rule::changes_names),
         };
-        if rules.rules.iter().any(|rule| rule.drop == Some(true)) {
-            policies.dropped = vec![(0, 0); DROPPED_MAX].into();
-        }
         policies
             .number(PolicySources { settings: SettingSources::ALL_BASE, is_without_lines: false });
         policies
@@ -225,14 +218,12 @@ impl Policies {
         if self.rules.rules.is_empty() {
             return Ok(ResolvedName { policy: 0, name: None });
         }
-        if let Some(rule) = self.remembered(hash) {
+        if let Some(rule) = self.dropped.rule_of(hash) {
             return Err(rule);
         }
         let clean = clean_form(name);
         let name = RuleName::new(&clean);
-        let sources = self.sources(name).inspect_err(|rule| {
-            self.dropped[slot(hash)] = (hash, *rule);
-        })?;
+        let sources = self.sources(name).inspect_err(|rule| self.dropped.add(hash, *rule))?;
         let changes = self.changes(sources);
         let made = if changes.is_none() { None } else { changes.apply(name, allows) };
         let settings = sources.in_policy();
@@ -396,22 +387,11 @@ impl Policies {
         let base = &self.rules.base;
         deletes.or(base.delete_gauges).unwrap_or(base.delete_idle)
     }
-
-    /// Returns the number of the rule that drops the name with this hash, if that is remembered.
-    fn remembered(&self, hash: u64) -> Option<u8> {
-        let (dropped, rule) = *self.dropped.get(slot(hash))?;
-        (hash != 0 && dropped == hash).then_some(rule)
-    }
 }
 
 /// Returns the name that rules are compared with.
 pub(crate) fn clean_form(name: &[u8]) -> Cow<'_, [u8]> {
     if is_clean(name) { Cow::Borrowed(name) } else { Cow::Owned(cleaned(name)) }
-}
-
-#[allow(clippy::cast_possible_truncation)] // the low bits are meant
-fn slot(hash: u64) -> usize {
-    hash as usize % DROPPED_MAX
 }
 
 /// The policies in use and, after a reload, the policies before them.
@@ -448,6 +428,30 @@ impl PolicySets {
     ) -> Result<ResolvedName, u8> {
         let resolved = self.sets[usize::from(self.newest)].resolve(name, hash, allows)?;
         Ok(ResolvedName { policy: resolved.policy | self.newest << SET_SHIFT, ..resolved })
+    }
+
+    /// Returns the number of the newest rule that drops the name with this hash, or the line whose
+    /// bytes have this hash, if that is remembered.
+    #[inline]
+    pub fn dropped_by(&self, hash: u64) -> Option<u8> {
+        self.sets[usize::from(self.newest)].dropped.rule_of(hash)
+    }
+
+    /// Remembers that one of the newest rules drops lines whose bytes have this hash.
+    pub fn note_dropped(&mut self, hash: u64, rule: u8) {
+        self.sets[usize::from(self.newest)].dropped.add(hash, rule);
+    }
+
+    /// Forgets which names and lines are dropped, because lines with the same bytes may have other
+    /// names now.
+    pub fn forget_dropped(&mut self) {
+        self.sets[usize::from(self.newest)].dropped.clear();
+    }
+
+    /// The index of the set of the newest policies. It differs before and after a reload.
+    #[inline]
+    pub fn newest_set(&self) -> u16 {
+        self.newest
     }
 
     /// See [`Policies::changed`].
@@ -547,6 +551,7 @@ impl PolicySets {
 
     /// Sets new rules. No series may still have a policy of the rules before the current ones.
     pub fn replace(&mut self, rules: &Rules, interval: Duration) {
+        self.sets[usize::from(self.newest)].dropped = DroppedNames::default();
         self.newest ^= 1;
         self.sets[usize::from(self.newest)] = Policies::new(rules, interval);
     }
@@ -625,22 +630,29 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_name_is_remembered_and_another_in_its_place_is_matched_again() {
-        let mut policies = policies(vec![
-            Rule { drop: Some(false), ..rule("junk.but.not.this") },
-            Rule { drop: Some(true), ..rule("junk.*") },
-        ]);
-        let first = 5;
-        let second = 5 + DROPPED_MAX as u64;
-        assert_eq!(of_name(&mut policies, b"junk.a", first), None);
-        assert_eq!((policies.remembered(first), policies.remembered(second)), (Some(1), None));
-        assert_eq!(
-            of_name(&mut policies, b"junk.but.not.this", second),
-            Some(0),
-            "the first rule wins"
-        );
-        assert_eq!(of_name(&mut policies, b"junk.b", second), None);
-        assert_eq!((policies.remembered(first), policies.remembered(second)), (None, Some(1)));
-        assert_eq!(of_name(&mut policies, b"junk.a", first), None);
+    fn a_dropped_name_is_remembered_until_the_rules_change() {
+        let rules = |drop| Rules {
+            rules: vec![
+                Rule { drop: Some(false), ..rule("junk.but.not.this") },
+                Rule { drop: Some(drop), ..rule("junk.*") },
+            ],
+            ..Rules::default()
+        };
+        let interval = Duration::from_secs(10);
+        let mut sets = PolicySets::new(&rules(true), interval);
+        let resolve = |sets: &mut PolicySets, name: &[u8], hash| {
+            sets.resolve(name, hash, &mut |_| true).map(|_| ())
+        };
+        assert_eq!(resolve(&mut sets, b"junk.a", 5), Err(1));
+        assert_eq!(resolve(&mut sets, b"junk.but.not.this", 6), Ok(()), "the first rule wins");
+        assert_eq!((sets.dropped_by(5), sets.dropped_by(6)), (Some(1), None));
+        sets.replace(&rules(false), interval);
+        assert_eq!(sets.dropped_by(5), None);
+        assert_eq!(resolve(&mut sets, b"junk.a", 5), Ok(()));
+        sets.replace(&rules(true), interval);
+        assert_eq!(sets.dropped_by(5), None);
+        assert_eq!(resolve(&mut sets, b"junk.a", 5), Err(1));
+        sets.forget_dropped();
+        assert_eq!(sets.dropped_by(5), None);
     }
 }

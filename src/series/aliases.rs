@@ -35,6 +35,14 @@ use crate::protocol::MetricKind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AliasKey([u64; 2]);
 
+impl AliasKey {
+    /// One of the two hashes.
+    #[inline]
+    pub(super) fn first(self) -> u64 {
+        self.0[0]
+    }
+}
+
 /// The aliases of all series.
 #[derive(Debug)]
 pub(super) struct Aliases {
@@ -295,6 +303,13 @@ impl Aliases {
             hasher.finish()
         };
         AliasKey([hash(&self.hashers[0]), hash(&self.hashers[1])])
+    }
+
+    /// Returns the key of a line by its canonical name. No line has such tags, so the name is never
+    /// taken for the bytes of a line.
+    #[inline]
+    pub(super) fn key_of_name(&self, name: &[u8]) -> AliasKey {
+        self.key(name, b"\n")
     }
 
     /// Returns the shard and the position of the series that has an alias with this key. Marks the

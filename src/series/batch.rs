@@ -21,6 +21,17 @@ pub enum Lookup<'a> {
     Alias(AliasKey, &'a [u8]),
 }
 
+impl Lookup<'_> {
+    /// The hash by which the table remembers that rules drop such lines.
+    #[inline]
+    pub(super) fn hash(self) -> u64 {
+        match self {
+            Self::Name(NameHash(hash)) => hash,
+            Self::Alias(alias, _) => alias.first(),
+        }
+    }
+}
+
 /// The sample of a plain line, before its series is known.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingSample<'a> {

@@ -29,9 +29,9 @@
 //! | `add_aliased` | found by the bytes of the line | `add_at` |
 //! | `add` | found by its name | `add_by_name` or `add_maybe_renamed` |
 //! | `add_with_alias` | as `add`; the bytes of the line then find it, too | as `add` |
-//! | `add_maybe_renamed` | rules change names, or names are raw | one of the next three |
+//! | `add_maybe_renamed` | rules change names, or names are raw | `add_at` if the rules are known to leave the name as it is, or one of the next three |
 //! | `add_maybe_raw` | only names are raw | `add_by_name` or `add_raw_and_merged` |
-//! | `add_by_rules_with_alias` | only rules change names, once for each name | `add_at` or `add_by_rules` |
+//! | `add_by_rules_with_alias` | only rules change names | `add_at` if the name was compared with the rules before, or `add_by_rules` |
 //! | `add_by_rules` | the one that rules make of the name | `add_by_name` or `add_raw_and_merged` |
 //! | `add_raw_and_merged` | two: those of the raw and of the clean name | `add_by_name`, twice |
 //!

@@ -38,9 +38,8 @@ pub struct Series {
     last_sender: u16,
     /// Whether the series is offered to the history when it is closed.
     is_remembered: Cell<bool>,
-    /// Whether the name is [plain](crate::protocol::is_plain_path). It is checked once, and not by
-    /// each encoder at each flush.
-    has_plain_name: bool,
+    /// Facts about the name, as bits: [`PLAIN`], and [`kept_by`] a set of rules.
+    name_facts: u8,
     /// The number of closed intervals with samples, up to 2, and [`IS_JOINED`].
     closed: u8,
     intervals: Intervals,
@@ -60,6 +59,16 @@ pub(super) enum RestoreInto {
         /// The name that the series is stored with, and the one that the saved series was.
         names: [OtherName; 2],
     },
+}
+
+/// The name is [plain](crate::protocol::is_plain_path). That is checked once, and not by each
+/// encoder at each flush.
+const PLAIN: u8 = 1;
+
+/// The rules of this set of [`PolicySets`] make no other name of the name of the series. So a line
+/// with this name is found by it, and needs no alias. Rules must be applied to a line to know it.
+fn kept_by(set: u16) -> u8 {
+    2 << set
 }
 
 /// Whether the previous interval must still be closed, and whether it had samples. It takes one
@@ -90,7 +99,7 @@ impl Series {
             samples: 0,
             last_sender: 0,
             is_remembered: Cell::new(true),
-            has_plain_name,
+            name_facts: u8::from(has_plain_name) * PLAIN,
             closed: 0,
             intervals: Intervals::new(kind),
         }
@@ -295,6 +304,22 @@ impl Series {
         self.policy = policy;
     }
 
+    /// Whether the rules of this set are known to leave the name as it is.
+    #[inline]
+    pub(super) fn is_name_kept_by(&self, set: u16) -> bool {
+        self.name_facts & kept_by(set) != 0
+    }
+
+    /// Notes that the rules of this set leave the name as it is.
+    pub(super) fn note_name_kept_by(&mut self, set: u16) {
+        self.name_facts |= kept_by(set);
+    }
+
+    /// Forgets whether the rules of another set than this one leave the name as it is.
+    pub(super) fn forget_name_kept_before(&mut self, set: u16) {
+        self.name_facts &= PLAIN | kept_by(set);
+    }
+
     /// Whether the series has been idle for the number of flushes that its policy allows. It must
     /// then be removed without being sent.
     pub(super) fn is_expired(&self, tick: u32, policies: &PolicySets) -> bool {
@@ -343,7 +368,7 @@ impl Series {
         };
         let closed = Closed {
             name,
-            has_plain_name: self.has_plain_name,
+            has_plain_name: self.name_facts & PLAIN != 0,
             policy,
             idle,
             sender: self.last_sender,

@@ -223,6 +223,12 @@ impl Shard {
         self.name(&self.series[slot.at as usize]).is(name, tags)
     }
 
+    /// Whether the rules of this set are known to leave the name of the series in `slot` as it is.
+    #[inline]
+    pub(super) fn is_name_kept_by(&self, slot: SeriesSlot, set: u16) -> bool {
+        self.series[slot.at as usize].is_name_kept_by(set)
+    }
+
     /// The name of a series of this shard.
     #[inline]
     pub(super) fn name(&self, series: &Series) -> StoredName<'_> {

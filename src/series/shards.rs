@@ -40,6 +40,9 @@ pub(super) struct RunningTotal {
     timing: Option<(u16, TimingTotals)>,
 }
 
+/// Marks a slot whose hash is not set yet. A series may have this hash, too; its slot is set again.
+const RENAMED: u32 = 0;
+
 /// The series in their shards.
 #[derive(Debug)]
 pub(super) struct Shards {
@@ -203,6 +206,72 @@ impl Shards {
                 *found = self.all[key.shard].slot(found.at);
                 key.hash = found.hash;
             }
+        }
+    }
+
+    /// Looks up again the samples of a batch that [`find_all`](Self::find_all) looked up by name,
+    /// because rules may change names. It leaves the series whose name the rules are known to leave
+    /// as it is. The others are found by the key of the name, if they are known. `set` is that of
+    /// the rules.
+    #[inline(never)]
+    pub(super) fn find_renamed(
+        &mut self,
+        batch: &mut [PendingSample<'_>],
+        set: u16,
+        is_dropped: impl Fn(u64) -> bool,
+        tick: u32,
+    ) {
+        let mut has_renamed = false;
+        for PendingSample { lookup, kind, key, slot, name, .. } in &mut *batch {
+            let Lookup::Name(NameHash(hash)) = *lookup else { continue };
+            if slot.is_some_and(|found| self.shard(key.shard).is_name_kept_by(found, set)) {
+                continue;
+            }
+            *slot = None;
+            if is_dropped(hash) {
+                continue;
+            }
+            let alias = self.aliases.key_of_name(name);
+            if let Some((shard, at)) = self.aliases.find(alias, *kind, tick) {
+                key.shard = shard;
+                *slot = Some(SeriesSlot { hash: RENAMED, at }); // the loop below sets the hash
+                has_renamed = true;
+            }
+        }
+        if !has_renamed {
+            return;
+        }
+        for PendingSample { key, slot, .. } in batch {
+            if let Some(found) = slot
+                && found.hash == RENAMED
+            {
+                *found = self.all[key.shard].slot(found.at);
+            }
+        }
+    }
+
+    /// Returns the place of the series of this name, if the rules are known to leave that name as
+    /// it is, and samples of it belong to no other series. `set` is that of the rules.
+    pub(super) fn find_kept(
+        &self,
+        name: &[u8],
+        hash: NameHash,
+        kind: MetricKind,
+        set: u16,
+    ) -> Option<SeriesPlace> {
+        if self.raw.is_some() && (!is_clean(name) || self.is_merged_into(kind, name)) {
+            return None;
+        }
+        let key = SeriesKey::new(hash, kind);
+        let slot = self.find_by(&key, kind, name)?;
+        let is_kept = self.shard(key.shard).is_name_kept_by(slot, set);
+        is_kept.then(|| SeriesPlace::new(key.shard, slot))
+    }
+
+    /// Notes that the rules of this set leave the name of the series at a place as it is.
+    pub(super) fn note_name_kept(&mut self, place: SeriesPlace, set: u16) {
+        if let Some(series) = self.get_mut(place) {
+            series.note_name_kept_by(set);
         }
     }
 

@@ -43,6 +43,16 @@ impl From<Result<(), AddError>> for LookedUpResult {
     }
 }
 
+/// The series to which rules have let a sample be added.
+enum AddedByRules {
+    /// The rules leave the name as it is.
+    AsNamed(SeriesPlace),
+    /// It has another name.
+    Renamed(SeriesPlace),
+    /// Names are raw, so there may be two.
+    Raw,
+}
+
 /// All series. It decides which of them a sample is for.
 #[derive(Debug)]
 pub struct Table {
@@ -145,7 +155,14 @@ impl Table {
         alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
         if !self.live.rules.change_names() {
-            self.add_maybe_raw(name, hash, sample, alias)
+            return self.add_maybe_raw(name, hash, sample, alias);
+        }
+        let kind = sample.kind().expect("a key/value is passed through");
+        let set = self.live.rules.policies.newest_set();
+        if let Some(place) = self.live.shards.find_kept(name, hash, kind, set) {
+            self.live.add_sent(place, name, sample)?;
+            self.note_alias(alias, kind, place);
+            Ok(())
         } else if self.live.shards.raw.is_some() {
             self.add_by_rules(name, hash, sample).map(|_| ())
         } else {
@@ -166,12 +183,12 @@ impl Table {
             return self.add_raw_and_merged(name, hash, sample, None);
         }
         let place = self.live.add_by_name(name, hash, sample, None)?;
-        self.note_aliases(alias, kind, place);
+        self.note_alias(alias, kind, place);
         Ok(())
     }
 
-    /// Adds a sample to the series that rules make of a clean name. The name is an alias of the
-    /// series, so that the rules are applied to it once.
+    /// Adds a sample to the series that rules make of a clean name. If that has another name, the
+    /// name of the line is an alias of it, so that the rules are applied to it once.
     fn add_by_rules_with_alias(
         &mut self,
         name: &[u8],
@@ -180,40 +197,37 @@ impl Table {
         alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
-        // No line has such tags, so the canonical name is never taken for the bytes of a line.
-        let own = self.alias_key(name, b"\n");
-        let place = if let Some(place) = self.live.shards.find_by_alias(own, kind, self.live.tick) {
+        let of_name = self.live.shards.aliases.key_of_name(name);
+        if let Some(place) = self.live.shards.find_by_alias(of_name, kind, self.live.tick) {
             self.live.add_sent(place, name, sample)?;
-            Some(place)
-        } else {
-            self.add_by_rules(name, hash, sample)?
-        };
-        if let Some(place) = place {
-            self.note_aliases([Some(own), alias].into_iter().flatten(), kind, place);
+            self.note_alias(alias, kind, place);
+            return Ok(());
+        }
+        match self.add_by_rules(name, hash, sample)? {
+            AddedByRules::AsNamed(place) => self.note_alias(alias, kind, place),
+            // One alias is enough: the bytes of the line stand for the name.
+            AddedByRules::Renamed(place) => {
+                self.note_alias(alias.or(Some(of_name)), kind, place);
+            }
+            AddedByRules::Raw => {}
         }
         Ok(())
     }
 
-    /// From now on, lines with these keys are added to the series at a place without being read.
-    fn note_aliases(
-        &mut self,
-        keys: impl IntoIterator<Item = AliasKey>,
-        kind: MetricKind,
-        place: SeriesPlace,
-    ) {
-        for key in keys {
+    /// From now on, lines with this key are added to the series at a place without being read.
+    fn note_alias(&mut self, key: Option<AliasKey>, kind: MetricKind, place: SeriesPlace) {
+        if let Some(key) = key {
             self.live.add_alias(key, kind, place);
         }
     }
 
-    /// Adds a sample to the series that rules make of a name. Returns its place, or `None` if
-    /// names are raw, so that there may be two.
+    /// Adds a sample to the series that rules make of a name.
     fn add_by_rules(
         &mut self,
         name: &[u8],
         hash: NameHash,
         sample: Sample<'_>,
-    ) -> Result<Option<SeriesPlace>, AddError> {
+    ) -> Result<AddedByRules, AddError> {
         let LiveSeries { rules, shards, .. } = &mut self.live;
         let kind = sample.kind().expect("a key/value is passed through");
         let is_series = |name: &[u8]| shards.find(kind, name).is_some();
@@ -222,10 +236,17 @@ impl Table {
         let made = resolved.name.as_deref().unwrap_or(name);
         let hash = if original.is_some() { self.hash(made) } else { hash };
         let outcome = Some(RuleOutcome { policy: resolved.policy, original });
-        if self.live.shards.raw.is_none() {
-            return self.live.add_by_name(made, hash, sample, outcome).map(Some);
+        if self.live.shards.raw.is_some() {
+            return self
+                .add_raw_and_merged(made, hash, sample, outcome)
+                .map(|()| AddedByRules::Raw);
         }
-        self.add_raw_and_merged(made, hash, sample, outcome).map(|()| None)
+        let place = self.live.add_by_name(made, hash, sample, outcome)?;
+        if original.is_some() {
+            return Ok(AddedByRules::Renamed(place));
+        }
+        self.live.shards.note_name_kept(place, self.live.rules.policies.newest_set());
+        Ok(AddedByRules::AsNamed(place))
     }
 
     /// Adds a sample to the series of a name that may be raw, and to its merged series.
@@ -238,7 +259,11 @@ impl Table {
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
         if is_clean(name) && !self.live.shards.is_merged_into(kind, name) {
-            return self.live.add_by_name(name, hash, sample, outcome).map(|_| ());
+            let place = self.live.add_by_name(name, hash, sample, outcome)?;
+            if outcome.is_some_and(|outcome| outcome.original.is_none()) {
+                self.live.shards.note_name_kept(place, self.live.rules.policies.newest_set());
+            }
+            return Ok(());
         }
         let clean = if is_clean(name) { name.to_vec() } else { cleaned(name) };
         let merged = merged_name(&clean);
@@ -287,7 +312,12 @@ impl Table {
 
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub fn find_all(&mut self, batch: &mut [PendingSample<'_>]) {
-        self.live.shards.find_all(batch, self.live.tick);
+        let LiveSeries { shards, rules, tick, .. } = &mut self.live;
+        shards.find_all(batch, *tick);
+        if rules.change_names() {
+            let is_dropped = |hash| rules.dropped_by(hash).is_some();
+            shards.find_renamed(batch, rules.policies.newest_set(), is_dropped, *tick);
+        }
     }
 
     /// Returns the key by which a line is found before its tags are read. `name` and `tags` are the
@@ -309,13 +339,22 @@ impl Table {
         sample: Sample<'_>,
         alias: AliasKey,
     ) -> Result<(), AddError> {
-        if !self.is_direct {
-            return self.add_maybe_renamed(name, hash, sample, Some(alias));
+        let added = if self.is_direct {
+            let kind = sample.kind().expect("a key/value is passed through");
+            let added = self.live.add_by_name(name, hash, sample, None);
+            added.map(|place| self.note_alias(Some(alias), kind, place))
+        } else {
+            self.add_maybe_renamed(name, hash, sample, Some(alias))
+        };
+        if let Err(AddError::ByRule(rule)) = added {
+            self.live.rules.policies.note_dropped(alias.first(), rule);
         }
-        let kind = sample.kind().expect("a key/value is passed through");
-        let place = self.live.add_by_name(name, hash, sample, None)?;
-        self.note_aliases([alias], kind, place);
-        Ok(())
+        added
+    }
+
+    /// Returns the number of the rule that drops lines with a key, if that is remembered.
+    pub fn dropping_rule(&self, alias: AliasKey) -> Option<u8> {
+        self.live.rules.dropped_by(alias.first())
     }
 
     /// Whether a series of this kind is found by a key.
@@ -335,7 +374,7 @@ impl Table {
         place.map_or(LookedUpResult::NoSeries, |place| self.live.add_at(place, sample).into())
     }
 
-    /// Whether rules change names, so that a name without tags is also found by an alias.
+    /// Whether rules may give the series of a line another name.
     #[inline]
     pub fn changes_names(&self) -> bool {
         self.live.rules.change_names()
@@ -344,6 +383,7 @@ impl Table {
     /// Removes all aliases, because lines with the same bytes may belong to other series now.
     pub fn forget_aliases(&mut self) {
         self.live.shards.aliases.clear();
+        self.live.rules.policies.forget_dropped();
     }
 
     /// The number of aliases, and their bytes.
@@ -360,17 +400,28 @@ impl Table {
         revision: u64,
         may_create: impl FnOnce() -> bool,
     ) -> LookedUpResult {
-        match (sample.slot, sample.lookup) {
+        match sample.slot {
             // After a change of the table the slot may hold another series.
-            (Some(slot), _) if self.live.shards.revision() == revision => {
-                self.live.add_plain(sample, SeriesPlace::new(sample.key.shard, slot)).into()
+            Some(slot) if self.live.shards.revision() == revision => {
+                return self
+                    .live
+                    .add_plain(sample, SeriesPlace::new(sample.key.shard, slot))
+                    .into();
             }
-            (_, Lookup::Name(hash)) if may_create() => {
+            Some(_) => {}
+            None => {
+                if let Some(rule) = self.live.rules.dropped_by(sample.lookup.hash()) {
+                    return LookedUpResult::Refused(AddError::ByRule(rule));
+                }
+            }
+        }
+        match sample.lookup {
+            Lookup::Name(hash) if may_create() => {
                 self.add(sample.name, hash, sample.sample()).into()
             }
-            (_, Lookup::Name(_)) => LookedUpResult::NoSeries,
+            Lookup::Name(_) => LookedUpResult::NoSeries,
             // Not `add_plain`, which would not be inlined if it had two callers.
-            (_, Lookup::Alias(alias, _)) => self.add_aliased(alias, sample.sample()),
+            Lookup::Alias(alias, _) => self.add_aliased(alias, sample.sample()),
         }
     }
 

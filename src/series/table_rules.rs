@@ -98,6 +98,14 @@ impl TableRules {
         std::mem::take(&mut self.dropped)
     }
 
+    /// Returns the number of the rule that drops the name or the line with this hash, if that is
+    /// remembered. Returns `None` while a series may have a name that the rules drop: it takes
+    /// samples until it is closed.
+    #[inline]
+    pub(super) fn dropped_by(&self, hash: u64) -> Option<u8> {
+        if self.has_old_policies { None } else { self.policies.dropped_by(hash) }
+    }
+
     /// Returns what the rules make of a name. Fails with the number of the rule that drops it.
     /// `is_series` returns whether the table holds a series of a name.
     pub(super) fn resolve(
@@ -341,6 +349,8 @@ impl TableRules {
         if !series.has_value() {
             return false;
         }
+        let set = self.policies.newest_set();
+        series.forget_name_kept_before(set);
         let own = stored.owned_text(tags);
         let original = original.map(|name| name.owned_text(tags));
         let name = original.as_deref().unwrap_or_else(|| without_mark(&own));
@@ -356,6 +366,9 @@ impl TableRules {
                 return false;
             }
         };
+        if original.is_none() && made.is_none() {
+            series.note_name_kept_by(set);
+        }
         let is_its_own = made.as_deref().unwrap_or(name) == without_mark(&own);
         let policy = if is_its_own { policy } else { policies.without_lines(policy) };
         self.change_policy(series, stored, tags, policy, pool);

@@ -2,6 +2,7 @@
 
 mod cumulative;
 mod exporter;
+mod known_names;
 mod restart;
 mod tag_limits;
 mod whole;
@@ -101,6 +102,17 @@ fn a_table_of_rules_and_what_they_make_of_a_name() {
     for (rule, sent, expected) in CASES {
         let found = series(&format!("[rule.a]\n{rule}"), &format!("{sent}:1|c"));
         assert_eq!(found, [*expected], "{rule}: {sent}");
+    }
+}
+
+/// Shows that a long name costs no more than 1,024 bytes of it do.
+#[test]
+fn an_expression_reads_the_first_1024_bytes_of_a_name() {
+    let rule = "[rule.a]\nmatch_regex = x.$\nname = made\n";
+    let long = |at: usize| format!("{}xy{}", "a".repeat(at), "a".repeat(3000 - at));
+    assert_eq!(series(rule, &format!("{}:1|c", long(1022))), ["made"]);
+    for at in [1021, 1023, 3000] {
+        assert_eq!(series(rule, &format!("{}:1|c", long(at))), [long(at)], "{at}");
     }
 }
 

@@ -86,6 +86,11 @@ fn applying_takes_every_line() {
         ("W5", 2.0 * counted(&Corpus::w5())),
         ("W5 new series", counted(&Corpus::tagged(SCALE))),
         ("clients", 442_454.000_019_999_9),
+        ("W2, a rule", 2.0 * counted(&Corpus::w2())),
+        ("W5, a rule", 2.0 * counted(&Corpus::w5())),
+        ("W2, renamed", 2.0 * counted(&Corpus::w2())),
+        ("W2, dropped", 2.0 * Corpus::w2().lines().count() as f64),
+        ("W5, dropped", 2.0 * Corpus::w5().lines().count() as f64),
     ];
     expect(apply::rows(), &expected);
 }

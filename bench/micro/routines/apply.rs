@@ -18,7 +18,23 @@ pub(crate) fn rows() -> Vec<Row> {
         row("W5", |_| Apply::new(Corpus::w5(), Touch::Again)),
         row("W5 new series", |scale| Apply::new(Corpus::tagged(scale), Touch::New)),
         row("clients", |_| Apply::new(Corpus::clients(), Touch::Again)),
+        // With a rule that changes names, though none of these.
+        row("W2, a rule", |_| Apply::with_rules(Corpus::w2(), "", NO_NAME)),
+        row("W5, a rule", |_| Apply::with_rules(Corpus::w5(), "", NO_NAME)),
+        row("W2, renamed", |_| Apply::with_rules(Corpus::w2(), "", EACH_NAME)),
+        row("W2, dropped", |_| Apply::with_rules(Corpus::w2(), &fifty_rules(), DROP)),
+        row("W5, dropped", |_| Apply::with_rules(Corpus::w5(), &fifty_rules(), DROP)),
     ]
+}
+
+const NO_NAME: &str = "[rule.none]\nmatch = zz.**\ntags = a=b\n";
+const EACH_NAME: &str = "[rule.each]\nmatch = **\ntags = a=b\n";
+const DROP: &str = "[rule.drop]\nmatch = bench.**\ndrop = yes\n";
+
+/// Rules that change names, though none of these.
+fn fifty_rules() -> String {
+    let rule = |n| format!("[rule.r{n}]\nmatch = svc{n}.**, *.svc{n}.*\ntags = a=b\n");
+    (0..50).map(rule).collect()
 }
 
 struct Apply {
@@ -26,6 +42,8 @@ struct Apply {
     engine: Engine,
     touch: Touch,
     units: u64,
+    /// The values that rules had dropped before.
+    dropped: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +59,12 @@ enum Touch {
 impl Apply {
     fn new(corpus: Corpus, touch: Touch) -> Self {
         let units = corpus.lines().count() as u64;
-        Self { corpus, engine: empty(), touch, units }
+        Self { corpus, engine: empty(), touch, units, dropped: 0 }
+    }
+
+    fn with_rules(corpus: Corpus, rules: &str, last: &str) -> Self {
+        let engine = engine(&format!("{SETTINGS}{rules}{last}"));
+        Self { engine, ..Self::new(corpus, Touch::Again) }
     }
 
     fn apply(&mut self) {
@@ -69,8 +92,10 @@ impl Apply {
     }
 }
 
+const SETTINGS: &str = "[statsd]\ntag_formats = dogstatsd, graphite, influx\n";
+
 fn empty() -> Engine {
-    engine("[statsd]\ntag_formats = dogstatsd, graphite, influx")
+    engine(SETTINGS)
 }
 
 impl Routine for Apply {
@@ -94,8 +119,9 @@ impl Routine for Apply {
         self.apply();
     }
 
-    /// What was counted by the run and by what went before it.
+    /// What was counted, and dropped, by the run and by what went before it.
     fn outcome(&mut self) -> f64 {
-        self.flush()
+        let before = std::mem::replace(&mut self.dropped, self.engine.ledger().dropped_by_rule());
+        self.flush() + (self.dropped - before) as f64
     }
 }

@@ -400,8 +400,8 @@ pub(super) const RULE: Chapter = chapter! {
     match = "api.**, web.*.latency";
 
     /// A regular expression, without look-around and back-references. It matches a part of a cleaned
-    /// name, unless it has ^ and $. With match, a name must match both, and is compared with the
-    /// patterns first, which is faster.
+    /// name, unless it has ^ and $. It reads at most the first 1024 bytes of the name. With match, a
+    /// name must match both, and is compared with the patterns first, which is faster.
     match_regex = "^(api|web)\\.";
 
     /// The name must also have these tags: KEY with any value, or KEY=PATTERN. In patterns for tags,
