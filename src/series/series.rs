@@ -41,8 +41,7 @@ pub struct Series {
     /// Whether the name is [plain](crate::protocol::is_plain_path). It is checked once, and not by
     /// each encoder at each flush.
     has_plain_name: bool,
-    /// The number of closed intervals with samples, up to 2.
-    closed: u8,
+    standing: Standing,
     intervals: Intervals,
 }
 
@@ -55,6 +54,19 @@ pub(super) enum RestoreInto {
         /// Whether the saved level of a gauge replaces the present one if both are as old.
         saved_wins_tie: bool,
     },
+}
+
+/// Whether the series may be given up for a new name, if the table is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It had values in one interval. A name that a client makes up for one value stays new.
+    New,
+    /// The same, but it has restored values that were not sent yet.
+    Restored,
+    /// It had values in two intervals, so it stays.
+    Established,
+    /// The same, but it has been idle for `evict_after` since.
+    Idle,
 }
 
 /// Whether the previous interval must still be closed, and whether it had samples. It takes one
@@ -86,7 +98,7 @@ impl Series {
             last_sender: 0,
             is_remembered: Cell::new(true),
             has_plain_name,
-            closed: 0,
+            standing: Standing::New,
             intervals: Intervals::new(kind),
         }
     }
@@ -106,15 +118,34 @@ impl Series {
     }
 
     /// Prepares the series for a sample of sender number `from` in the interval that `tick` began.
-    /// That interval becomes the current one.
+    /// That interval becomes the current one. Returns whether the series is no longer
+    /// [spare](Self::is_spare).
     #[inline]
-    pub(super) fn touch(&mut self, tick: u32, from: u16, policies: &PolicySets, pool: &mut Pool) {
+    pub(super) fn touch(
+        &mut self,
+        tick: u32,
+        from: u16,
+        policies: &PolicySets,
+        pool: &mut Pool,
+    ) -> bool {
+        let is_first = self.seen != tick;
+        let was_spare = is_first && self.begin_active(tick, policies, pool);
+        self.last_sender = from;
+        self.samples = self.samples.wrapping_add(1);
+        was_spare
+    }
+
+    /// Notes that the open interval has a sample, which an interval before it had, too. Returns
+    /// whether the series was spare until now.
+    #[inline]
+    fn begin_active(&mut self, tick: u32, policies: &PolicySets, pool: &mut Pool) -> bool {
         if self.interval != tick {
             self.roll(tick, policies, pool);
         }
         self.seen = tick;
-        self.last_sender = from;
-        self.samples = self.samples.wrapping_add(1);
+        let was_spare = self.is_spare();
+        self.standing = Standing::Established;
+        was_spare
     }
 
     /// Adds a sample to the open interval. The caller must call [`touch`](Self::touch) first.
@@ -213,31 +244,44 @@ impl Series {
         self.intervals.restart(pool);
     }
 
-    /// Notes that the series had samples in an interval that was closed.
+    /// Notes that the sweep has passed the series, and whether it had to close an interval. Returns
+    /// whether [`is_spare`](Self::is_spare) has changed.
     #[inline]
-    pub(super) fn note_interval(&mut self) {
-        if self.closed < 2 {
-            self.closed += 1;
+    pub(super) fn note_sweep(&mut self, closes_interval: bool, is_long_idle: bool) -> bool {
+        self.standing = match self.standing {
+            Standing::Restored if closes_interval => Standing::New,
+            Standing::Established if is_long_idle => Standing::Idle,
+            Standing::Idle if !is_long_idle => Standing::Established,
+            _ => return false,
+        };
+        true
+    }
+
+    /// Notes that the series has restored values. Without this it could be given up while it has
+    /// them, and they would be lost uncounted.
+    fn note_restored(&mut self, is_established: bool, tick: u32) {
+        if is_established || self.is_established() {
+            self.standing = Standing::Established;
+        } else if self.seen == tick {
+            self.standing = Standing::Restored;
         }
     }
 
-    // The next three are tests of `closed`. A series is new until it had samples in two intervals.
-    // Then it is established. A name that a client makes up for one value never is.
-
-    /// Whether the series had samples in one interval alone. `is_active` is true if the open
-    /// interval is one of them.
-    pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
-        self.closed + u8::from(is_active) <= 1
+    /// Whether the series may be given up for a new name: it had values in one interval alone, or
+    /// has been idle for `evict_after`.
+    #[inline]
+    pub(super) fn is_spare(&self) -> bool {
+        matches!(self.standing, Standing::New | Standing::Idle)
     }
 
-    /// Whether no interval with a sample was closed yet.
-    pub(super) fn is_in_first_interval(&self) -> bool {
-        self.closed == 0
+    /// Whether the series is spare because it had values in one interval alone.
+    pub(super) fn is_new(&self) -> bool {
+        self.standing == Standing::New
     }
 
-    /// Whether the series had samples in two closed intervals.
+    /// Whether the series had samples in two intervals.
     pub(super) fn is_established(&self) -> bool {
-        self.closed > 1
+        matches!(self.standing, Standing::Established | Standing::Idle)
     }
 
     /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
@@ -508,6 +552,7 @@ impl Series {
         };
         let wins = saved.idle < idle || saved.idle == idle && wins_tie;
         self.seen = tick.wrapping_sub(saved.idle.min(idle));
+        self.note_restored(saved.is_established, tick);
         let is_whole = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 let both = values.finite().zip(values.f64());
