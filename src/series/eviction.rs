@@ -217,8 +217,9 @@ impl IdleSeries {
         }
         let is_of_flood = claim.flood.has(shards.membership_at(self.place));
         let is_given = match self.class {
+            IdleClass::LongOfFlood => true,
             // A flood takes the place of its own series alone.
-            IdleClass::LongOfFlood | IdleClass::Long => !claim.is_of_flood || is_of_flood,
+            IdleClass::Long => !claim.is_of_flood || is_of_flood,
             IdleClass::NewOfFlood => claim.is_of_flood || claim.giver.is_some(),
         };
         if !is_given {
