@@ -555,7 +555,7 @@ impl Engine {
         true
     }
 
-    /// Returns the sender or prefix with the most series, if the table refuses its names.
+    /// Returns the sender or prefix that fills the table, if it refuses its names.
     pub fn largest_group(&mut self) -> Option<NamedGroup> {
         self.intake.largest_group()
     }

@@ -86,12 +86,12 @@ fn put_newest(view: &mut View<'_>, most: usize, out: &mut Vec<u8>) {
     put_largest_group(view, out);
 }
 
-/// Appends the sender or prefix with the most series, if the table refuses its names.
+/// Appends the sender or prefix that fills the table, if the table refuses its names.
 fn put_largest_group(view: &mut View<'_>, out: &mut Vec<u8>) {
     let Some(NamedGroup { group, sender }) = view.server.engine.largest_group() else { return };
     write(
         out,
-        format_args!("the table of series is full: {} % of it are series of ", group.percent()),
+        format_args!("the table of series is full: {} % of its new series are of ", group.percent),
     );
     match &group.prefix {
         Some(prefix) => {

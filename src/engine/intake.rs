@@ -22,7 +22,7 @@ pub(super) struct Intake {
     pub(super) ledger: Ledger,
 }
 
-/// The sender or prefix with the most series, and the address of its sender.
+/// The sender or prefix that fills the table, and the address of its sender.
 #[derive(Clone, Debug)]
 pub struct NamedGroup {
     pub group: LargestGroup,
@@ -224,7 +224,7 @@ impl Intake {
         }
     }
 
-    /// Returns the sender or prefix with the most series, if the table refuses its names.
+    /// Returns the sender or prefix that fills the table, if the table refuses its names.
     pub(super) fn largest_group(&mut self) -> Option<NamedGroup> {
         let group = self.table.largest_group()?;
         let record = self.ledger.count_senders().by_id(group.sender);

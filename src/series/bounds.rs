@@ -16,7 +16,7 @@ pub struct Bounds {
     /// limited by `sample_memory`.
     pub series_memory: usize,
     /// If the table is full, a series that has been idle for this long is evicted for a
-    /// new one. One of the sender or prefix with most series may be evicted sooner.
+    /// new one. A new one of the sender or prefix with the most may be evicted sooner.
     pub evict_after: Duration,
     /// The bytes of timing samples and set members of all series together.
     pub sample_memory: usize,

@@ -2,12 +2,11 @@
 //! the table is full: those idle for longest, noted by the sweep. If there is none,
 //! [`NewestSeries`](super::newest_series::NewestSeries) finds a new one.
 
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::membership::{Group, Membership};
+use super::membership::Membership;
 use super::series::Series;
-use super::series_groups::SeriesGroups;
+use super::series_groups::Claim;
 use super::shard::{SeriesPlace, TakenSeries};
 use super::shards::Shards;
 
@@ -20,17 +19,36 @@ pub(super) struct LongIdle {
     /// The series that the sweep in progress has found. The one idle for the shortest time is on
     /// top, to be replaced by one idle for longer.
     found: BinaryHeap<IdleSeries>,
-    /// The series that the last sweep found, those idle for longest first.
-    ready: std::vec::IntoIter<IdleSeries>,
+    /// The series of each [`IdleClass`] that the last sweep found.
+    ready: [std::vec::IntoIter<IdleSeries>; IDLE_CLASSES],
 }
+
+/// Which idle series are evicted first, and for which names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum IdleClass {
+    /// It is one of the flood, and has been idle for `evict_after`. Those idle for longest are
+    /// first.
+    LongOfFlood,
+    /// It is one of the flood that had values in one interval alone. Those idle for the shortest
+    /// time are first, so that a flood takes the place of its own names, and not that of a gauge
+    /// that was sent once, long before them.
+    NewOfFlood,
+    /// It has been idle for `evict_after`. Those idle for longest are first.
+    Long,
+}
+
+impl IdleClass {
+    pub(super) const ALL: [Self; IDLE_CLASSES] = [Self::LongOfFlood, Self::NewOfFlood, Self::Long];
+}
+
+const IDLE_CLASSES: usize = 3;
 
 /// An idle series at the time of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IdleSeries {
-    /// Whether it is not of the largest group. Such series are evicted last.
-    is_of_others: bool,
-    /// The number of intervals without a sample.
-    intervals: Reverse<u32>,
+    class: IdleClass,
+    /// Its place among those of its class: a smaller number is evicted earlier.
+    order: u32,
     /// The number of the interval of its last sample. If that number has changed, the series is no
     /// longer idle.
     pub(super) seen: u32,
@@ -43,12 +61,12 @@ pub(super) const LONG_IDLE_MAX: usize = 4096;
 
 impl LongIdle {
     pub(super) fn new(after: u32) -> Self {
-        Self { after, found: BinaryHeap::new(), ready: Vec::new().into_iter() }
+        Self { after: after.max(1), found: BinaryHeap::new(), ready: Default::default() }
     }
 
     /// Sets the number of idle flushes, from the next sweep on.
     pub(super) fn set_after(&mut self, after: u32) {
-        self.after = after;
+        self.after = after.max(1);
     }
 
     /// Whether a series has been idle for `after` flushes, so that it may be evicted, whichever its
@@ -58,74 +76,68 @@ impl LongIdle {
         idleness.idle >= self.after
     }
 
-    /// Notes a series without a recent sample, if it is among the longest idle. A series of the
-    /// largest group that had samples in one interval alone need not be idle for long.
+    /// Notes a series without a recent sample, if it is among the first to be evicted. `is_new` is
+    /// true if it had samples in one interval alone.
     #[inline(never)]
     pub(super) fn note(
         &mut self,
         idleness: Idleness,
-        is_established: bool,
-        (place, membership): (SeriesPlace, &Membership),
-        groups: &SeriesGroups,
+        is_new: bool,
+        is_of_flood: bool,
+        place: SeriesPlace,
     ) {
-        let is_of_others = !membership.is_in(groups.largest_group());
-        if !self.is_long(idleness) && (is_of_others || is_established) {
-            return;
-        }
         let Idleness { idle: intervals, seen, .. } = idleness;
-        let intervals = Reverse(intervals);
-        let idle = IdleSeries { is_of_others, intervals, seen, place };
+        let is_long = self.is_long(idleness);
+        let class = match is_of_flood {
+            true if is_long => IdleClass::LongOfFlood,
+            true if is_new && intervals > 0 => IdleClass::NewOfFlood,
+            false if is_long => IdleClass::Long,
+            _ => return,
+        };
+        let order = if is_long { u32::MAX - intervals } else { intervals };
+        let idle = IdleSeries { class, order, seen, place };
         if self.found.len() < LONG_IDLE_MAX {
             self.found.push(idle);
-        } else if let Some(mut least) = self.found.peek_mut()
-            && idle < *least
+        } else if let Some(mut last) = self.found.peek_mut()
+            && idle < *last
         {
-            *least = idle;
+            *last = idle;
         }
     }
 
     /// Ends the sweep. The series that it found can be evicted from now on.
     pub(super) fn end_sweep(&mut self) {
-        self.ready = std::mem::take(&mut self.found).into_sorted_vec().into_iter();
+        let mut rest = std::mem::take(&mut self.found).into_sorted_vec();
+        self.ready = IdleClass::ALL.map(|class| {
+            let end = rest.partition_point(|idle| idle.class == class);
+            let after = rest.split_off(end);
+            std::mem::replace(&mut rest, after).into_iter()
+        });
     }
 
-    /// The series that [`next`](Self::next) would return.
-    pub(super) fn ready(&self) -> &[IdleSeries] {
-        self.ready.as_slice()
+    /// The series of a class that can be evicted, the first one first.
+    pub(super) fn ready(&self, class: IdleClass) -> &[IdleSeries] {
+        self.ready[class as usize].as_slice()
     }
 
-    /// Returns the next series idle for longest. It may have had samples since the sweep, or be
-    /// removed.
-    fn next(&mut self) -> Option<IdleSeries> {
-        self.ready.next()
-    }
-
-    /// Takes out the series that has been idle for longest, one of the largest group if it has one.
-    /// `newcomer` takes its place. Returns `None` if the last sweep noted none that can still be
-    /// evicted for it.
+    /// Takes out the first idle series whose place `newcomer` may take. Returns `None` if the last
+    /// sweep noted none that can still be evicted for it.
     pub(super) fn take_for(
         &mut self,
         newcomer: &Membership,
         shards: &mut Shards,
     ) -> Option<TakenSeries> {
-        while let Some(idle) = self.ready().first().copied() {
-            if !idle.can_be_evicted_for(newcomer, shards.groups.largest_group()) {
-                return None;
-            }
-            self.next();
-            // The place may hold another series by now, or this one may have had a sample.
-            if shards.get(idle.place).is_none_or(|series| series.seen() != idle.seen) {
-                continue;
-            }
-            if shards.series_of_clean_name(idle.place).is_some() {
-                // A merged series stays while there is a series with its clean name. Otherwise
-                // destinations with cleaned names would get the values of that one alone. It has
-                // been idle for as long, so it is evicted itself.
-                continue;
-            }
-            let taken = shards.take(idle.place);
-            if taken.is_some() {
-                return taken;
+        let claim = shards.groups.claim(newcomer);
+        for class in IdleClass::ALL {
+            while let Some(idle) = self.ready(class).first().copied() {
+                let fate = idle.fate(&claim, shards, |_| false);
+                if fate == IdleFate::Kept {
+                    break;
+                }
+                self.ready[class as usize].next();
+                if fate == IdleFate::Evicted {
+                    return shards.take(idle.place);
+                }
             }
         }
         None
@@ -180,11 +192,47 @@ impl Evicted {
     }
 }
 
+/// What becomes of an idle series when a new name needs room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdleFate {
+    /// The new name takes its place.
+    Evicted,
+    /// It stays, as do the others of its class. The name may not take their place.
+    Kept,
+    /// It is not idle any more, or not one of the flood.
+    Stale,
+}
+
 impl IdleSeries {
-    /// Whether the series may be evicted for a newcomer. The largest group takes the place of its
-    /// own series alone.
-    pub(super) fn can_be_evicted_for(&self, newcomer: &Membership, largest: Option<Group>) -> bool {
-        !self.is_of_others || !newcomer.is_in(largest)
+    /// `is_gone` returns whether a series of the table counts as evicted.
+    pub(super) fn fate(
+        &self,
+        claim: &Claim,
+        shards: &Shards,
+        is_gone: impl Fn(SeriesPlace) -> bool,
+    ) -> IdleFate {
+        // The place may hold another series by now, or this one may have had a sample.
+        if shards.get(self.place).is_none_or(|series| series.seen() != self.seen) {
+            return IdleFate::Stale;
+        }
+        let is_of_flood = claim.flood.has(shards.membership_at(self.place));
+        let is_given = match self.class {
+            IdleClass::LongOfFlood => true,
+            // A flood takes the place of its own series alone.
+            IdleClass::Long => !claim.is_of_flood || is_of_flood,
+            IdleClass::NewOfFlood => claim.is_of_flood || claim.giver.is_some(),
+        };
+        if !is_given {
+            return IdleFate::Kept;
+        }
+        // A merged series stays while there is a series with its clean name. Otherwise
+        // destinations with cleaned names would get the values of that one alone. It has been idle
+        // for as long, so it is evicted itself.
+        let is_in_use = shards.series_of_clean_name(self.place).is_some_and(|at| !is_gone(at));
+        if is_in_use || self.class == IdleClass::NewOfFlood && !is_of_flood {
+            return IdleFate::Stale;
+        }
+        IdleFate::Evicted
     }
 }
 
@@ -197,12 +245,9 @@ mod tests {
 
     /// Notes an idle series with the interval of its last sample.
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
-        idle.note(
-            Idleness { closes_interval: false, idle: intervals, seen: 0 },
-            false,
-            (SeriesPlace::new(7, SeriesSlot { hash: 1, at }), &Membership::default()),
-            &SeriesGroups::default(),
-        );
+        let idleness = Idleness { closes_interval: false, idle: intervals, seen: 0 };
+        let place = SeriesPlace::new(7, SeriesSlot { hash: 1, at });
+        idle.note(idleness, false, false, place);
     }
 
     #[test]
@@ -214,43 +259,38 @@ mod tests {
         for intervals in in_no_order {
             note(&mut idle, intervals, intervals);
         }
-        assert_eq!(idle.next(), None, "the sweep is still under way");
+        assert_eq!(idle.ready(IdleClass::Long), [], "the sweep is still under way");
         idle.end_sweep();
         let given: Vec<_> =
-            std::iter::from_fn(|| idle.next()).map(|idle| idle.place.slot().at).collect();
+            idle.ready(IdleClass::Long).iter().map(|idle| idle.place.slot().at).collect();
         assert_eq!(given.len(), LONG_IDLE_MAX);
         assert!(given.is_sorted_by(|a, b| a >= b));
         assert!(given[0] >= count - 10, "{}", given[0]);
     }
 
-    /// Shows that the series of the largest group come first, and need not be idle for long unless
-    /// they are established.
+    /// Shows that the series of the flood come first, and need not be idle for long if they are new.
+    /// Of these the newest come first.
     #[test]
-    fn the_largest_group_comes_first() {
-        let hash = |text: &[u8]| ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(text);
-        let membership = |name: &str| Membership::new(name.as_bytes(), 1, hash);
-        let mut groups = SeriesGroups::default();
-        (0..9).for_each(|n| groups.add(&membership(&format!("junk.x.{n}"))));
-        groups.add(&membership("app.web.a"));
+    fn the_flood_comes_first() {
         let mut idle = LongIdle::new(3);
-        for (at, intervals, name, is_established) in [
-            (1, 1, "junk.x.2", false),
-            (2, 9, "app.web.a", false),
-            (3, 2, "app.web.a", false),
-            (4, 2, "junk.x.3", false),
-            (5, 2, "junk.x.1", true),
-            (6, 3, "junk.x.1", true),
+        for (at, intervals, is_of_flood, is_new) in [
+            (1, 1, true, true),
+            (2, 9, false, true),
+            (3, 2, false, true),
+            (4, 2, true, true),
+            (5, 2, true, false),
+            (6, 3, true, false),
+            (7, 0, true, true),
         ] {
             let idleness = Idleness { closes_interval: false, idle: intervals, seen: 0 };
             let place = SeriesPlace::new(0, SeriesSlot { hash: 1, at });
-            idle.note(idleness, is_established, (place, &membership(name)), &groups);
+            idle.note(idleness, is_new, is_of_flood, place);
         }
         idle.end_sweep();
-        let ready: Vec<_> = idle.ready().iter().map(|idle| idle.place.slot().at).collect();
-        assert_eq!(ready, [6, 4, 1, 2]);
-        let can_be_evicted = |name: &str| {
-            idle.ready()[3].can_be_evicted_for(&membership(name), groups.largest_group())
-        };
-        assert!(can_be_evicted("app.web.b") && !can_be_evicted("junk.x.4"));
+        let ready = IdleClass::ALL.map(|class| {
+            let places = idle.ready(class).iter().map(|idle| idle.place.slot().at);
+            places.collect::<Vec<_>>()
+        });
+        assert_eq!(ready, [vec![6], vec![1, 4], vec![2]]);
     }
 }

@@ -17,7 +17,7 @@ use super::counts::{bytes_beside_name, original_bytes};
 use super::eviction::{Evicted, Idleness, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::largest::Largest;
-use super::membership::Membership;
+use super::membership::{Flood, Membership};
 use super::memory::Pool;
 use super::new_names::{NewNames, StoredNames, bytes_for_original};
 use super::newest_series::{NEWEST_MAX, NewestSeries};
@@ -164,14 +164,27 @@ impl LiveSeries {
         if let HashedSample::Cumulative { .. } = sample {
             self.note_room(); // for its first value
         }
-        let series = self.shards.get_mut(place).expect("found or created just now");
-        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
+        let mut series = self.shards.get_mut(place).expect("found or created just now");
+        if series.seen() != self.tick {
+            self.begin_active(place);
+            series = self.shards.get_mut(place).expect("it was there just now");
+        }
+        series.touch(self.sender);
         let added = series.add(sample, &self.rules.policies, &mut self.pool);
         let grown = self.pool.take_grown();
         if added.is_ok() && self.pool.is_small_growth(grown) {
             return added;
         }
         self.free_memory_and_retry(place, added, grown, sample)
+    }
+
+    /// Notes that a series gets its first sample of the open interval.
+    #[inline(never)]
+    fn begin_active(&mut self, place: SeriesPlace) {
+        let Some(series) = self.shards.get_mut(place) else { return };
+        if series.begin_active(self.tick, &self.rules.policies, &mut self.pool) {
+            self.shards.count_spare(place);
+        }
     }
 
     /// Adds the sample of a plain line to the series at a place, as [`add_at`](Self::add_at) does.
@@ -181,10 +194,14 @@ impl LiveSeries {
         sample: &PendingSample<'_>,
         place: SeriesPlace,
     ) -> Result<(), AddError> {
+        let mut series = self.shards.found_mut(place).expect("found just now");
+        if series.seen() != self.tick {
+            self.begin_active(place);
+            series = self.shards.found_mut(place).expect("it was there just now");
+        }
+        series.touch(self.sender);
         let members = &self.members;
-        let series = self.shards.found_mut(place).expect("found just now");
         let member = || members.hash(sample.member);
-        series.touch(self.tick, self.sender, &self.rules.policies, &mut self.pool);
         let added = series.add_plain(sample.value, sample.weight, member, &mut self.pool);
         let grown = self.pool.take_grown();
         if added.is_ok() && self.pool.is_small_growth(grown) {
@@ -213,6 +230,7 @@ impl LiveSeries {
     ) -> bool {
         let mut left = work;
         let is_full = self.room().is_full();
+        let flood = self.shards.groups.flood();
         self.note_room();
         self.pool.sort_freed_memory();
         while let Some(taken) = self.evicted.open.pop() {
@@ -223,7 +241,7 @@ impl LiveSeries {
             }
         }
         while cursor.shard < SHARDS {
-            if !self.sweep_shard::<RAW>(cursor, &mut left, is_full, &mut close) {
+            if !self.sweep_shard::<RAW>(cursor, &mut left, is_full, flood, &mut close) {
                 return false;
             }
             left = left.saturating_sub(self.shards.compact(cursor.shard));
@@ -240,6 +258,7 @@ impl LiveSeries {
         cursor: &mut Cursor,
         left: &mut usize,
         is_full: bool,
+        flood: Flood,
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         // Not looked up again for each series, which would take several instructions.
@@ -280,20 +299,17 @@ impl LiveSeries {
                 }
                 self.top.take_samples(series, name, &self.shards.names, tags);
             }
-            if idleness.idle == 0 {
-                if idleness.closes_interval {
-                    series.note_interval();
-                }
-            } else if is_full || self.long_idle.is_long(idleness) {
+            let is_long = self.long_idle.is_long(idleness);
+            let has_changed = series.note_sweep(idleness.closes_interval, is_long);
+            if has_changed || idleness.idle > 0 && (is_full || is_long) {
+                let is_new = series.is_new();
                 let place = SeriesPlace::new(cursor.shard, slot);
-                let is_established = series.is_established();
-                let membership = shard.membership(at);
-                self.long_idle.note(
-                    idleness,
-                    is_established,
-                    (place, membership),
-                    &self.shards.groups,
-                );
+                let is_of_flood = flood.has(shard.membership(at));
+                self.long_idle.note(idleness, is_new, is_of_flood, place);
+                if has_changed {
+                    self.shards.count_spare(place);
+                    shard = &mut self.shards.all[cursor.shard];
+                }
             }
         }
         true
@@ -434,7 +450,7 @@ impl LiveSeries {
     }
 
     /// Takes out a series that makes room for a newcomer: one that has been idle for long, or else
-    /// a new one of the largest group. Fails if there is none.
+    /// a new one of the flood. Fails if there is none.
     fn make_room(&mut self, name: &[u8], newcomer: &Membership) -> Result<TakenSeries, AddError> {
         let taken = self.long_idle.take_for(newcomer, &mut self.shards).or_else(|| {
             self.shards.groups.note_refused(name, *newcomer);
@@ -584,6 +600,7 @@ impl LiveSeries {
         needed: &dyn Fn(&TagStore) -> usize,
     ) -> Result<(), AddError> {
         self.shards.groups.count_bytes(self.room().has(1, 0));
+        self.shards.groups.find_largest_if_changed();
         // An estimate: those that are evicted may be smaller.
         let used = self.bytes();
         let freed = used / self.shards.len().max(1) * EVICTIONS_MAX;
@@ -653,11 +670,12 @@ impl LiveSeries {
         into: RestoreInto,
     ) -> Result<(), RestoreError> {
         self.note_room();
-        // They count as one more interval. Otherwise the series could make room for a new name
-        // while it has restored values, and they would be lost.
         let series = self.shards.get_mut(place).expect("found or created just now");
-        (0..1 + u8::from(saved.is_established)).for_each(|_| series.note_interval());
+        let was_spare = series.is_spare();
         let restored = series.restore(saved, self.tick, &mut self.pool, into);
+        if series.is_spare() != was_spare {
+            self.shards.count_spare(place);
+        }
         self.largest.note(self.pool.take_grown(), place);
         self.pool.take_refused();
         restored

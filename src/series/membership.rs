@@ -23,6 +23,39 @@ pub(super) struct Group {
     pub(super) id: u16,
 }
 
+/// The groups that a flood of names is in. Its series are those that are in all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Flood {
+    /// For each kind the group, if the series have one in common.
+    pub(super) groups: [Option<u16>; KINDS],
+}
+
+impl Flood {
+    /// The series of one group.
+    pub(super) fn of(group: Group) -> Self {
+        let mut flood = Self::default();
+        flood.groups[group.kind] = Some(group.id);
+        flood
+    }
+
+    /// Whether a series is in all the groups.
+    pub(super) fn has(&self, membership: &Membership) -> bool {
+        let has_groups = self.groups.iter().any(Option::is_some);
+        has_groups && self.groups().all(|group| membership.is_in(group))
+    }
+
+    /// The groups, the most specific first.
+    pub(super) fn groups(&self) -> impl Iterator<Item = Group> {
+        let of_kind = |(kind, id): (usize, Option<u16>)| id.map(|id| Group { kind, id });
+        self.groups.into_iter().enumerate().filter_map(of_kind)
+    }
+
+    /// Whether the series have only their sender in common.
+    pub(super) fn is_of_sender(&self) -> bool {
+        self.groups().next().is_some_and(|group| group.kind == SENDER)
+    }
+}
+
 /// The bits of a hash that are the number of a prefix.
 pub(super) const PREFIX_BITS: u32 = 14;
 
@@ -83,8 +116,8 @@ impl Membership {
         u32::from(self.weight)
     }
 
-    pub(super) fn is_in(&self, group: Option<Group>) -> bool {
-        group.is_some_and(|group| self.groups[group.kind] == group.id)
+    pub(super) fn is_in(&self, group: Group) -> bool {
+        self.groups[group.kind] == group.id
     }
 }
 

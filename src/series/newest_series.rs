@@ -1,9 +1,11 @@
 //! [`NewestSeries`]: the series that were created last. When the table is full, and none has been
-//! idle for long, a new series of the largest group makes room for a new name.
+//! idle for long, a new series of the flood makes room for a new name.
 
 use std::collections::VecDeque;
 
-use super::membership::{Group, Membership};
+use super::membership::{Flood, Membership};
+use super::series::Series;
+use super::series_groups::Claim;
 use super::shard::{SeriesPlace, TakenSeries};
 use super::shards::{Cursor, Shards};
 
@@ -47,12 +49,12 @@ impl NewestSeries {
     }
 
     /// Where the next search goes on.
-    pub(super) fn search(&self) -> Cursor {
+    pub(super) fn cursor(&self) -> Cursor {
         self.search
     }
 
-    /// Takes out a series of the largest group that is not established, the newest if that is
-    /// noted. `newcomer` takes its place. `tick` is the number of the open interval.
+    /// Takes out a series of the flood that may be given up, the newest if that is noted. `newcomer`
+    /// takes its place. `tick` is the number of the open interval.
     #[cold]
     pub(super) fn take_for(
         &mut self,
@@ -63,47 +65,60 @@ impl NewestSeries {
         if shards.raw.is_some() {
             return None;
         }
-        let take = if shards.groups.gives_up_newest_for(newcomer) {
-            Self::take_newest
-        } else if shards.groups.is_sender_of(newcomer) {
-            Self::take_single
-        } else {
+        let Claim { flood, is_of_flood, giver } = shards.groups.claim(newcomer);
+        if let Some(giver) = giver {
+            let giver = Flood::of(giver);
+            return self
+                .take_newest(flood, shards, tick)
+                .or_else(|| {
+                    self.search(giver, shards);
+                    self.take_newest(flood, shards, tick)
+                })
+                // Its groups may have less in common than it seemed.
+                .or_else(|| self.take_newest(giver, shards, tick));
+        }
+        // If the sender makes up prefixes, nothing else tells the newcomer from the others.
+        if !is_of_flood || !flood.is_of_sender() {
             return None;
-        };
-        take(self, shards, tick).or_else(|| {
-            let mut search = self.search;
-            for place in find_new(shards, &mut search, shards.groups.largest_group()) {
-                self.note(place);
-            }
-            self.search = search;
-            take(self, shards, tick)
+        }
+        self.take_single(flood, shards, tick).or_else(|| {
+            self.search(flood, shards);
+            self.take_single(flood, shards, tick)
         })
     }
 
-    /// Takes out the newest series of the largest group that is not established.
-    fn take_newest(&mut self, shards: &mut Shards, tick: u32) -> Option<TakenSeries> {
+    /// Finds more series of these groups that may be given up, and notes them.
+    fn search(&mut self, of: Flood, shards: &Shards) {
+        let mut search = self.search;
+        for place in find_spare(shards, &mut search, of) {
+            self.note(place);
+        }
+        self.search = search;
+    }
+
+    /// Takes out the newest series of these groups that may be given up.
+    fn take_newest(&mut self, of: Flood, shards: &mut Shards, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
             let place = self.places.pop_back()?;
-            if can_be_evicted(shards, place, tick, shards.groups.largest_group()) {
+            if can_be_evicted(shards, place, tick, of) {
                 return shards.take(place);
             }
             if shards.get(place).is_some() {
-                // Its group may be the largest group later.
+                // It may be one of the flood later.
                 self.places.push_front(place);
             }
         }
         None
     }
 
-    /// Takes out a series that the largest group has sent once, in the open interval. Of the newest
-    /// series the oldest is taken. So a name that is sent again soon stays, however many others
-    /// come.
-    fn take_single(&mut self, shards: &mut Shards, tick: u32) -> Option<TakenSeries> {
+    /// Takes out a series that the flood has sent once, in the open interval. Of the newest series
+    /// the oldest is taken. So a name that is sent again soon stays, however many others come.
+    fn take_single(&mut self, of: Flood, shards: &mut Shards, tick: u32) -> Option<TakenSeries> {
         for _ in 0..NEWEST_TRIES {
             let place = self.places.pop_front()?;
             let Some(series) = shards.get(place) else { continue };
-            let is_single = series.is_in_first_interval() && series.samples() <= 1;
-            if is_single && can_be_evicted(shards, place, tick, shards.groups.largest_group()) {
+            let is_single = series.seen() == tick && series.samples() <= 1;
+            if is_single && can_be_evicted(shards, place, tick, of) {
                 return shards.take(place);
             }
             self.note(place);
@@ -112,12 +127,8 @@ impl NewestSeries {
     }
 }
 
-/// Finds series of the largest group that are not established, from `search` on, which moves on.
-pub(super) fn find_new(
-    shards: &Shards,
-    search: &mut Cursor,
-    largest: Option<Group>,
-) -> Vec<SeriesPlace> {
+/// Finds series of these groups that may be given up, from `search` on, which moves on.
+pub(super) fn find_spare(shards: &Shards, search: &mut Cursor, of: Flood) -> Vec<SeriesPlace> {
     let mut found = Vec::new();
     for _ in 0..SEARCH_MAX {
         let Some(shard) = shards.all.get(search.shard) else { break };
@@ -127,8 +138,8 @@ pub(super) fn find_new(
             continue;
         }
         search.at += 1;
-        if shard.at(at).is_some_and(|series| !series.is_established())
-            && shard.membership(at).is_in(largest)
+        if shard.at(at).is_some_and(Series::is_spare)
+            && of.has(shard.membership(at))
             && let Some(place) = shard.place(search.shard, at)
         {
             found.push(place);
@@ -140,15 +151,9 @@ pub(super) fn find_new(
     found
 }
 
-/// Whether a series of the largest group can be evicted because it is new.
-pub(super) fn can_be_evicted(
-    shards: &Shards,
-    place: SeriesPlace,
-    tick: u32,
-    largest: Option<Group>,
-) -> bool {
+/// Whether a series of these groups can be evicted.
+pub(super) fn can_be_evicted(shards: &Shards, place: SeriesPlace, tick: u32, of: Flood) -> bool {
     let Some(series) = shards.get(place) else { return false };
     // An interval before the open one must have been sent, or the loss could not be counted.
-    let has_one_interval = series.had_one_interval(series.seen() == tick);
-    has_one_interval && series.is_closed(tick) && shards.membership_at(place).is_in(largest)
+    series.is_spare() && series.is_closed(tick) && of.has(shards.membership_at(place))
 }

@@ -38,15 +38,11 @@ pub struct Series {
     last_sender: u16,
     /// Whether the series is offered to the history when it is closed.
     is_remembered: Cell<bool>,
-    /// Facts about the name, as bits: [`PLAIN`], and [`kept_by`] a set of rules.
+    /// Facts about the name, as bits: [`PLAIN`], [`JOINED`], and [`kept_by`] a set of rules.
     name_facts: u8,
-    /// The number of closed intervals with samples, up to 2, and [`IS_JOINED`].
-    closed: u8,
+    standing: Standing,
     intervals: Intervals,
 }
-
-/// Set in `Series::closed` once clients have sent a second name to the series.
-const IS_JOINED: u8 = 0x80;
 
 /// The series that saved values are restored into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +61,26 @@ pub(super) enum RestoreInto {
 /// encoder at each flush.
 const PLAIN: u8 = 1;
 
+/// Clients have sent a second name to the series.
+const JOINED: u8 = 0x80;
+
 /// The rules of this set of [`PolicySets`] make no other name of the name of the series. So a line
 /// with this name is found by it, and needs no alias. Rules must be applied to a line to know it.
 fn kept_by(set: u16) -> u8 {
     2 << set
+}
+
+/// Whether the series may be given up for a new name, if the table is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It had values in one interval. A name that a client makes up for one value stays new.
+    New,
+    /// The same, but it has restored values that were not sent yet.
+    Restored,
+    /// It had values in two intervals, so it stays.
+    Established,
+    /// The same, but it has been idle for `evict_after` since.
+    Idle,
 }
 
 /// Whether the previous interval must still be closed, and whether it had samples. It takes one
@@ -100,7 +112,7 @@ impl Series {
             last_sender: 0,
             is_remembered: Cell::new(true),
             name_facts: u8::from(has_plain_name) * PLAIN,
-            closed: 0,
+            standing: Standing::New,
             intervals: Intervals::new(kind),
         }
     }
@@ -119,16 +131,30 @@ impl Series {
         self.intervals.kind()
     }
 
-    /// Prepares the series for a sample of sender number `from` in the interval that `tick` began.
-    /// That interval becomes the current one.
+    /// Prepares the series for a sample of sender number `from` in the open interval. If it is the
+    /// first one of the interval, the caller must call [`begin_active`](Self::begin_active) before.
     #[inline]
-    pub(super) fn touch(&mut self, tick: u32, from: u16, policies: &PolicySets, pool: &mut Pool) {
+    pub(super) fn touch(&mut self, from: u16) {
+        self.last_sender = from;
+        self.samples = self.samples.wrapping_add(1);
+    }
+
+    /// Makes the interval that `tick` began the current one, which gets its first sample. An
+    /// interval before it had one, too. Returns whether the series was [spare](Self::is_spare)
+    /// until now.
+    pub(super) fn begin_active(
+        &mut self,
+        tick: u32,
+        policies: &PolicySets,
+        pool: &mut Pool,
+    ) -> bool {
         if self.interval != tick {
             self.roll(tick, policies, pool);
         }
         self.seen = tick;
-        self.last_sender = from;
-        self.samples = self.samples.wrapping_add(1);
+        let was_spare = self.is_spare();
+        self.standing = Standing::Established;
+        was_spare
     }
 
     /// Adds a sample to the open interval. The caller must call [`touch`](Self::touch) first.
@@ -230,27 +256,14 @@ impl Series {
         self.intervals.restart(pool);
     }
 
-    /// Notes that the series had samples in an interval that was closed.
-    #[inline]
-    pub(super) fn note_interval(&mut self) {
-        if self.intervals_closed() < 2 {
-            self.closed += 1;
-        }
-    }
-
-    /// The number of closed intervals with samples, up to 2.
-    fn intervals_closed(&self) -> u8 {
-        self.closed & !IS_JOINED
-    }
-
     /// Whether clients have sent several names to the series, which rules make one.
     pub(super) fn is_joined(&self) -> bool {
-        self.closed & IS_JOINED != 0
+        self.name_facts & JOINED != 0
     }
 
     /// Notes that clients have sent a second name to the series.
     pub(super) fn set_joined(&mut self) {
-        self.closed |= IS_JOINED;
+        self.name_facts |= JOINED;
     }
 
     /// Notes that the series is stored with another name that clients send: first the name before,
@@ -261,23 +274,44 @@ impl Series {
         }
     }
 
-    // The next three are tests of `closed`. A series is new until it had samples in two intervals.
-    // Then it is established. A name that a client makes up for one value never is.
-
-    /// Whether the series had samples in one interval alone. `is_active` is true if the open
-    /// interval is one of them.
-    pub(super) fn had_one_interval(&self, is_active: bool) -> bool {
-        self.intervals_closed() + u8::from(is_active) <= 1
+    /// Notes that the sweep has passed the series, and whether it had to close an interval. Returns
+    /// whether [`is_spare`](Self::is_spare) has changed.
+    #[inline]
+    pub(super) fn note_sweep(&mut self, closes_interval: bool, is_long_idle: bool) -> bool {
+        self.standing = match self.standing {
+            Standing::Restored if closes_interval => Standing::New,
+            Standing::Established if is_long_idle => Standing::Idle,
+            Standing::Idle if !is_long_idle => Standing::Established,
+            _ => return false,
+        };
+        true
     }
 
-    /// Whether no interval with a sample was closed yet.
-    pub(super) fn is_in_first_interval(&self) -> bool {
-        self.intervals_closed() == 0
+    /// Notes that the series has restored values. Without this it could be given up while it has
+    /// them, and they would be lost uncounted.
+    fn note_restored(&mut self, is_established: bool, tick: u32) {
+        if is_established || self.is_established() {
+            self.standing = Standing::Established;
+        } else if self.seen == tick {
+            self.standing = Standing::Restored;
+        }
     }
 
-    /// Whether the series had samples in two closed intervals.
+    /// Whether the series may be given up for a new name: it had values in one interval alone, or
+    /// has been idle for `evict_after`.
+    #[inline]
+    pub(super) fn is_spare(&self) -> bool {
+        matches!(self.standing, Standing::New | Standing::Idle)
+    }
+
+    /// Whether the series is spare because it had values in one interval alone.
+    pub(super) fn is_new(&self) -> bool {
+        self.standing == Standing::New
+    }
+
+    /// Whether the series had samples in two intervals.
     pub(super) fn is_established(&self) -> bool {
-        self.intervals_closed() > 1
+        matches!(self.standing, Standing::Established | Standing::Idle)
     }
 
     /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
@@ -291,6 +325,7 @@ impl Series {
         tick.wrapping_sub(self.seen).saturating_sub(1)
     }
 
+    #[inline]
     pub(super) fn seen(&self) -> u32 {
         self.seen
     }
@@ -317,7 +352,7 @@ impl Series {
 
     /// Forgets whether the rules of another set than this one leave the name as it is.
     pub(super) fn forget_name_kept_before(&mut self, set: u16) {
-        self.name_facts &= PLAIN | kept_by(set);
+        self.name_facts &= PLAIN | JOINED | kept_by(set);
     }
 
     /// Whether the series has been idle for the number of flushes that its policy allows. It must
@@ -574,6 +609,7 @@ impl Series {
         if saved.is_joined || names.is_some_and(|[own, saved]| own != saved) {
             self.set_joined();
         }
+        self.note_restored(saved.is_established, tick);
         let is_whole = match &mut self.intervals {
             Intervals::Counter { current, last_value, .. } => {
                 let both = values.finite().zip(values.f64());

@@ -344,6 +344,19 @@ impl Shards {
         Membership::after(last_prefixes, name, sender, |prefix| names.hash_one(prefix))
     }
 
+    /// Counts for the groups of a series that it became spare, or that it no longer is.
+    #[cold]
+    pub(super) fn count_spare(&mut self, place: SeriesPlace) {
+        let shard = &self.all[place.shard()];
+        let Some(series) = shard.at(place.at()) else { return };
+        let membership = shard.membership(place.at());
+        if series.is_spare() {
+            self.groups.add(membership);
+        } else {
+            self.groups.remove(membership);
+        }
+    }
+
     /// Adds a series that was not found. `tick` is the number of the open interval.
     pub(super) fn insert(
         &mut self,
@@ -370,7 +383,9 @@ impl Shards {
         let shard = &mut self.all[place.shard()];
         let taken = shard.take(place.slot())?;
         let series = &taken.series;
-        self.groups.remove(shard.membership(place.at()));
+        if series.is_spare() {
+            self.groups.remove(shard.membership(place.at()));
+        }
         self.aliases.remove_all(place.shard(), place.slot().at);
         self.len -= 1;
         self.revision += 1;
@@ -391,7 +406,8 @@ impl Shards {
         let more = original_bytes(original.map(NamePlace::length));
         let fewer = original_bytes(before.as_ref().map(|bytes| bytes.len()));
         self.counts.bytes = self.counts.bytes + more - fewer;
-        self.groups.change(shard.membership_mut(place.at()), more, fewer);
+        let is_spare = shard.at(place.at()).is_some_and(Series::is_spare);
+        self.groups.change(shard.membership_mut(place.at()), is_spare, more, fewer);
         if let Some(before) = before {
             StoredName::of_bytes(&before).release(&mut self.tags);
         }

@@ -584,7 +584,7 @@ impl Table {
         self.live.rules.take_dropped()
     }
 
-    /// The sender or prefix with the most series, if the table is full and refuses its names.
+    /// The sender or prefix that fills the table, if the table is full and refuses its names.
     pub fn largest_group(&self) -> Option<LargestGroup> {
         self.live.shards.groups.described().filter(|_| self.live.room().is_full())
     }

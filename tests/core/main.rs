@@ -12,6 +12,7 @@ mod bounds;
 mod clients;
 mod docs;
 mod explain;
+mod fair_budget;
 mod figures;
 mod full_table;
 mod fuzz_corpus;

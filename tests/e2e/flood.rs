@@ -239,7 +239,7 @@ fn a_flood_of_junk_names_refuses_no_other_name() {
         ["series_rejected=", "crowd_share=", "crowd_prefix=junk.x", "crowd_sender=127.0.0.2"];
     daemon.until_logged(&words, 1);
     let top = daemon.admin().ask("top new");
-    let shown = "% of it are series of junk.x, sent by 127.0.0.2, such as junk.x.";
+    let shown = "% of its new series are of junk.x, sent by 127.0.0.2, such as junk.x.";
     assert!(top.contains(shown), "{top}");
     let info = daemon.web().get("/api/info").json();
     assert_eq!(info["crowd"]["prefix"], "junk.x");

@@ -104,14 +104,14 @@ pub(super) fn put(view: &mut View<'_>, out: &mut Vec<u8>) {
     json.close(b']').close(b'}');
 }
 
-/// Writes the sender or prefix with the most series. Writes nothing if the table has room.
+/// Writes the sender or prefix that fills the table. Writes nothing if the table has room.
 fn put_largest_group(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
     let Some(NamedGroup { group, sender }) = view.server.engine.largest_group() else { return };
     json.key("crowd").open(b'{');
     json.key("prefix").maybe_string(group.prefix.as_deref());
     json.key("sender").string(sender.to_string().as_bytes());
     json.key("series").number(group.series as f64);
-    json.key("percent").number(group.percent() as f64);
+    json.key("percent").number(group.percent as f64);
     json.key("example").string(&group.example).close(b'}');
 }
 

@@ -1,5 +1,4 @@
-// The card that names the prefix or sender with the most series. It shows only while the table is
-// full.
+// The card that names what fills the table of series. It shows only while the table is full.
 import { figure } from "./api.js";
 import { $, el, say, text } from "./dom.js";
 import { number, plural } from "./format.js";
@@ -16,7 +15,7 @@ export function show(info) {
   part ??= make(box);
   const { prefix, sender, series, percent, example } = crowd;
   text(part.group, prefix ?? sender);
-  text(part.share, ` has ${number(series)} series, ${percent} % of all.`);
+  text(part.share, ` has ${number(series)} new series, ${percent} % of all.`);
   text(part.from, prefix ? `${sender} sends names such as ` : "It sends names such as ");
   text(part.example, example);
   const lost = figure(info, "series_rejected")?.value;

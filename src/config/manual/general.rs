@@ -185,9 +185,10 @@ pub(super) const LIMITS: Chapter = chapter! {
     series_memory;
 
     /// Series of all kinds together. 1 to 100000000. At the limit, the sender or prefix with the
-    /// most series gives up one of its own for a new name: the longest idle, else the newest. If it
-    /// has none to give up, values of the new name are refused and counted in series_rejected. The
-    /// warning names that sender or prefix. Raise the limit only if you want all these names.
+    /// most new series gives up one of them for a new name of others. Series that had values in two
+    /// intervals stay. If none can be given up, values of the new name are refused and counted in
+    /// series_rejected. The warning names that sender or prefix. Raise the limit only if you want
+    /// all these names.
     max_series;
 
     /// At either limit, a series that had values in two intervals or more is evicted only after it

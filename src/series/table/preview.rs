@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 
 use super::super::bounds::SeriesLimits;
 use super::super::counts::bytes_beside_name;
-use super::super::eviction::{Evicted, IdleSeries, LongIdle};
+use super::super::eviction::{Evicted, IdleClass, IdleFate, LongIdle};
 use super::super::largest::Largest;
 use super::super::live_series::LiveSeries;
-use super::super::membership::Membership;
+use super::super::membership::{Flood, Membership};
 use super::super::memory::Pool;
-use super::super::newest_series::{NEWEST_TRIES, NewestSeries, can_be_evicted, find_new};
+use super::super::newest_series::{NEWEST_TRIES, NewestSeries, can_be_evicted, find_spare};
 use super::super::raw::{merged_name, without_mark};
+use super::super::series::Series;
 use super::super::series_groups::GroupChanges;
 use super::super::shard::SeriesPlace;
 use super::super::shards::Cursor;
@@ -115,14 +116,14 @@ impl Preview {
             self.forecast.create(&table.live, &newcomer, created, tries);
         }
         let its_own = self.copy(copy, table, kind, name);
-        self.forecast.touch(its_own);
+        self.forecast.touch(&table.live, its_own);
         if table.live.shards.raw.is_some() {
             let clean = cleaned(name);
             if !is_clean(name) {
                 self.copy(copy, table, kind, &clean);
             }
             let merged = self.copy(copy, table, kind, &merged_name(&clean));
-            self.forecast.touch(merged);
+            self.forecast.touch(&table.live, merged);
         }
         if is_nearly_full {
             let most = NEW_SERIES_MAX.saturating_sub(created);
@@ -210,8 +211,9 @@ struct Forecast {
     evicted: Vec<SeriesPlace>,
     /// The series that have a sample of the line. They are not idle any more.
     touched: Vec<SeriesPlace>,
-    /// How many of the idle series, and of the newest ones, that the table has noted were tried.
-    idle: usize,
+    /// How many of the idle series of each class, and of the newest ones, that the table has noted
+    /// were tried.
+    idle: [usize; IdleClass::ALL.len()],
     newest: usize,
     /// The series of the line at the end of the newest ones.
     own: usize,
@@ -230,8 +232,13 @@ impl Forecast {
     }
 
     /// Notes that a series gets a sample, if there is one.
-    fn touch(&mut self, place: Option<SeriesPlace>) {
-        self.touched.extend(place);
+    fn touch(&mut self, live: &LiveSeries, place: Option<SeriesPlace>) {
+        let Some(place) = place else { return };
+        let is_spare = |series: &Series| series.is_spare() && series.seen() != live.tick;
+        if live.shards.get(place).is_some_and(is_spare) {
+            self.groups.remove(live.shards.membership_at(place));
+        }
+        self.touched.push(place);
     }
 
     /// Makes creations of the line, up to `created` of them in all.
@@ -268,17 +275,18 @@ impl Forecast {
         tries: usize,
     ) -> Option<SeriesPlace> {
         let shards = &live.shards;
-        for _ in 0..tries {
-            let idle: &IdleSeries = live.long_idle.ready().get(self.idle)?;
-            if !idle.can_be_evicted_for(newcomer, self.groups.largest_group(&shards.groups)) {
-                return None;
-            }
-            self.idle += 1;
-            let series = shards.get(idle.place);
-            let is_still_idle = series.is_some_and(|series| series.seen() == idle.seen);
-            if is_still_idle && self.is_as_before(idle.place) {
-                let of_clean_name = shards.series_of_clean_name(idle.place);
-                if of_clean_name.is_none_or(|place| self.has_evicted(place)) {
+        let claim = self.groups.claim(&shards.groups, newcomer);
+        let mut left = tries;
+        for class in IdleClass::ALL {
+            let tried = class as usize;
+            while let Some(idle) = live.long_idle.ready(class).get(self.idle[tried]) {
+                left = left.checked_sub(1)?;
+                let fate = idle.fate(&claim, shards, |place| self.has_evicted(place));
+                if fate == IdleFate::Kept {
+                    break;
+                }
+                self.idle[tried] += 1;
+                if fate == IdleFate::Evicted && self.is_as_before(idle.place) {
                     return Some(idle.place);
                 }
             }
@@ -286,22 +294,22 @@ impl Forecast {
         None
     }
 
-    /// Takes the newest series of the largest group that is not established.
+    /// Takes the newest series of the flood that may be given up.
     fn take_newest(&mut self, live: &LiveSeries, newcomer: &Membership) -> Option<SeriesPlace> {
         let shards = &live.shards;
-        if shards.raw.is_some() || !self.groups.gives_up_newest_for(&shards.groups, newcomer) {
-            return None;
-        }
-        self.take_noted(live).or_else(|| {
-            let largest = self.groups.largest_group(&shards.groups);
-            let search = self.search.get_or_insert_with(|| live.newest.search());
-            self.found.extend(find_new(shards, search, largest));
-            self.take_noted(live)
-        })
+        let claim = self.groups.claim(&shards.groups, newcomer);
+        let giver = Flood::of(claim.giver.filter(|_| shards.raw.is_none())?);
+        self.take_noted(live, claim.flood)
+            .or_else(|| {
+                let search = self.search.get_or_insert_with(|| live.newest.cursor());
+                self.found.extend(find_spare(shards, search, giver));
+                self.take_noted(live, claim.flood)
+            })
+            .or_else(|| self.take_noted(live, giver))
     }
 
-    /// Takes the newest series of the largest group that is noted and not established.
-    fn take_noted(&mut self, live: &LiveSeries) -> Option<SeriesPlace> {
+    /// Takes the newest series of these groups that is noted and may be given up.
+    fn take_noted(&mut self, live: &LiveSeries, of: Flood) -> Option<SeriesPlace> {
         let shards = &live.shards;
         for _ in 0..NEWEST_TRIES {
             let next = if self.own > 0 {
@@ -322,8 +330,7 @@ impl Forecast {
             if shards.get(place).is_none() || self.has_evicted(place) {
                 continue;
             }
-            let largest = self.groups.largest_group(&shards.groups);
-            if self.is_as_before(place) && can_be_evicted(shards, place, live.tick, largest) {
+            if self.is_as_before(place) && can_be_evicted(shards, place, live.tick, of) {
                 return Some(place);
             }
             self.put_back.push_back(Some(place));
