@@ -105,9 +105,16 @@ impl LongIdle {
         }
     }
 
-    /// Ends the sweep. The series that it found can be evicted from now on.
-    pub(super) fn end_sweep(&mut self) {
-        let mut rest = std::mem::take(&mut self.found).into_sorted_vec();
+    /// Ends the sweep. The series that it found can be evicted from now on. `is_of_flood` returns
+    /// whether a series is one of the flood. While the sweep was under way, that was not known: the
+    /// series that have just become long idle count for it, too.
+    pub(super) fn end_sweep(&mut self, is_of_flood: impl Fn(SeriesPlace) -> bool) {
+        let mut rest = std::mem::take(&mut self.found).into_vec();
+        for idle in rest.iter_mut().filter(|idle| idle.class != IdleClass::NewOfFlood) {
+            let is_of_flood = is_of_flood(idle.place);
+            idle.class = if is_of_flood { IdleClass::LongOfFlood } else { IdleClass::Long };
+        }
+        let mut rest = BinaryHeap::from(rest).into_sorted_vec();
         self.ready = IdleClass::ALL.map(|class| {
             let end = rest.partition_point(|idle| idle.class == class);
             let after = rest.split_off(end);
@@ -260,7 +267,7 @@ mod tests {
             note(&mut idle, intervals, intervals);
         }
         assert_eq!(idle.ready(IdleClass::Long), [], "the sweep is still under way");
-        idle.end_sweep();
+        idle.end_sweep(|_| false);
         let given: Vec<_> =
             idle.ready(IdleClass::Long).iter().map(|idle| idle.place.slot().at).collect();
         assert_eq!(given.len(), LONG_IDLE_MAX);
@@ -286,7 +293,7 @@ mod tests {
             let place = SeriesPlace::new(0, SeriesSlot { hash: 1, at });
             idle.note(idleness, is_new, is_of_flood, place);
         }
-        idle.end_sweep();
+        idle.end_sweep(|place| [6, 5].contains(&place.slot().at));
         let ready = IdleClass::ALL.map(|class| {
             let places = idle.ready(class).iter().map(|idle| idle.place.slot().at);
             places.collect::<Vec<_>>()

@@ -318,11 +318,15 @@ impl LiveSeries {
     /// See [`Table::end_sweep`](super::Table::end_sweep).
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
-        self.long_idle.end_sweep();
-        self.newest.end_sweep();
         if self.room().is_full() {
             self.shards.groups.find_largest();
         }
+        let flood = self.shards.groups.flood();
+        let shards = &self.shards;
+        self.long_idle.end_sweep(|place| {
+            shards.get(place).is_some() && flood.has(shards.membership_at(place))
+        });
+        self.newest.end_sweep();
         self.top.end_sweep();
         self.rules.end_sweep();
     }
