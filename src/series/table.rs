@@ -17,6 +17,7 @@ use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
+use super::series::RestoreInto;
 use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
@@ -183,7 +184,7 @@ impl Table {
         // No line has such tags, so the canonical name is never taken for the bytes of a line.
         let own = self.alias_key(name, b"\n");
         let place = if let Some(place) = self.live.shards.find_by_alias(own, kind, self.live.tick) {
-            self.live.add_sent(place, name, sample)?;
+            self.live.add_at(place, sample, Some(name))?;
             Some(place)
         } else {
             self.add_by_rules(name, hash, sample)?
@@ -332,7 +333,7 @@ impl Table {
         let place = sample
             .kind()
             .and_then(|kind| self.live.shards.find_by_alias(alias, kind, self.live.tick));
-        place.map_or(LookedUpResult::NoSeries, |place| self.live.add_at(place, sample).into())
+        place.map_or(LookedUpResult::NoSeries, |place| self.live.add_at(place, sample, None).into())
     }
 
     /// Whether rules change names, so that a name without tags is also found by an alias.
@@ -511,7 +512,11 @@ impl Table {
                 return Ok(());
             } else {
                 // Rules make one series of two saved ones.
-                return self.live.add_saved(place, saved, has_own_name);
+                let LiveSeries { shards, members, .. } = &self.live;
+                let sent = saved.original.unwrap_or(saved.name);
+                let names = shards.names_of(place, sent, members);
+                let into = RestoreInto::Existing { saved_wins_tie: has_own_name, names };
+                return self.live.restore_into(place, saved, into);
             }
         }
         self.live.create_saved(saved, names.policy)
