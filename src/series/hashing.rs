@@ -33,6 +33,11 @@ impl MemberHasher {
         hasher.write(member);
         hasher.finish()
     }
+
+    /// The hash of a name that clients send, for the last values of cumulative counters.
+    pub(super) fn name(&self, name: &[u8]) -> OtherName {
+        OtherName(self.hash(name))
+    }
 }
 
 /// A sample as a series takes it: with the hash of a member in place of the member, and with the

@@ -22,7 +22,6 @@ use super::memory::Pool;
 use super::new_names::{NewNames, StoredNames, bytes_for_original};
 use super::newest_series::{NEWEST_MAX, NewestSeries};
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, without_mark};
-use super::records::OtherName;
 use super::room::Room;
 use super::saved::SavedSeries;
 use super::series::{RestoreInto, Series};
@@ -66,8 +65,7 @@ impl LiveSeries {
     /// See [`Table::new`](super::Table::new).
     pub(super) fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let mut pool = Pool::new(bounds.sample_memory, Exactness::new(bounds));
-        pool.records.keep_timings(bounds.keeps_totals);
-        pool.records.forget_after = flushes(bounds.evict_after, interval);
+        pool.records.limit(bounds, interval);
         let limits = SeriesLimits::new(bounds);
         let shards = Shards::new(seeds.names, limits);
         Self {
@@ -125,43 +123,27 @@ impl LiveSeries {
             let place = SeriesPlace::new(key.shard, slot);
             if let Some(outcome) = outcome {
                 self.adopt_original(place, name, outcome)?;
-                let sent = outcome.original.unwrap_or(name);
-                return self.add_sent(place, sent, sample).map(|()| place);
             }
-            return self.add_at(place, sample).map(|()| place);
+            let sent = outcome.map(|outcome| outcome.original.unwrap_or(name));
+            return self.add_at(place, sample, sent).map(|()| place);
         }
         let place = self.create(name, hash, kind, outcome)?;
-        self.add_at(place, sample).inspect_err(|_| self.discard(place))?;
+        self.add_at(place, sample, None).inspect_err(|_| self.discard(place))?;
         Ok(place)
     }
 
-    /// Adds a sample to the series at a place, for the name that the series is stored with.
+    /// Adds a sample to the series at a place. `sent` is the name that the client has sent, or
+    /// `None` if that is the one that the series is stored with.
     pub(super) fn add_at(
         &mut self,
         place: SeriesPlace,
         sample: Sample<'_>,
+        sent: Option<&[u8]>,
     ) -> Result<(), AddError> {
-        self.add_hashed(place, HashedSample::new(sample, &self.members))
-    }
-
-    /// Adds a sample to the series at a place, for the name that the client has sent.
-    pub(super) fn add_sent(
-        &mut self,
-        place: SeriesPlace,
-        sent: &[u8],
-        sample: Sample<'_>,
-    ) -> Result<(), AddError> {
-        let mut hashed = HashedSample::new(sample, &self.members);
-        if let HashedSample::Cumulative { name, .. } = &mut hashed
-            && !self.shards.is_stored_with(place, sent)
-        {
-            *name = Some(self.other_name(sent));
-        }
-        self.add_hashed(place, hashed)
-    }
-
-    fn add_hashed(&mut self, place: SeriesPlace, sample: HashedSample) -> Result<(), AddError> {
-        if let HashedSample::Cumulative { .. } = sample {
+        let mut sample = HashedSample::new(sample, &self.members);
+        if let HashedSample::Cumulative { name, .. } = &mut sample {
+            let sent = sent.filter(|sent| !self.shards.is_stored_with(place, sent));
+            *name = sent.map(|sent| self.members.name(sent));
             self.note_room(); // for its first value
         }
         let mut series = self.shards.get_mut(place).expect("found or created just now");
@@ -334,12 +316,11 @@ impl LiveSeries {
     /// Sets other bounds. `interval` is the time between two ticks.
     pub(super) fn limit(&mut self, bounds: &Bounds, interval: Duration) {
         self.pool.limit(bounds.sample_memory, Exactness::new(bounds));
-        self.pool.records.keep_timings(bounds.keeps_totals);
+        self.pool.records.limit(bounds, interval);
         self.limits = SeriesLimits::new(bounds);
         self.shards.aliases.limit(self.limits);
         self.largest.limit(bounds.sample_memory);
         self.long_idle.set_after(flushes(bounds.evict_after, interval));
-        self.pool.records.forget_after = flushes(bounds.evict_after, interval);
     }
 
     /// Closes the unclosed interval of a series that stays in the table.
@@ -464,17 +445,6 @@ impl LiveSeries {
         taken.ok_or(AddError::TooManySeries)
     }
 
-    /// The hash of a name that clients send, for the last values of cumulative counters.
-    fn other_name(&self, name: &[u8]) -> OtherName {
-        OtherName(self.members.hash(name))
-    }
-
-    /// The hash of the name that a series is stored with: see [`Shards::stored_with`].
-    fn stored_with(&self, place: SeriesPlace) -> OtherName {
-        let name = self.shards.stored_with(place);
-        self.other_name(&name.map(|name| name.owned_text(&self.shards.tags)).unwrap_or_default())
-    }
-
     /// Notes that `made` leads to this series, which the table holds as `name`. Stores
     /// `made.original` as the name from which rules make the series, if a reload may have taken
     /// away the lines that led to it. Fails if there is no room for that name: the sample is then
@@ -491,11 +461,8 @@ impl LiveSeries {
         made: RuleOutcome<'_>,
     ) -> Result<(), AddError> {
         let sent = made.original.unwrap_or(name);
-        let is_stored = self.shards.is_stored_with(place, sent);
-        let Some(series) = self.shards.get_mut(place) else { return Ok(()) };
-        if !is_stored {
-            series.set_joined();
-        }
+        self.shards.note_sent(place, sent);
+        let Some(series) = self.shards.get(place) else { return Ok(()) };
         if !self.rules.may_have_old_original(series.policy()) {
             return Ok(());
         }
@@ -513,12 +480,7 @@ impl LiveSeries {
             }
         }
         self.note_room();
-        if !is_stored {
-            let names = [self.stored_with(place), self.other_name(sent)];
-            if let Some(series) = self.shards.get(place) {
-                series.rename(names, &mut self.pool);
-            }
-        }
+        self.shards.rename(place, sent, &self.members, &mut self.pool);
         self.rules.adopt_original(&mut self.shards, place, made, &mut self.pool);
         Ok(())
     }
@@ -533,11 +495,7 @@ impl LiveSeries {
     ) -> Result<SeriesPlace, AddError> {
         let outcome = match outcome {
             Some(outcome) => outcome,
-            None => {
-                let resolved = self.rules.resolve(without_mark(name), hash, &|_| false);
-                let resolved = resolved.map_err(AddError::ByRule)?;
-                RuleOutcome { policy: resolved.policy, original: None }
-            }
+            None => self.rules.outcome_of(without_mark(name), hash)?,
         };
         if !is_merged(name) {
             self.top.count_new_series(name, self.tick, |text| self.shards.hash(text).0);
@@ -653,21 +611,8 @@ impl LiveSeries {
         restored
     }
 
-    /// Adds saved values to a series that has those of another one. `saved_wins_tie` is whether the
-    /// saved level of a gauge replaces the present one if both are as old.
-    pub(super) fn add_saved(
-        &mut self,
-        place: SeriesPlace,
-        saved: SavedSeries<'_>,
-        saved_wins_tie: bool,
-    ) -> Result<(), RestoreError> {
-        let saved_with = self.other_name(saved.original.unwrap_or(saved.name));
-        let names = [self.stored_with(place), saved_with];
-        self.restore_into(place, saved, RestoreInto::Existing { saved_wins_tie, names })
-    }
-
     /// Adds saved values to the series at a place. See [`Series::restore`].
-    fn restore_into(
+    pub(super) fn restore_into(
         &mut self,
         place: SeriesPlace,
         saved: SavedSeries<'_>,

@@ -10,9 +10,12 @@
 //! Timing records exist only while `Bounds::keeps_totals` is on. All totals begin at 0 with each
 //! series, also after a restart: a reader of totals takes a lower total for a new beginning.
 
+use std::time::Duration;
+
 use slab::Slab;
 
-use crate::policy::{Figure, FigureId, Plan};
+use super::bounds::Bounds;
+use crate::policy::{Figure, FigureId, Plan, flushes};
 
 /// The records that are not part of a series or of its shard.
 #[derive(Debug, Default)]
@@ -29,7 +32,7 @@ pub(super) struct SideRecords {
     /// The number of all [`LastValues::others`].
     others: usize,
     /// A name without values for this many intervals may make room for another one of its series.
-    pub(super) forget_after: u32,
+    forget_after: u32,
 }
 
 /// The last values of a cumulative counter: one for each name that clients send to it. Each client
@@ -118,10 +121,11 @@ impl Default for LastInterval {
 }
 
 impl SideRecords {
-    /// Sets whether closed timings are added to a record. Records are made, and freed, when each
-    /// timing is closed next.
-    pub(super) fn keep_timings(&mut self, keeps: bool) {
-        self.keeps_timings = keeps;
+    /// Sets whether closed timings are added to a record, and after what time a name without values
+    /// makes room. Records are made, and freed, when each timing is closed next.
+    pub(super) fn limit(&mut self, bounds: &Bounds, interval: Duration) {
+        self.keeps_timings = bounds.keeps_totals;
+        self.forget_after = flushes(bounds.evict_after, interval);
     }
 
     /// The bytes of all timing records and last values.

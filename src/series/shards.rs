@@ -4,10 +4,11 @@ use super::aliases::{AliasKey, Aliases};
 use super::batch::{Lookup, PendingSample};
 use super::bounds::SeriesLimits;
 use super::counts::{SeriesCounts, bytes_beside_name, original_bytes};
+use super::hashing::MemberHasher;
 use super::membership::{LastPrefixes, Membership};
 use super::memory::Pool;
 use super::raw::{RawNames, is_merged, without_mark};
-use super::records::{SideRecords, TimingTotals};
+use super::records::{OtherName, SideRecords, TimingTotals};
 use super::series::Series;
 use super::series_groups::SeriesGroups;
 use super::shard::{NameHash, SHARDS, SeriesKey, SeriesPlace, SeriesSlot, Shard, TakenSeries};
@@ -326,6 +327,42 @@ impl Shards {
     /// Whether this is the name that [`stored_with`](Self::stored_with) returns.
     pub(super) fn is_stored_with(&self, place: SeriesPlace, name: &[u8]) -> bool {
         self.stored_with(place).is_some_and(|stored| stored.is(name, &self.tags))
+    }
+
+    /// Notes that clients have sent a name to the series at a place.
+    pub(super) fn note_sent(&mut self, place: SeriesPlace, sent: &[u8]) {
+        if !self.is_stored_with(place, sent)
+            && let Some(series) = self.get_mut(place)
+        {
+            series.set_joined();
+        }
+    }
+
+    /// The hashes of the name that the series at a place is stored with, and of another one.
+    pub(super) fn names_of(
+        &self,
+        place: SeriesPlace,
+        other: &[u8],
+        hasher: &MemberHasher,
+    ) -> [OtherName; 2] {
+        let stored = self.stored_with(place).map(|name| name.owned_text(&self.tags));
+        [hasher.name(&stored.unwrap_or_default()), hasher.name(other)]
+    }
+
+    /// Gets the last values of a series ready for another name that it will be stored with.
+    pub(super) fn rename(
+        &self,
+        place: SeriesPlace,
+        name: &[u8],
+        hasher: &MemberHasher,
+        pool: &mut Pool,
+    ) {
+        let names = self.names_of(place, name, hasher);
+        if let Some(series) = self.get(place)
+            && names[0] != names[1]
+        {
+            series.rename(names, pool);
+        }
     }
 
     /// The membership of the series at a place.

@@ -17,6 +17,7 @@ use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
 use super::records::TimingTotals;
 use super::saved::SavedSeries;
+use super::series::RestoreInto;
 use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
@@ -160,7 +161,7 @@ impl Table {
         let kind = sample.kind().expect("a key/value is passed through");
         let set = self.live.rules.policies.newest_set();
         if let Some(place) = self.live.shards.find_kept(name, hash, kind, set) {
-            self.live.add_sent(place, name, sample)?;
+            self.live.add_at(place, sample, Some(name))?;
             self.note_alias(alias, kind, place);
             Ok(())
         } else if self.live.shards.raw.is_some() {
@@ -199,7 +200,7 @@ impl Table {
         let kind = sample.kind().expect("a key/value is passed through");
         let of_name = self.live.shards.aliases.key_of_name(name);
         if let Some(place) = self.live.shards.find_by_alias(of_name, kind, self.live.tick) {
-            self.live.add_sent(place, name, sample)?;
+            self.live.add_at(place, sample, Some(name))?;
             self.note_alias(alias, kind, place);
             return Ok(());
         }
@@ -371,7 +372,7 @@ impl Table {
         let place = sample
             .kind()
             .and_then(|kind| self.live.shards.find_by_alias(alias, kind, self.live.tick));
-        place.map_or(LookedUpResult::NoSeries, |place| self.live.add_at(place, sample).into())
+        place.map_or(LookedUpResult::NoSeries, |place| self.live.add_at(place, sample, None).into())
     }
 
     /// Whether rules may give the series of a line another name.
@@ -562,7 +563,11 @@ impl Table {
                 return Ok(());
             } else {
                 // Rules make one series of two saved ones.
-                return self.live.add_saved(place, saved, has_own_name);
+                let LiveSeries { shards, members, .. } = &self.live;
+                let sent = saved.original.unwrap_or(saved.name);
+                let names = shards.names_of(place, sent, members);
+                let into = RestoreInto::Existing { saved_wins_tie: has_own_name, names };
+                return self.live.restore_into(place, saved, into);
             }
         }
         self.live.create_saved(saved, names.policy)

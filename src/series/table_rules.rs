@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::bounds::AddError;
 use super::memory::Pool;
 use super::raw::without_mark;
 use super::saved::SavedSeries;
@@ -30,8 +31,8 @@ pub struct TableRules {
     /// Whether some rule changes names or tags.
     changes_names: bool,
     /// The number of sweeps until no series has a name that only earlier rules have made, unless a
-    /// line has led to it since. A restored series may have one, too. Until then, each sample must call
-    /// [`adopt_original`](Self::adopt_original) for its series.
+    /// line has led to it since. A restored series may have one, too. Until then, each sample must
+    /// call [`adopt_original`](Self::adopt_original) for its series.
     sweeps_with_old_names: u8,
     /// Whether some series may still have a policy from before the last reload.
     has_old_policies: bool,
@@ -121,6 +122,16 @@ impl TableRules {
             Some(known) => has_tag(known, tag),
             None => limits.allows_new(generation | u16::from(tag.rule), tag),
         })
+    }
+
+    /// Returns the outcome for a name that the rules do not change.
+    pub(super) fn outcome_of(
+        &mut self,
+        name: &[u8],
+        hash: NameHash,
+    ) -> Result<RuleOutcome<'static>, AddError> {
+        let resolved = self.resolve(name, hash, &|_| false).map_err(AddError::ByRule)?;
+        Ok(RuleOutcome { policy: resolved.policy, original: None })
     }
 
     /// Returns the name of the series that the rules make of a name. Passes each tag whose value

@@ -69,8 +69,8 @@ fn a_reload_keeps_the_values_that_count_against_a_limit() {
     }
 }
 
-/// Shows that a series keeps its lines from the first moment of a reload that brings a limit, though
-/// its value counts against the limit only once the series is closed.
+/// Shows that a series keeps its lines from the first moment of a reload that brings a limit.
+/// Its value counts against the limit only once the series is closed.
 #[test]
 fn a_reload_that_brings_a_limit_leaves_the_lines_of_known_series_where_they_were() {
     let rule = "[rule.u]\nmatch = web.**\n";

@@ -195,8 +195,8 @@ impl Trial {
         samples
     }
 
-    /// The samples of a series since it was closed last, the count of its open interval, and whether
-    /// its policy removes it after `idle` intervals.
+    /// The samples of a series since it was closed last, the count of its open interval, and if its
+    /// policy removes it after `idle` intervals.
     fn seen(&mut self, (kind, name): &Key, idle: u32) -> Option<(u32, f64, bool)> {
         let table = self.core.engine.table_mut();
         let kind = MetricKind::ALL[usize::from(*kind)];
@@ -216,7 +216,7 @@ impl Trial {
         let (bare, tags) = split(sent);
         let (bare, tags) = (self.rules.make)(bare, tags);
         let full = joined(&bare, &tags);
-        // A name that has led to a series with `other` may do so also after another value has gone.
+        // A name that has led to a series with `other` may still do so after another value is gone.
         let led = self.led.get(&(kind, sent.to_owned())).filter(|led| **led != full);
         let led = led.filter(|led| self.series.contains_key(&(kind, (*led).clone())));
         if self.series.contains_key(&(kind, full.clone())) {
