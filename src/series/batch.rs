@@ -8,6 +8,7 @@
 use arrayvec::ArrayVec;
 
 use super::aliases::AliasKey;
+use super::bounds::AddError;
 use super::shard::{NameHash, SeriesKey, SeriesSlot};
 use crate::protocol::{MetricKind, Plain, PlainLine, Sample};
 
@@ -29,6 +30,21 @@ impl Lookup<'_> {
             Self::Name(NameHash(hash)) => hash,
             Self::Alias(alias, _) => alias.first(),
         }
+    }
+}
+
+/// What became of a sample whose series was looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookedUpResult {
+    Added,
+    Refused(AddError),
+    /// The series is unknown, and was not created.
+    NoSeries,
+}
+
+impl From<Result<(), AddError>> for LookedUpResult {
+    fn from(added: Result<(), AddError>) -> Self {
+        added.map_or_else(Self::Refused, |()| Self::Added)
     }
 }
 

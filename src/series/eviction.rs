@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use super::membership::Membership;
 use super::series::Series;
-use super::series_groups::Claim;
+use super::series_groups::RoomClaim;
 use super::shard::{SeriesPlace, TakenSeries};
 use super::shards::Shards;
 
@@ -214,7 +214,7 @@ impl IdleSeries {
     /// `is_gone` returns whether a series of the table counts as evicted.
     pub(super) fn fate(
         &self,
-        claim: &Claim,
+        claim: &RoomClaim,
         shards: &Shards,
         is_gone: impl Fn(SeriesPlace) -> bool,
     ) -> IdleFate {
@@ -275,8 +275,8 @@ mod tests {
         assert!(given[0] >= count - 10, "{}", given[0]);
     }
 
-    /// Shows that the series of the flood come first, and need not be idle for long if they are new.
-    /// Of these the newest come first.
+    /// Shows that the series of the flood come first, and need not be idle for long if they are
+    /// new. Of these the newest come first.
     #[test]
     fn the_flood_comes_first() {
         let mut idle = LongIdle::new(3);

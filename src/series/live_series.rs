@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::aliases::{AliasKey, NEW_ALIAS_BYTES_MAX};
 use super::batch::PendingSample;
-use super::bounds::{AddError, Bounds, Exactness, LARGE, RestoreError, SeriesLimits};
+use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
 use super::closed::Closed;
 use super::counts::{bytes_beside_name, original_bytes};
 use super::eviction::{Evicted, Idleness, LongIdle};
@@ -23,8 +23,7 @@ use super::new_names::{NewNames, StoredNames, bytes_for_original};
 use super::newest_series::{NEWEST_MAX, NewestSeries};
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, without_mark};
 use super::room::Room;
-use super::saved::SavedSeries;
-use super::series::{RestoreInto, Series};
+use super::series::Series;
 use super::shard::{NameHash, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries};
 use super::shards::{Cursor, RunningTotal, Shards};
 use super::stored_name::StoredName;
@@ -94,7 +93,7 @@ impl LiveSeries {
     }
 
     /// Lets the records grow up to the limit. Must be called before something may make a record.
-    fn note_room(&mut self) {
+    pub(super) fn note_room(&mut self) {
         self.pool.records.room = self.room().bytes;
     }
 
@@ -584,49 +583,5 @@ impl LiveSeries {
         }
         self.shards.groups.note_refused(name, *membership);
         Err(AddError::TooManySeries)
-    }
-
-    /// Creates a series from its saved values. If the table is full, a series that was restored
-    /// before it may make room for it, as for any new series.
-    pub(super) fn create_saved(
-        &mut self,
-        saved: SavedSeries<'_>,
-        policy: Result<u16, u8>,
-    ) -> Result<(), RestoreError> {
-        let policy = policy.map_err(|rule| RestoreError::Refused(AddError::ByRule(rule)))?;
-        if saved.kind == MetricKind::Gauge
-            && self.rules.policies.at(policy).forgets_gauge(saved.idle)
-        {
-            return Ok(()); // another configuration kept its level for longer
-        }
-        let outcome = RuleOutcome { policy, original: saved.original };
-        let hash = self.shards.hash(saved.name);
-        let place = self
-            .create_with(saved.name, hash, saved.kind, outcome)
-            .map_err(RestoreError::Refused)?;
-        let restored = self.restore_into(place, saved, RestoreInto::New);
-        if restored.is_err() {
-            self.discard(place);
-        }
-        restored
-    }
-
-    /// Adds saved values to the series at a place. See [`Series::restore`].
-    pub(super) fn restore_into(
-        &mut self,
-        place: SeriesPlace,
-        saved: SavedSeries<'_>,
-        into: RestoreInto,
-    ) -> Result<(), RestoreError> {
-        self.note_room();
-        let series = self.shards.get_mut(place).expect("found or created just now");
-        let was_spare = series.is_spare();
-        let restored = series.restore(saved, self.tick, &mut self.pool, into);
-        if series.is_spare() != was_spare {
-            self.shards.count_spare(place);
-        }
-        self.largest.note(self.pool.take_grown(), place);
-        self.pool.take_refused();
-        restored
     }
 }

@@ -45,6 +45,7 @@
 
 mod aliases;
 mod batch;
+mod batch_lookup;
 mod bounds;
 mod series_groups;
 mod closed;
@@ -64,6 +65,7 @@ mod newest_series;
 mod passthrough;
 mod raw;
 mod records;
+mod restoring;
 mod room;
 mod saved;
 #[allow(clippy::module_inception)] // the file is named after its type
@@ -83,7 +85,7 @@ mod top;
 mod visited;
 
 pub use aliases::AliasKey;
-pub use batch::{Batch, Lookup, PendingSample};
+pub use batch::{Batch, LookedUpResult, Lookup, PendingSample};
 pub use bounds::{AddError, Bounds, RestoreError};
 pub use closed::{Closed, Values};
 pub use counts::SeriesCounts;
@@ -98,8 +100,8 @@ pub use series_groups::LargestGroup;
 pub use shard::{NameHash, PackedPlace, SeriesPlace, SeriesSlot};
 pub use shards::Cursor;
 pub use sketch::Sketch;
+pub use table::Table;
 pub use table::preview::{COPIED_MAX, Preview, PreviewDepth};
-pub use table::{LookedUpResult, Table};
 pub use table_rules::TableRules;
 pub use tag_keys::TagValues;
 pub use top::{NewPrefix, NewPrefixCounts, Top, TopCounts};

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::membership::{Flood, Membership};
 use super::series::Series;
-use super::series_groups::Claim;
+use super::series_groups::RoomClaim;
 use super::shard::{SeriesPlace, TakenSeries};
 use super::shards::{Cursor, Shards};
 
@@ -53,8 +53,8 @@ impl NewestSeries {
         self.search
     }
 
-    /// Takes out a series of the flood that may be given up, the newest if that is noted. `newcomer`
-    /// takes its place. `tick` is the number of the open interval.
+    /// Takes out a series of the flood that may be given up, the newest if that is noted.
+    /// `newcomer` takes its place. `tick` is the number of the open interval.
     #[cold]
     pub(super) fn take_for(
         &mut self,
@@ -65,7 +65,7 @@ impl NewestSeries {
         if shards.raw.is_some() {
             return None;
         }
-        let Claim { flood, is_of_flood, giver } = shards.groups.claim(newcomer);
+        let RoomClaim { flood, is_of_flood, giver } = shards.groups.claim(newcomer);
         if let Some(giver) = giver {
             let giver = Flood::of(giver);
             return self
@@ -77,7 +77,7 @@ impl NewestSeries {
                 // Its groups may have less in common than it seemed.
                 .or_else(|| self.take_newest(giver, shards, tick));
         }
-        // If the sender makes up prefixes, nothing else tells the newcomer from the others.
+        // If the sender makes up prefixes, nothing else distinguishes the new series from others.
         if !is_of_flood || !flood.is_of_sender() {
             return None;
         }

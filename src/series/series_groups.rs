@@ -1,8 +1,8 @@
-//! The share of each sender and prefix in the series that may be given up: those that had values in
-//! one interval alone, or have been idle for `evict_after`. When the table is full, a new name takes
-//! the place of a series of the largest groups, so that a flood makes room for others and not for
-//! itself. Established series do not count. Otherwise they would hide a smaller flood, which alone
-//! has something to give up.
+//! The share of each sender and prefix in the series that may be given up: those that had values
+//! in one interval alone, or have been idle for `evict_after`. When the table is full, a new name
+//! takes the place of a series of the largest groups, so that a flood makes room for others and not
+//! for itself. Established series do not count. Otherwise they would hide a smaller flood, which
+//! alone has something to give up.
 //!
 //! ```text
 //!  groups of a series:  first two elements of its name ─ first element ─ sender
@@ -13,8 +13,8 @@
 //! ```
 //! But if a group is a part of a larger one and has at least half of its series, it counts as the
 //! largest. So if many senders flood one prefix, that prefix is the largest group. If one sender
-//! makes up prefixes, that sender is. If one sender floods a prefix that others have, too, the flood
-//! is what is in both groups, and not the names of the others.
+//! makes up prefixes, that sender is. If one sender floods a prefix that others have, too, the
+//! flood is what is in both groups, and not the names of the others.
 //!
 //! If the table is full by the bytes of its series, a series counts by its size: its name, and
 //! those of its tags that no other series had before it. So a few series with long names can be the
@@ -41,7 +41,7 @@ pub struct LargestGroup {
 
 /// What a new name may take the place of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
+pub(super) struct RoomClaim {
     pub(super) flood: Flood,
     /// Whether the name is one of the flood.
     pub(super) is_of_flood: bool,
@@ -218,10 +218,11 @@ impl SeriesGroups {
         last.is_some_and(|last| last[of.kind] == of.id)
     }
 
-    /// Whether the largest group of senders and that of a kind of prefixes have most of their series
-    /// in common, as far as their sizes or the last new names show it.
+    /// Whether the largest group of senders and that of a kind of prefixes have most of their
+    /// series in common, as far as their sizes or the last new names show it.
     fn is_of_sender(&self, prefix: Group, sender: Group) -> bool {
-        let (of_prefix, of_sender) = (self.count(prefix) as usize, self.count(sender) as usize);
+        let of_prefix = self.count(prefix) as usize;
+        let of_sender = self.count(sender) as usize;
         if (of_prefix + of_sender).saturating_sub(self.all[self.measure]) * 2 > of_prefix {
             return true;
         }
@@ -244,8 +245,8 @@ impl SeriesGroups {
     }
 
     /// Returns what a new name may take the place of.
-    pub(super) fn claim(&self, newcomer: &Membership) -> Claim {
-        Claim::new(self.flood(), newcomer, |group| self.count(group))
+    pub(super) fn claim(&self, newcomer: &Membership) -> RoomClaim {
+        RoomClaim::new(self.flood(), newcomer, |group| self.count(group))
     }
 
     /// Notes a name that was refused, or that replaced another one of the flood. The first one of
@@ -289,7 +290,7 @@ impl SeriesGroups {
     }
 }
 
-impl Claim {
+impl RoomClaim {
     fn new(flood: Flood, newcomer: &Membership, count: impl Fn(Group) -> u32) -> Self {
         let giver = flood.groups().find(|group| !newcomer.is_in(*group)).filter(|giver| {
             let own = count(Group { kind: giver.kind, id: newcomer.groups[giver.kind] });
@@ -376,7 +377,7 @@ impl GroupChanges {
     }
 
     /// See [`SeriesGroups::claim`].
-    pub(super) fn claim(&self, groups: &SeriesGroups, newcomer: &Membership) -> Claim {
+    pub(super) fn claim(&self, groups: &SeriesGroups, newcomer: &Membership) -> RoomClaim {
         let flood = flood(
             self.largest(groups),
             |group| self.count(groups, group),
@@ -386,7 +387,7 @@ impl GroupChanges {
             },
             |prefix, sender| groups.is_of_sender(prefix, sender),
         );
-        Claim::new(flood, newcomer, |group| self.count(groups, group))
+        RoomClaim::new(flood, newcomer, |group| self.count(groups, group))
     }
 
     fn largest(&self, groups: &SeriesGroups) -> [u16; KINDS] {

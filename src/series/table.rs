@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::aliases::AliasKey;
-use super::batch::{Lookup, PendingSample};
+use super::batch::{LookedUpResult, Lookup, PendingSample};
+use super::batch_lookup::BatchLookup;
 use super::bounds::{AddError, Bounds, RestoreError};
 use super::closed::Closed;
 use super::counts::SeriesCounts;
@@ -16,8 +17,8 @@ use super::hashing::Seeds;
 use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
 use super::records::TimingTotals;
+use super::restoring::Restoring;
 use super::saved::SavedSeries;
-use super::series::RestoreInto;
 use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
@@ -28,21 +29,6 @@ use super::visited::Visited;
 use crate::policy::{AppliedRules, Rules};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
 use crate::wire::In;
-
-/// What became of a sample whose series was looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookedUpResult {
-    Added,
-    Refused(AddError),
-    /// The series is unknown, and was not created.
-    NoSeries,
-}
-
-impl From<Result<(), AddError>> for LookedUpResult {
-    fn from(added: Result<(), AddError>) -> Self {
-        added.map_or_else(Self::Refused, |()| Self::Added)
-    }
-}
 
 /// The series to which rules have let a sample be added.
 enum AddedByRules {
@@ -294,7 +280,7 @@ impl Table {
         let original = saved.original.take().unwrap_or(clean);
         let resolved = self.live.rules.resolve(original, self.hash(original), &|_| false);
         let policy = resolved.map(|resolved| resolved.policy);
-        match self.live.create_saved(saved, policy) {
+        match Restoring(&mut self.live).create(saved, policy) {
             Ok(()) => {}
             Err(RestoreError::Refused(error)) => return Err(error),
             Err(RestoreError::Damaged | RestoreError::BothEstimates) => {
@@ -314,10 +300,11 @@ impl Table {
     /// Looks up the series of all samples of a batch, and stores the slots in the batch.
     pub fn find_all(&mut self, batch: &mut [PendingSample<'_>]) {
         let LiveSeries { shards, rules, tick, .. } = &mut self.live;
-        shards.find_all(batch, *tick);
+        let mut lookup = BatchLookup(shards);
+        lookup.find_all(batch, *tick);
         if rules.change_names() {
             let is_dropped = |hash| rules.dropped_by(hash).is_some();
-            shards.find_renamed(batch, rules.policies.newest_set(), is_dropped, *tick);
+            lookup.find_renamed(batch, rules.policies.newest_set(), is_dropped, *tick);
         }
     }
 
@@ -563,14 +550,10 @@ impl Table {
                 return Ok(());
             } else {
                 // Rules make one series of two saved ones.
-                let LiveSeries { shards, members, .. } = &self.live;
-                let sent = saved.original.unwrap_or(saved.name);
-                let names = shards.names_of(place, sent, members);
-                let into = RestoreInto::Existing { saved_wins_tie: has_own_name, names };
-                return self.live.restore_into(place, saved, into);
+                return Restoring(&mut self.live).add_to(place, saved, has_own_name);
             }
         }
-        self.live.create_saved(saved, names.policy)
+        Restoring(&mut self.live).create(saved, names.policy)
     }
 
     /// The events of the interval in a saved record, for a series that was not restored.

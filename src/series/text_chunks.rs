@@ -19,8 +19,8 @@ pub(super) struct TextChunks {
 pub(super) const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 12;
 
-/// The bytes that glibc has in front of each block. With them a chunk takes 4 KiB and no more. Lists
-/// grow to the double, and the blocks that they leave are filled with chunks.
+/// The bytes that glibc has in front of each block. With them a chunk takes 4 KiB and no more.
+/// Lists grow to the double, and the blocks that they leave are filled with chunks.
 const IN_FRONT: usize = 8;
 
 /// The most bytes of a chunk.

@@ -242,6 +242,8 @@ fn established_series_are_shared_out_while_they_are_idle_for_long() {
     counters(&mut core, 2, 0..JUNK, junk);
     let lines = core.flush(6);
     assert_eq!(arrived(&lines, 4000, legit), 4000, "they are active again");
-    assert_eq!(arrived(&lines, JUNK, junk), 1000, "the others make room");
+    // A sweep notes 4,096 idle series of the 5,000. Most of these are active again.
+    let others = arrived(&lines, JUNK, junk);
+    assert!((700..=1000).contains(&others), "{others} of the others make room");
     assert_eq!(named(&mut core).group.prefix.as_deref(), Some(&b"junk.x"[..]));
 }

@@ -216,7 +216,7 @@ impl Trial {
         let (bare, tags) = split(sent);
         let (bare, tags) = (self.rules.make)(bare, tags);
         let full = joined(&bare, &tags);
-        // A name that has led to a series with `other` may still do so after another value is gone.
+        // A name that has led to a series with `other` may do so after another value was removed.
         let led = self.led.get(&(kind, sent.to_owned())).filter(|led| **led != full);
         let led = led.filter(|led| self.series.contains_key(&(kind, (*led).clone())));
         if self.series.contains_key(&(kind, full.clone())) {
