@@ -135,8 +135,10 @@ impl AliasedSeries {
     /// Returns the shard and the position.
     #[inline]
     fn place(self) -> (usize, u32) {
-        let number = self.0.get();
-        (number as usize % SHARDS, number / SHARDS as u32 - 1)
+        let number = self.0.get() as usize;
+        #[allow(clippy::cast_possible_truncation)] // it was a u32
+        let at = (number / SHARDS) as u32 - 1;
+        (number % SHARDS, at)
     }
 }
 

@@ -34,26 +34,25 @@ pub(super) enum Intervals {
     Set(Box<SetIntervals>),
 }
 
-/// The samples of the current interval, and of the one before until it is closed. Most intervals are
-/// closed as the current one, so the one before has a block of its own.
+/// The samples of the current interval, and of the one before until it is closed.
 #[derive(Debug, Default)]
 pub(super) struct TimingIntervals {
     pub(super) current: TimingSamples,
-    pub(super) previous: Option<Box<TimingSamples>>,
+    pub(super) previous: TimingSamples,
 }
 
 /// The members of the current interval, and of the one before until it is closed.
 #[derive(Debug)]
 pub(super) struct SetIntervals {
     pub(super) current: Members,
-    pub(super) previous: Option<Box<Members>>,
+    pub(super) previous: Members,
     /// The number of members of the last closed interval. NaN if none was closed.
     pub(super) closed: f64,
 }
 
 impl Default for SetIntervals {
     fn default() -> Self {
-        Self { current: Members::default(), previous: None, closed: f64::NAN }
+        Self { current: Members::default(), previous: Members::default(), closed: f64::NAN }
     }
 }
 
@@ -157,16 +156,14 @@ impl Intervals {
             }
             Self::Timing(intervals, record) => {
                 let record = pool.records.of_timing(record, &closed.policy.plan);
-                let mut samples = *intervals.previous.take().unwrap_or_default();
-                close(Closed { values: Values::of(&mut samples), record, ..closed });
-                samples.release(pool);
+                close(Closed { values: Values::of(&mut intervals.previous), record, ..closed });
+                std::mem::take(&mut intervals.previous).release(pool);
             }
             Self::Set(intervals) => {
-                let previous = *intervals.previous.take().unwrap_or_default();
-                let members = previous.len();
+                let members = intervals.previous.len();
                 close(Closed { values: Values::Set { members }, ..closed });
                 intervals.closed = members as f64;
-                previous.release(pool);
+                std::mem::take(&mut intervals.previous).release(pool);
             }
         }
     }
@@ -205,10 +202,7 @@ impl Intervals {
     pub(super) fn work(&self) -> usize {
         match self {
             Self::Counter { .. } | Self::Gauge { .. } | Self::Set(_) => 1,
-            Self::Timing(pair, _) => {
-                let previous = pair.previous.as_ref().map_or(0, |samples| samples.len());
-                4 + (pair.current.len() + previous) / 8
-            }
+            Self::Timing(pair, _) => 4 + (pair.current.len() + pair.previous.len()) / 8,
         }
     }
 
@@ -223,16 +217,12 @@ impl Intervals {
                 let TimingIntervals { current, previous } = *intervals;
                 pool.records.release(&mut record);
                 current.release(pool);
-                if let Some(previous) = previous {
-                    previous.release(pool);
-                }
+                previous.release(pool);
             }
             Self::Set(intervals) => {
                 let SetIntervals { current, previous, .. } = *intervals;
                 current.release(pool);
-                if let Some(previous) = previous {
-                    previous.release(pool);
-                }
+                previous.release(pool);
             }
         }
     }

@@ -237,12 +237,9 @@ impl Series {
                 }
             }
             Intervals::Timing(pair, _) => {
-                let previous = std::mem::replace(&mut pair.current, TimingSamples::new(pool));
-                pair.previous = Some(Box::new(previous));
+                pair.previous = std::mem::replace(&mut pair.current, TimingSamples::new(pool));
             }
-            Intervals::Set(pair) => {
-                pair.previous = Some(Box::new(std::mem::take(&mut pair.current)));
-            }
+            Intervals::Set(pair) => pair.previous = std::mem::take(&mut pair.current),
         }
         let had_samples = self.seen == self.interval;
         self.pending = if had_samples { PendingInterval::Active } else { PendingInterval::Idle };

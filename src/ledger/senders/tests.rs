@@ -157,7 +157,7 @@ fn senders_without_a_record_are_summed() {
         }
     }
     let senders = ledger.count_senders();
-    assert_eq!(all(senders).into_iter().count(), SENDERS_MAX);
+    assert_eq!(all(senders).len(), SENDERS_MAX);
     let steady = all(senders).into_iter().filter(|record| record.lines == 200).count();
     assert_eq!(steady, STEADY as usize, "none has lost its record");
     assert_eq!(sum(senders).lines, lines);
