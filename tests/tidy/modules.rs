@@ -74,7 +74,7 @@ impl Modules {
             }
             let names = ["/mod.rs", "/lib.rs", "/main.rs"];
             let folder = names.iter().find_map(|name| file.strip_suffix(name));
-            let folder = folder.unwrap_or(file.trim_end_matches(".rs"));
+            let folder = folder.unwrap_or_else(|| file.trim_end_matches(".rs"));
             for child in &module.children {
                 let files = [format!("{folder}/{child}.rs"), format!("{folder}/{child}/mod.rs")];
                 let found = files.into_iter().find(|file| texts.contains_key(file.as_str()));
