@@ -233,7 +233,7 @@ impl SeriesGroups {
         }
     }
 
-    /// Returns the groups that the flood is in. They are none if no two series have a group in
+    /// Returns the groups that the flood is in. Returns no group if no two series have one in
     /// common.
     pub(super) fn flood(&self) -> Flood {
         flood(

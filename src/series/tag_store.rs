@@ -292,8 +292,9 @@ impl Texts {
     }
 }
 
-/// By how many a list of many entries grows. The double would be left half empty in all shards at
-/// once. Of an odd size, texts could not fill the block that the list had before.
+/// Returns by how many entries a long list grows. If lists doubled, they would be half empty in all
+/// shards at once. The size is a multiple of [`PAGE`], so that chunks of texts fit into the block
+/// that the list leaves.
 fn more_than(len: usize) -> usize {
     (len / 8).next_multiple_of(PAGE)
 }
