@@ -9,7 +9,6 @@
 
 pub(super) mod flushing;
 mod key_flush;
-pub(super) mod outputs;
 mod reaper;
 mod sink_round;
 mod warning_log;
@@ -18,10 +17,10 @@ use std::time::Duration;
 
 use self::flushing::Flushing;
 use self::key_flush::KeyFlush;
-use self::outputs::{NewSink, SinkResources};
 use self::reaper::Reaper;
 use self::sink_round::SinkRound;
 use super::open_interval::OpenInterval;
+use super::outputs::{self, NewSink, SinkResources};
 use super::reactor::{Reactor, Timer};
 use super::server_error::ServerError;
 use super::stages::{Stages, settings};

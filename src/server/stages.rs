@@ -1,6 +1,6 @@
 //! [`Stages`]: the engine, the encoders and the sinks, and how data moves between them.
 
-use super::pipeline::outputs;
+use super::outputs;
 use crate::config::Config;
 use crate::encode::encoder::RefusalReason;
 use crate::encode::encoders::Encoders;

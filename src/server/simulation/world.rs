@@ -24,7 +24,7 @@ use crate::config::{self, Config, Origin, Overrides};
 use crate::ledger::OwnCounter;
 use crate::series::Seeds;
 use crate::server::descriptors::Descriptors;
-use crate::server::pipeline::outputs::{self, SinkResources};
+use crate::server::outputs::{self, SinkResources};
 use crate::server::reactor::Reactor;
 use crate::server::received_signals::ReceivedSignals;
 use crate::server::reception::listeners::Listeners;

@@ -20,7 +20,7 @@ use crate::stdio::StandardStream;
 
 /// Makes one encoder for each combination of format, name space and own figures that a destination
 /// takes.
-pub(in crate::server) fn encoders(config: &Config) -> Encoders {
+pub(super) fn encoders(config: &Config) -> Encoders {
     let namespaces = with_host_name(&config.namespaces);
     let wanted = config.active_destinations().filter_map(|destination| {
         let DestinationFeed::Flushes(taken) = destination.takes() else { return None };
@@ -33,14 +33,14 @@ pub(in crate::server) fn encoders(config: &Config) -> Encoders {
 
 /// What sinks get from the process and the machine.
 #[derive(Debug)]
-pub(in crate::server) struct SinkResources {
-    pub(in crate::server) platform: Box<dyn Platform>,
+pub(super) struct SinkResources {
+    pub(super) platform: Box<dyn Platform>,
     /// For the console of a start. A console that a reload adds opens its own.
-    pub(in crate::server) stdout: Option<StandardStream>,
+    pub(super) stdout: Option<StandardStream>,
     /// The account that this process has become, if `user` is set. Commands run as it.
-    pub(in crate::server) account: Option<Rc<Login>>,
+    pub(super) account: Option<Rc<Login>>,
     /// For the jitter between attempts to connect.
-    pub(in crate::server) seed: u64,
+    pub(super) seed: u64,
 }
 
 impl Default for SinkResources {
@@ -53,7 +53,7 @@ impl Default for SinkResources {
 
 impl SinkResources {
     /// Opens standard output as well, if flushes are written to the console.
-    pub(in crate::server) fn open(config: &Config) -> Result<Self, ServerError> {
+    pub(super) fn open(config: &Config) -> Result<Self, ServerError> {
         let mut resources = Self::default();
         if config.has_console() {
             resources.stdout = Some(resources.platform.stdout().map_err(ServerError::Stdout)?);
@@ -64,7 +64,7 @@ impl SinkResources {
 
 /// A destination that has no sink yet, and what was opened for it.
 #[derive(Debug)]
-pub(in crate::server) struct NewSink<'a> {
+pub(super) struct NewSink<'a> {
     destination: &'a Destination,
     spool: Option<Spool>,
     stdout: Option<StandardStream>,
@@ -73,7 +73,7 @@ pub(in crate::server) struct NewSink<'a> {
 /// Opens the destinations of a configuration that have no sink yet: their spools, and standard
 /// output, unless it is open already. Fails if one of these cannot be opened, or if there are too
 /// many destinations beside those that are leaving. `spool` is that of the running configuration.
-pub(in crate::server) fn open<'a>(
+pub(super) fn open<'a>(
     config: &'a Config,
     spool: &config::Spool,
     sinks: &Sinks,
@@ -109,13 +109,13 @@ pub(in crate::server) fn open<'a>(
 
 /// Returns the bytes that the spool of one destination may grow to. All destinations with a spool
 /// have equal parts of `max_size`.
-pub(in crate::server) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
+pub(super) fn spool_part(config: &Config, spool: &config::Spool) -> u64 {
     let spooled = config.active_destinations().filter_map(Destination::spooled_format);
     spool.max_size as u64 / spooled.count().max(1) as u64
 }
 
 /// Makes the sinks of new destinations.
-pub(in crate::server) fn add_sinks(
+pub(super) fn add_sinks(
     sinks: &mut Sinks,
     new: Vec<NewSink<'_>>,
     encoders: &Encoders,
@@ -136,7 +136,7 @@ pub(in crate::server) fn add_sinks(
 }
 
 /// Returns the chunks that the sink of a destination takes.
-pub(in crate::server) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
+pub(super) fn feed(destination: &Destination, encoders: &Encoders) -> Feed {
     match destination.takes() {
         DestinationFeed::Packets(transport) => Feed::Packets(transport),
         DestinationFeed::Flushes(FlushFeed { format, namespace, own_figures }) => {
