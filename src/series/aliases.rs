@@ -27,7 +27,7 @@ use slab::Slab;
 
 use super::bounds::SeriesLimits;
 use super::hashing::spread;
-use super::shard::{SHARDS, SeriesPlace};
+use super::shard::{NameHash, SHARDS, SeriesPlace};
 use crate::protocol::MetricKind;
 
 /// What stands for the name and the tags of a line that is not read. With `sanitize_keys = no`,
@@ -297,21 +297,15 @@ impl Aliases {
 
     #[inline]
     pub(super) fn key(&self, name: &[u8], tags: &[u8]) -> AliasKey {
-        // The hasher mixes in the length of each text. So `a`, `bc` differ from `ab`, `c`.
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            hasher.write(name);
-            hasher.write(tags);
-            hasher.finish()
-        };
-        AliasKey([hash(&self.hashers[0]), hash(&self.hashers[1])])
+        let [first, second] = &self.hashers;
+        AliasKey([hash(first, name, tags), hash(second, name, tags)])
     }
 
-    /// Returns the key of a line by its canonical name. No line has such tags, so the name is never
-    /// taken for the bytes of a line.
+    /// Returns the key of a line by its canonical name, whose hash takes the place of the first
+    /// one. No line has such tags, so the name is never taken for the bytes of a line.
     #[inline]
-    pub(super) fn key_of_name(&self, name: &[u8]) -> AliasKey {
-        self.key(name, b"\n")
+    pub(super) fn key_of_name(&self, name: &[u8], of_name: NameHash) -> AliasKey {
+        AliasKey([of_name.0, hash(&self.hashers[1], name, b"\n")])
     }
 
     /// Returns the shard and the position of the series that has an alias with this key. Marks the
@@ -442,6 +436,16 @@ impl Aliases {
         self.len -= 1;
         alias
     }
+}
+
+/// A hash of an unread name and its tags. The hasher mixes in the length of each text. So `a`, `bc`
+/// differ from `ab`, `c`.
+#[inline]
+fn hash(hasher: &RandomState, name: &[u8], tags: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(name);
+    hasher.write(tags);
+    hasher.finish()
 }
 
 #[allow(clippy::cast_possible_truncation)] // the low bits are meant

@@ -2,7 +2,7 @@
 //! before the next one, so that the waits for memory overlap: see `batch.rs`.
 
 use super::batch::{Lookup, PendingSample};
-use super::shard::{NameHash, SeriesSlot};
+use super::shard::SeriesSlot;
 use super::shards::Shards;
 
 /// Marks a slot whose hash is not set yet. A series may have this hash, too; its slot is set again.
@@ -75,15 +75,15 @@ impl BatchLookup<'_> {
     ) {
         let mut has_renamed = false;
         for PendingSample { lookup, kind, key, slot, name, .. } in &mut *batch {
-            let Lookup::Name(NameHash(hash)) = *lookup else { continue };
+            let Lookup::Name(hash) = *lookup else { continue };
             if slot.is_some_and(|found| self.0.shard(key.shard).is_name_kept_by(found, set)) {
                 continue;
             }
             *slot = None;
-            if is_dropped(hash) {
+            if is_dropped(hash.0) {
                 continue;
             }
-            let alias = self.0.aliases.key_of_name(name);
+            let alias = self.0.aliases.key_of_name(name, hash);
             if let Some((shard, at)) = self.0.aliases.find(alias, *kind, tick) {
                 key.shard = shard;
                 *slot = Some(SeriesSlot { hash: RENAMED, at }); // the loop below sets the hash

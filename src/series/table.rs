@@ -184,7 +184,7 @@ impl Table {
         alias: Option<AliasKey>,
     ) -> Result<(), AddError> {
         let kind = sample.kind().expect("a key/value is passed through");
-        let of_name = self.live.shards.aliases.key_of_name(name);
+        let of_name = self.live.shards.aliases.key_of_name(name, hash);
         if let Some(place) = self.live.shards.find_by_alias(of_name, kind, self.live.tick) {
             self.live.add_at(place, sample, Some(name))?;
             self.note_alias(alias, kind, place);
