@@ -15,8 +15,9 @@
 //! unknown lines a second meets such a line in 300,000 years.
 //!
 //! The aliases of a series are listed, so they are removed together with it. Nearly all series have
-//! one alias, so only a series with more of them has a list. The number of aliases is bounded. If a
-//! shard is full, the half of its aliases that was not used for longest is removed.
+//! one alias, so only a series with more of them has a list: one that rules make of several names,
+//! or whose tags come in several orders. The memory of aliases is bounded. If a shard is full, the
+//! half of its aliases that was not used for longest is removed.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::num::NonZeroU32;
@@ -101,10 +102,6 @@ struct AliasList {
     at: u32,
     links: Vec<AliasLink>,
 }
-
-/// The most aliases of one series. They are all removed in one turn of the loop, so they must be
-/// few. If one more comes, they are removed, and added again as their lines come.
-const OF_SERIES_MAX: usize = 4096;
 
 /// The least bound of a shard. Chance puts more aliases into one shard than into another.
 const OF_SHARD_MIN: usize = 64;
@@ -200,38 +197,61 @@ impl AliasLists {
         false
     }
 
-    /// Removes an alias. Returns whether a list was freed.
-    fn remove(&mut self, at: u32, link: AliasLink) -> bool {
-        if self.of(at) == AliasLink::SEVERAL
-            && let Ok(mut found) = self.several.find_entry(spread(at), |list| list.at == at)
-        {
-            let links = &mut found.get_mut().links;
-            // The links are contiguous, so it takes about a microsecond to search the longest list.
-            if let Some(place) = links.iter().position(|known| *known == link) {
-                links.swap_remove(place);
-            }
-            if !links.is_empty() {
-                return false;
-            }
-            found.remove();
-            self.single[at as usize] = AliasLink::NONE;
-            return true;
+    /// Removes those aliases of a series with a list that `is_kept` is false for. Returns whether
+    /// the list was freed.
+    fn retain(&mut self, at: u32, is_kept: impl Fn(AliasLink) -> bool) -> bool {
+        let found = self.several.find_entry(spread(at), |list| list.at == at);
+        let Ok(mut found) = found else { return false };
+        let links = &mut found.get_mut().links;
+        links.retain(|link| is_kept(*link));
+        links.shrink_to(2 * links.len());
+        if !links.is_empty() {
+            return false;
         }
+        found.remove();
         self.single[at as usize] = AliasLink::NONE;
-        false
+        true
     }
 
-    /// Takes out all aliases of the series at a position: the only one, or a list.
-    fn take(&mut self, at: u32) -> (Option<AliasLink>, Option<AliasList>) {
-        let Some(single) = self.single.get_mut(at as usize) else { return (None, None) };
-        match std::mem::replace(single, AliasLink::NONE) {
-            AliasLink::NONE => (None, None),
+    /// Takes out at most `most` aliases of the series at a position: the only one, or the last ones
+    /// of its list. Returns whether the list was freed.
+    fn take(&mut self, at: u32, most: usize, taken: &mut Vec<AliasLink>) -> bool {
+        match self.of(at) {
+            AliasLink::NONE => return false,
             AliasLink::SEVERAL => {
                 let found = self.several.find_entry(spread(at), |list| list.at == at);
-                (None, found.ok().map(|found| found.remove().0))
+                let Ok(mut found) = found else { return false };
+                let links = &mut found.get_mut().links;
+                taken.extend(links.drain(links.len().saturating_sub(most)..));
+                if !links.is_empty() {
+                    return false;
+                }
+                found.remove();
             }
-            link => (Some(link), None),
+            link => taken.push(link),
         }
+        let had_list = self.of(at) == AliasLink::SEVERAL;
+        self.single[at as usize] = AliasLink::NONE;
+        had_list
+    }
+
+    /// Moves the aliases of the series at `from` to the position `to`, which has none.
+    fn move_to(&mut self, from: u32, to: u32) -> &[AliasLink] {
+        let link = self.of(from);
+        if link == AliasLink::NONE {
+            return &[];
+        }
+        self.single[from as usize] = AliasLink::NONE;
+        self.single[to as usize] = link;
+        if link != AliasLink::SEVERAL {
+            return std::slice::from_ref(&self.single[to as usize]);
+        }
+        let found = self.several.find_entry(spread(from), |list| list.at == from);
+        let Ok(found) = found else { return &[] };
+        let (AliasList { links, .. }, _) = found.remove();
+        let list = AliasList { at: to, links };
+        let entry = self.several.insert_unique(spread(to), list, |list| spread(list.at));
+        &entry.into_mut().links
     }
 
     /// Frees the memory from this position on. There must be no aliases of series there.
@@ -278,11 +298,12 @@ impl Aliases {
         aliases
     }
 
-    /// Sets the most aliases: two for each series that the table can hold, and no more than fit in
-    /// a quarter of the memory of all series. Those that are there stay.
-    pub(super) fn limit(&mut self, SeriesLimits { count, bytes }: SeriesLimits) {
+    /// Sets the most aliases: as many as fit in a quarter of the memory of all series. Those that
+    /// are there stay. Their number does not depend on that of the series, because rules may make
+    /// few series of many names.
+    pub(super) fn limit(&mut self, SeriesLimits { bytes, .. }: SeriesLimits) {
         self.most_bytes = bytes / 4;
-        let most = count.saturating_mul(2).min(self.most_bytes / ALIAS_BYTES);
+        let most = self.most_bytes / ALIAS_BYTES;
         self.most = (most / SHARDS).clamp(OF_SHARD_MIN, OF_SHARD_MAX);
     }
 
@@ -336,9 +357,6 @@ impl Aliases {
         }
         let shard = place.shard();
         let at = place.slot().at;
-        if self.lists[shard].count(at) >= OF_SERIES_MAX {
-            self.remove_all(shard, at);
-        }
         let home = key.shard();
         let shard_len = self.shards[home].aliases.len();
         if shard_len >= self.most || shard_len > OF_SHARD_MIN && self.bytes() >= self.most_bytes {
@@ -359,13 +377,23 @@ impl Aliases {
         self.len += 1;
     }
 
-    /// Removes all aliases of the series in a shard at a position.
-    pub(super) fn remove_all(&mut self, shard: usize, at: u32) {
-        let (single, list) = self.lists[shard].take(at);
-        self.listed -= usize::from(list.is_some());
-        for link in single.into_iter().chain(list.into_iter().flat_map(|list| list.links)) {
+    /// Removes at most `most` aliases of the series in a shard at a position. Returns how many.
+    pub(super) fn remove_some(&mut self, shard: usize, at: u32, most: usize) -> usize {
+        let mut removed = Vec::new();
+        let has_freed = self.lists[shard].take(at, most, &mut removed);
+        self.listed -= usize::from(has_freed);
+        for link in &removed {
             let (home, position) = link.place();
             self.take(home, position);
+        }
+        removed.len()
+    }
+
+    /// Moves the aliases of a series to another position in its shard, which has none.
+    pub(super) fn move_series(&mut self, shard: usize, from: u32, to: u32) {
+        for link in self.lists[shard].move_to(from, to) {
+            let (home, position) = link.place();
+            self.shards[home].aliases[position].series = AliasedSeries::new(shard, to);
         }
     }
 
@@ -393,14 +421,30 @@ impl Aliases {
             .filter(|(at, alias)| is_old(alias) || are_few && at % 2 == 0)
             .map(|(at, _)| at)
             .collect();
-        removed.into_iter().for_each(|position| self.remove(home, position));
+        self.remove_of_shard(home, &removed);
     }
 
-    /// Removes one alias.
-    fn remove(&mut self, home: usize, position: usize) {
-        let (shard, at) = self.take(home, position).series.place();
-        let had_list = self.lists[shard].remove(at, AliasLink::new(home, position));
-        self.listed -= usize::from(had_list);
+    /// Removes aliases of one shard. Each list with one of them is gone through once.
+    fn remove_of_shard(&mut self, home: usize, positions: &[usize]) {
+        let mut in_lists = Vec::new();
+        for position in positions {
+            let (shard, at) = self.take(home, *position).series.place();
+            let lists = &mut self.lists[shard];
+            match lists.of(at) {
+                AliasLink::SEVERAL => in_lists.push((shard, at)),
+                _ => lists.single[at as usize] = AliasLink::NONE,
+            }
+        }
+        in_lists.sort_unstable();
+        in_lists.dedup();
+        let left = &self.shards[home].aliases;
+        for (shard, at) in in_lists {
+            let has_freed = self.lists[shard].retain(at, |link| {
+                let (shard, position) = link.place();
+                shard != home || left.contains(position)
+            });
+            self.listed -= usize::from(has_freed);
+        }
     }
 
     /// Frees the memory of a shard of which most aliases were removed. The others are removed, too,
@@ -410,7 +454,7 @@ impl Aliases {
         let aliases = &self.shards[home].aliases;
         if aliases.capacity() > SMALL && aliases.len() < aliases.capacity() / 4 {
             let all: Vec<usize> = aliases.iter().map(|(at, _)| at).collect();
-            all.into_iter().for_each(|position| self.remove(home, position));
+            self.remove_of_shard(home, &all);
             self.shards[home] = AliasShard::default();
         }
     }
@@ -498,7 +542,8 @@ mod tests {
     }
 
     fn aliases_of(count: usize) -> Aliases {
-        Aliases::new([1, 2, 3, 4], SeriesLimits { count, ..SeriesLimits::NONE })
+        let limits = SeriesLimits { bytes: count * 4 * ALIAS_BYTES, ..SeriesLimits::NONE };
+        Aliases::new([1, 2, 3, 4], limits)
     }
 
     #[test]
@@ -509,7 +554,8 @@ mod tests {
         for step in 0..30_000_u64 {
             let series = (random.below(4_usize), random.below(50_u32));
             if random.below(10) == 0 {
-                aliases.remove_all(series.0, series.1);
+                let count = aliases.count(series.0, series.1);
+                assert_eq!(aliases.remove_some(series.0, series.1, usize::MAX), count);
                 for number in model.remove(&series).unwrap_or_default() {
                     let key = aliases.key(&number.to_le_bytes(), b"");
                     assert_eq!(aliases.find(key, KIND, 0), None);
@@ -553,14 +599,36 @@ mod tests {
         assert!(kept > 1900, "{kept}");
     }
 
+    /// Shows that a series with many aliases keeps those in use when a shard is full, moves with
+    /// all of them, and loses them a part at a time.
     #[test]
-    fn a_series_with_too_many_aliases_begins_again() {
+    fn a_series_may_have_many_aliases() {
         let mut aliases = aliases_of(1_000_000);
-        for n in 0..=OF_SERIES_MAX {
-            let key = aliases.key(&n.to_le_bytes(), b"");
-            aliases.add(key, KIND, place(3, 3), 0);
+        let keys: Vec<AliasKey> =
+            (0..50_000_u32).map(|n| aliases.key(&n.to_le_bytes(), b"")).collect();
+        for (tick, key) in (0..).zip(&keys) {
+            aliases.add(*key, KIND, place(3, 3 + tick % 2), tick / 10_000);
         }
-        assert_eq!(aliases.len(), 1);
+        assert_eq!((aliases.count(3, 3), aliases.count(3, 4)), (25_000, 25_000));
+        aliases.move_series(3, 4, 0);
+        check(&aliases);
+        for (at, key) in (0..).zip(&keys) {
+            assert_eq!(aliases.find(*key, KIND, 0), Some((3, if at % 2 == 0 { 3 } else { 0 })));
+        }
+        let few = SeriesLimits { bytes: 40_000 * 4 * ALIAS_BYTES, ..SeriesLimits::NONE };
+        aliases.limit(few);
+        for n in 50_000..60_000_u32 {
+            let key = aliases.key(&n.to_le_bytes(), b"");
+            aliases.add(key, KIND, place(3, 0), 9);
+        }
+        check(&aliases);
+        assert!((20_000..=40_000).contains(&aliases.len()), "{}", aliases.len());
+        let mut left = aliases.count(3, 0);
+        while left > 0 {
+            assert_eq!(aliases.remove_some(3, 0, 1000), left.min(1000));
+            left -= left.min(1000);
+            assert_eq!(aliases.count(3, 0), left);
+        }
         check(&aliases);
     }
 

@@ -258,7 +258,12 @@ impl LiveSeries {
             let is_kept = self.rules.update(series, name, original, tags, &mut self.pool);
             let policy = self.rules.policies.at(series.policy());
             if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
-                if let Some(taken) = self.shards.take(SeriesPlace::new(cursor.shard, slot)) {
+                let place = SeriesPlace::new(cursor.shard, slot);
+                if !self.shards.remove_aliases(place, left) {
+                    cursor.at = at;
+                    return false;
+                }
+                if let Some(taken) = self.shards.take(place) {
                     self.release(taken);
                     self.shards.counts.expired += 1;
                 }
@@ -289,8 +294,12 @@ impl LiveSeries {
                 self.long_idle.note(idleness, is_new, is_of_flood, place);
                 if has_changed {
                     self.shards.count_spare(place);
-                    shard = &mut self.shards.all[cursor.shard];
                 }
+                // A line may evict it from now on, and has no time for many aliases.
+                if is_long {
+                    self.shards.remove_aliases(place, left);
+                }
+                shard = &mut self.shards.all[cursor.shard];
             }
         }
         true

@@ -264,16 +264,18 @@ impl Shard {
         capacity > SMALL && self.series.len() < capacity / 4
     }
 
-    /// Frees the memory of removed series. Series move to lower positions for that. `may_move` is
-    /// called with the position of each; if it returns false, the series before it stay, too.
-    pub(super) fn compact(&mut self, mut may_move: impl FnMut(u32) -> bool) {
+    /// Frees the memory of removed series. Series move to lower positions for that. `move_more` is
+    /// called with the old and the new position of each, and moves what the shard does not hold. If
+    /// it returns false, the series before it stay, too.
+    pub(super) fn compact(&mut self, mut move_more: impl FnMut(u32, u32) -> bool) {
         let Self { index, series, names, memberships, .. } = self;
         #[allow(clippy::cast_possible_truncation)] // inserted as a u32
         series.compact(|series, from, to| {
             let is_it = |entry: &IndexEntry| entry.at() as usize == from;
-            let found =
-                index.find_mut(spread(series.hash), is_it).filter(|_| may_move(from as u32));
-            let Some(entry) = found else { return false };
+            let found = index.find_mut(spread(series.hash), is_it);
+            let Some(entry) = found.filter(|_| move_more(from as u32, to as u32)) else {
+                return false;
+            };
             *entry = IndexEntry::new(SeriesSlot { hash: series.hash, at: to as u32 });
             memberships[to] = memberships[from];
             names.move_original(from as u32, to as u32);
@@ -424,13 +426,13 @@ mod tests {
         };
         assert!(shard.is_sparse());
         let mut moves = 0;
-        shard.compact(|_| {
+        shard.compact(|_, _| {
             moves += 1;
             moves <= 10
         });
         check(&shard);
         assert_eq!(shard.end(), 900, "one that may not move keeps those before it");
-        shard.compact(|_| true);
+        shard.compact(|_, _| true);
         check(&shard);
         assert_eq!(shard.end(), 100);
         let capacities = [shard.series.capacity(), shard.memberships.capacity()];

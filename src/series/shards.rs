@@ -329,7 +329,7 @@ impl Shards {
         if series.is_spare() {
             self.groups.remove(shard.membership(place.at()));
         }
-        self.aliases.remove_all(place.shard(), place.slot().at);
+        self.aliases.remove_some(place.shard(), place.slot().at, usize::MAX);
         self.len -= 1;
         self.revision += 1;
         self.counts.kinds[series.kind() as usize] -= 1;
@@ -339,6 +339,22 @@ impl Shards {
             raw.note_removed(series.kind(), taken.name().text(&mut self.tags));
         }
         Some(taken)
+    }
+
+    /// Removes the aliases of a series that is going to be removed, if there are so many that it
+    /// takes long, and takes their number from `left`. Returns false if some are left: the rest
+    /// must be removed in a later turn of the loop.
+    #[inline(never)]
+    pub(super) fn remove_aliases(&mut self, place: SeriesPlace, left: &mut usize) -> bool {
+        const FEW: usize = 64;
+        let (shard, at) = (place.shard(), place.slot().at);
+        let count = self.aliases.count(shard, at);
+        if count <= FEW {
+            return true;
+        }
+        let removed = self.aliases.remove_some(shard, at, FEW.max(*left));
+        *left = left.saturating_sub(removed);
+        removed == count
     }
 
     /// Sets the name from which rules have made that of a series. It is from
@@ -497,29 +513,32 @@ impl Shards {
         }
     }
 
-    /// Frees the memory of removed series of a shard, if it is much. Returns the number of series
-    /// that are left, or 0 if it is not.
+    /// Frees the memory of removed series of a shard, if it is much. Returns about what it has cost,
+    /// as a number of series.
     ///
     /// A walk that is under way may leave out series that move.
     pub(super) fn compact(&mut self, number: usize) -> usize {
-        /// More aliases of one series are not removed at once. Then it stays where it is.
-        const ALIASES_MAX: usize = 256;
+        /// The aliases that may move with their series in one call. The next flush moves the rest.
+        const MOVED_MAX: usize = 16 << 10;
         let Self { all, aliases, .. } = self;
         aliases.compact(number);
         let shard = &mut all[number];
         if !shard.is_sparse() {
             return 0;
         }
-        shard.compact(|at| {
-            let may_move = aliases.count(number, at) <= ALIASES_MAX;
-            if may_move {
-                aliases.remove_all(number, at);
+        let mut moved = 0;
+        shard.compact(|from, to| {
+            let count = aliases.count(number, from);
+            if moved + count > MOVED_MAX {
+                return false;
             }
-            may_move
+            moved += count;
+            aliases.move_series(number, from, to);
+            true
         });
         aliases.shrink_lists(number, shard.end());
         self.revision += 1;
-        all[number].end()
+        all[number].end() + moved
     }
 
     /// See [`Table::set_remembered`](super::Table::set_remembered).

@@ -188,3 +188,79 @@ fn no_series_no_alias() {
     assert!(core.engine.table().is_empty());
     assert_eq!(core.engine.table().aliases().0, 0);
 }
+
+/// 20,000 pods send one counter, of which a rule drops the tag `pod`.
+const JOINED: &str = "[rule.joined]\nmatch = **\ndrop_tags = pod\n";
+
+fn send_from_pods(core: &mut Core) {
+    for pod in 0..20_000 {
+        core.packet(&format!("hits:1|c|#pod:p{pod}"));
+    }
+}
+
+/// Many lines that rules make one series stay known, so that they are not read again. Their number
+/// does not depend on `max_series`.
+#[test]
+fn all_lines_of_one_series_stay_known() {
+    let mut core = Core::configured(&format!("[limits]\nmax_series = 100\n{JOINED}"));
+    for stamp in 1..4 {
+        send_from_pods(&mut core);
+        assert_eq!(core.engine.table().aliases().0, 20_000);
+        assert!(core.flush(stamp).contains(&format!("stats_counts.hits 20000 {stamp}")));
+    }
+}
+
+/// When such a series expires, its aliases are removed in steps, as a slice of a sweep must be
+/// short. If a line comes in between, the series stays.
+#[test]
+fn a_series_with_many_lines_expires_in_steps() {
+    for is_sent_again in [false, true] {
+        let mut core = Core::configured(&format!("[statsd]\ndelete_idle = yes\n{JOINED}"));
+        send_from_pods(&mut core);
+        core.flush(1);
+        core.tick(2);
+        let mut before = core.engine.table().aliases().0;
+        let mut steps = 0;
+        while !core.sweep(100) {
+            let after = core.engine.table().aliases().0;
+            assert!(before - after <= 100, "{before} to {after}");
+            before = after;
+            steps += 1;
+            if is_sent_again && steps == 50 {
+                core.packet("hits:7|c|#pod:p1");
+            }
+        }
+        core.finish();
+        assert!(is_sent_again || steps >= 200, "{steps}");
+        assert_eq!(core.engine.table().len(), usize::from(is_sent_again));
+        let last = core.flush(3);
+        assert_eq!(last.contains(&"stats_counts.hits 7 3".to_owned()), is_sent_again);
+    }
+}
+
+/// When most series are removed, the others move together to free memory. Their lines stay known,
+/// and reach the same series as before.
+#[test]
+fn lines_stay_known_when_their_series_moves() {
+    let rules = "[rule.joined]\nmatch = joined.*\ndrop_tags = pod\nexpire = 0\n";
+    let mut core = Core::configured(&format!("[statsd]\ndelete_idle = yes\n{rules}"));
+    // The junk first, so that it has the lower positions.
+    for junk in 0..50_000 {
+        core.packet(&format!("junk{junk}:1|c"));
+    }
+    for stamp in 1..5 {
+        for name in 0..500 {
+            for pod in 0..if name == 0 { 5000 } else { 30 } {
+                core.packet(&format!("joined.n{name}:1|c|#pod:p{pod}"));
+            }
+        }
+        let lines = core.flush(stamp);
+        assert_eq!(core.engine.table().aliases().0, 5000 + 499 * 30);
+        for name in 0..500 {
+            let count = if name == 0 { 5000 } else { 30 };
+            let line = format!("stats_counts.joined.n{name} {count} {stamp}");
+            assert!(lines.contains(&line), "{line}");
+        }
+    }
+    assert_eq!(core.engine.table().len(), 500);
+}
