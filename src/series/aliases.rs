@@ -57,6 +57,8 @@ pub(super) struct Aliases {
     len: usize,
     /// The number of series with a list.
     listed: usize,
+    /// The number of the last removal of aliases of one shard.
+    removals: u32,
 }
 
 /// The aliases whose keys belong to one shard. Shards of aliases are not those of series.
@@ -100,6 +102,8 @@ struct AliasLists {
 struct AliasList {
     /// The position of the series.
     at: u32,
+    /// The number of the last removal that has gone through it.
+    removal: u32,
     links: Vec<AliasLink>,
 }
 
@@ -189,7 +193,7 @@ impl AliasLists {
             }
             first => {
                 *single = AliasLink::SEVERAL;
-                let list = AliasList { at, links: vec![first, link] };
+                let list = AliasList { at, removal: 0, links: vec![first, link] };
                 self.several.insert_unique(spread(at), list, |list| spread(list.at));
                 return true;
             }
@@ -197,12 +201,16 @@ impl AliasLists {
         false
     }
 
-    /// Removes those aliases of a series with a list that `is_kept` is false for. Returns whether
-    /// the list was freed.
-    fn retain(&mut self, at: u32, is_kept: impl Fn(AliasLink) -> bool) -> bool {
+    /// Removes those aliases of a series with a list that `is_kept` is false for, unless this
+    /// removal has done so before. Returns whether the list was freed.
+    fn retain(&mut self, at: u32, removal: u32, is_kept: impl Fn(AliasLink) -> bool) -> bool {
         let found = self.several.find_entry(spread(at), |list| list.at == at);
         let Ok(mut found) = found else { return false };
-        let links = &mut found.get_mut().links;
+        let list = found.get_mut();
+        if std::mem::replace(&mut list.removal, removal) == removal {
+            return false;
+        }
+        let links = &mut list.links;
         links.retain(|link| is_kept(*link));
         links.shrink_to(2 * links.len());
         if !links.is_empty() {
@@ -248,8 +256,8 @@ impl AliasLists {
         }
         let found = self.several.find_entry(spread(from), |list| list.at == from);
         let Ok(found) = found else { return &[] };
-        let (AliasList { links, .. }, _) = found.remove();
-        let list = AliasList { at: to, links };
+        let (list, _) = found.remove();
+        let list = AliasList { at: to, ..list };
         let entry = self.several.insert_unique(spread(to), list, |list| spread(list.at));
         &entry.into_mut().links
     }
@@ -293,6 +301,7 @@ impl Aliases {
             most_bytes: 0,
             len: 0,
             listed: 0,
+            removals: 0,
         };
         aliases.limit(limits);
         aliases
@@ -435,11 +444,10 @@ impl Aliases {
                 _ => lists.single[at as usize] = AliasLink::NONE,
             }
         }
-        in_lists.sort_unstable();
-        in_lists.dedup();
+        self.removals = self.removals.wrapping_add(1);
         let left = &self.shards[home].aliases;
         for (shard, at) in in_lists {
-            let has_freed = self.lists[shard].retain(at, |link| {
+            let has_freed = self.lists[shard].retain(at, self.removals, |link| {
                 let (shard, position) = link.place();
                 shard != home || left.contains(position)
             });
