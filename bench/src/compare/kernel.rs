@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{panic, thread};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
-use statsd_bench::beside;
+
+use crate::Outcome;
 
 /// The receive buffer of every server, whether it requests this size, a larger one or none.
 pub(crate) const BUFFER: usize = 8 << 20;
@@ -41,15 +43,15 @@ pub(crate) struct Raised {
 }
 
 impl Raised {
-    pub(crate) fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Outcome<Self> {
         let lock = alone();
         if restored() {
             eprintln!("an earlier run was killed: its kernel settings are set back");
         }
         let is_over = Arc::new(AtomicBool::new(false));
-        watch_signals(Arc::clone(&is_over)).map_err(|error| format!("signals: {error}"))?;
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
+        watch_signals(Arc::clone(&is_over))?;
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
             restored();
             hook(panic);
         }));
@@ -88,7 +90,7 @@ fn restored() -> bool {
 #[expect(clippy::exit, reason = "the second signal ends a run that may be blocked")]
 fn watch_signals(is_over: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
-    beside(move || {
+    thread::spawn(move || {
         for _ in signals.forever() {
             if is_over.swap(true, Ordering::SeqCst) {
                 restored();

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Outcome;
+
 /// What a measurement found, by name.
 pub(crate) type Figures = Vec<(&'static str, f64)>;
 
@@ -43,9 +45,9 @@ impl Record {
         self.of("run").find(|row| row.figure == figure).map_or("", |row| &row.value)
     }
 
-    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+    pub(crate) fn read(file: &Path) -> Outcome<Self> {
         let rows = csv::Reader::from_path(file).and_then(|csv| csv.into_deserialize().collect());
-        rows.map(Self).map_err(|error| format!("{}: {error}", file.display()))
+        Ok(Self(rows.map_err(|error| format!("{}: {error}", file.display()))?))
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<(), csv::Error> {
@@ -55,10 +57,11 @@ impl Record {
     }
 }
 
-/// Returns the median of sorted figures, or `None` if there are none.
-pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    Some(sorted[last / 2].midpoint(sorted[sorted.len() / 2]))
+/// Sorts figures, and returns their median, or `None` if there are none.
+pub(crate) fn median(figures: &mut [f64]) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let last = figures.len().checked_sub(1)?;
+    Some(figures[last / 2].midpoint(figures[figures.len() / 2]))
 }
 
 #[cfg(test)]
@@ -74,6 +77,6 @@ mod tests {
         let file = folder.path().join("record.csv");
         record.write(&file).unwrap();
         assert_eq!(Record::read(&file).unwrap().0, record.0);
-        assert_eq!(median(&[1.0, 2.0, 2.5, 3.0]), Some(2.25));
+        assert_eq!(median(&mut [3.0, 1.0, 2.5, 2.0]), Some(2.25));
     }
 }

@@ -3,9 +3,10 @@
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use statsd_bench::{Plan, Sender, Sent, Traffic, Workload, beside};
+use statsd_bench::{Plan, Sender, Sent, Traffic, Workload};
 
 fn receiver() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -41,7 +42,7 @@ fn tcp_bytes_arrive_in_order() {
     let traffic = Traffic::build(&Workload { tags: true, ..Workload::W2 });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let reader = beside(move || {
+    let reader = thread::spawn(move || {
         let mut received = Vec::new();
         listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
         received
