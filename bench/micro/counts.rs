@@ -8,14 +8,14 @@
 //! counted.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
 
-mod machine;
 mod routines;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use statsd_bench::machine::{first_line, slug};
+use statsd_bench::machine::{described, first_line, slug};
 
 use routines::{Routine, Row, Scale};
 
@@ -66,8 +66,7 @@ fn all_runs(rows: &[Row], words: &[String]) -> Result<(), String> {
     }
     eprintln!("where they go: callgrind_annotate {}/ROUTINE.out", folder.display());
     if words.is_empty() {
-        let tool = format!("{valgrind}, `make counts`");
-        machine::keep("counts.md", "Instruction counts", &tool, &table)?;
+        keep(&valgrind, &table)?;
     }
     Ok(())
 }
@@ -95,4 +94,21 @@ fn count(name: &str, folder: &Path) -> Result<(u64, u64), String> {
         .ok_or_else(|| format!("{name}: nothing was counted; `make counts` builds with names"))?;
     let units = said(&output.stdout).parse().map_err(|_| format!("{name}: no number of units"))?;
     Ok((instructions, units))
+}
+
+/// Writes the table to `bench/runs`, with the machine and the tool that it is from. `git diff`
+/// shows what a change gained.
+fn keep(valgrind: &str, table: &str) -> Result<(), String> {
+    let mut text = String::from("# Instruction counts\n");
+    for (what, found) in described() {
+        let _ = writeln!(text, "- {what}: {found}");
+    }
+    let compiler = first_line("rustc", &["--version"]).unwrap_or_default();
+    let _ =
+        write!(text, "- compiler: {compiler}\n- measured by: {valgrind}, `make counts`\n\n{table}");
+    // Cargo runs a bench in the root of its package.
+    let file = "bench/runs/counts.md";
+    fs::write(file, text).map_err(|error| format!("{file}: {error}"))?;
+    eprintln!("kept in {file}");
+    Ok(())
 }

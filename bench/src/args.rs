@@ -83,10 +83,10 @@ pub(crate) struct Send {
     pub(crate) duration: Duration,
 }
 
-/// Measure servers side by side (`make bench`)
+/// Measure servers side by side (`make bench`), in the folder of the repository
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// These servers; without it, all in bench/peers
+    /// These servers; without it, all with a profile
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// These workloads; without it, all
@@ -102,15 +102,12 @@ pub(crate) struct Options {
     /// Costs and rates only, roughly; nothing is kept
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Another folder of profiles of servers
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) peers: Option<PathBuf>,
+    /// The folder of the profiles of servers
+    #[arg(long, value_name = "FOLDER", default_value = "bench/peers")]
+    pub(crate) peers: PathBuf,
     /// The folder of the record [bench/runs/DATE-MACHINE]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// The repository
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
-    pub(crate) root: PathBuf,
 }
 
 impl Options {

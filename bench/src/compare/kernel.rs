@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{panic, thread};
+use std::thread;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -30,8 +30,8 @@ const SETTINGS: [(&str, usize); 3] = [
 /// settings themselves: until the next boot.
 const SAVED: &str = "/run/statsd-bench-settings";
 
-/// The settings, raised. They are set back at the end, at a second signal and at a panic. After
-/// SIGKILL they stay raised until the next run, which sets them back first.
+/// The settings, raised. They are set back at the end and at a second signal. After SIGKILL or a
+/// panic they stay raised until the next run, which sets them back first.
 #[derive(Debug)]
 pub(crate) struct Raised {
     /// Set by the first signal.
@@ -50,11 +50,6 @@ impl Raised {
         }
         let is_over = Arc::new(AtomicBool::new(false));
         watch_signals(Arc::clone(&is_over))?;
-        let hook = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            restored();
-            hook(panic);
-        }));
         let line = |(file, _): (&str, _)| Some(format!("{file} {}\n", value(file)?));
         let saved: Option<Vec<_>> = SETTINGS.map(line).into_iter().collect();
         let is_equal = saved.is_some_and(|saved| fs::write(SAVED, saved.concat()).is_ok())

@@ -23,25 +23,24 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use statsd_bench::{Traffic, Workload, machine};
 
 use self::kernel::{BUFFER, Raised};
 use self::plan::{Job, chosen};
 use self::profile::{Places, Profile};
-use self::record::{Figures, Record, Row};
+use self::record::Record;
 use crate::Outcome;
 use crate::args::Options;
 
 pub(crate) fn run(options: &Options) -> Outcome {
-    let root = options.root.canonicalize().map_err(|error| format!("--root: {error}"))?;
+    let root = env::current_dir()?;
     let program = env::current_exe()?;
     let bin = program.parent().unwrap_or(&program);
     let here = vec![("{root}", root.display().to_string()), ("{bin}", bin.display().to_string())];
     let mut record = Record::default();
-    let mut profiles =
-        profile::load(&options.peers.clone().unwrap_or_else(|| root.join("bench/peers")))?;
+    let mut profiles = profile::load(&options.peers)?;
     profiles.retain(|profile| {
         chosen(&options.only, &profile.name) && is_installed(profile, &here, &mut record)
     });
@@ -51,11 +50,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     kernel::raise_open_files();
     let raised = Raised::new()?;
-    describe(&mut record, &jobs, &root, options.interval, raised.is_equal);
+    describe(&mut record, &jobs, options.interval, raised.is_equal);
     for profile in &profiles {
-        record.note("server", "", &profile.name, "about", &profile.about);
+        record.add("server", "", &profile.name, 0, "about", &profile.about);
     }
-    let usual = || root.join("bench/runs").join(machine::folder());
+    let usual = || Path::new("bench/runs").join(machine::folder());
     let folder = options.out.clone().or_else(|| (!options.quick).then(usual));
     measure_all(&jobs, &here, record, folder.as_deref(), &raised)
 }
@@ -63,12 +62,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
 fn is_installed(profile: &Profile, here: &Places, record: &mut Record) -> bool {
     let Some(missing) = profile.missing(here) else { return true };
     eprintln!("skipped: {} ({missing} is not installed)", profile.name);
-    record.note("skipped", "", &profile.name, "missing", &missing);
+    record.add("skipped", "", &profile.name, 0, "missing", &missing);
     false
 }
 
 /// Adds the facts of the run to the record.
-fn describe(record: &mut Record, jobs: &[Job<'_>], root: &Path, interval: u64, is_equal: bool) {
+fn describe(record: &mut Record, jobs: &[Job<'_>], interval: u64, is_equal: bool) {
     // Without the folder of the program.
     let command = ["statsd-bench".to_owned()].into_iter().chain(env::args().skip(1));
     let buffers = if is_equal {
@@ -82,13 +81,13 @@ fn describe(record: &mut Record, jobs: &[Job<'_>], root: &Path, interval: u64, i
         ("receive_buffers", buffers),
         ("planned", jobs.len().to_string()),
     ];
-    for (fact, value) in machine::described(root).into_iter().chain(facts) {
-        record.note("run", "", "", fact, &value);
+    for (fact, value) in machine::described().into_iter().chain(facts) {
+        record.add("run", "", "", 0, fact, &value);
     }
     for load in load::LOADS {
         if jobs.iter().any(|job| job.load.name == load.name) {
             let about = format!("{} ({} k lines/s)", load.about, load.rate / 1000);
-            record.note("load", load.name, "", "about", &about);
+            record.add("load", load.name, "", 0, "about", &about);
         }
     }
 }
@@ -102,7 +101,7 @@ fn measure_all(
     folder: Option<&Path>,
     raised: &Raised,
 ) -> Outcome {
-    let left = |jobs: &[Job<'_>]| minutes(jobs.iter().map(Job::seconds).sum());
+    let left = |jobs: &[Job<'_>]| whole_seconds(jobs.iter().map(Job::time).sum());
     let start = Instant::now();
     eprintln!("{} measurements, about {}", jobs.len(), left(jobs));
     // The traffic of the last job, which the next one often uses, too.
@@ -118,14 +117,16 @@ fn measure_all(
             Some(known) => traffic.insert(known),
             None => traffic.insert((wanted, Traffic::build(&wanted))),
         };
-        let found = measure::measure(job, here, traffic).map_err(|error| error.to_string());
-        match &found {
-            Ok(figures) => eprint!(" {} {:.3}", figures[0].0, figures[0].1),
-            Err(error) => eprint!(" failed: {error}"),
+        let found = match measure::measure(job, here, traffic) {
+            Ok(figures) => figures.into_iter().map(|(name, it)| (name, it.to_string())).collect(),
+            Err(error) => vec![("failed", error.to_string())],
+        };
+        eprint!(" {}: {}", found[0].0, found[0].1);
+        eprintln!(" ({} gone, {} left)", whole_seconds(start.elapsed()), left(&jobs[index + 1..]));
+        for (figure, value) in found {
+            let Job { what, load, profile, round, .. } = job;
+            record.add(&what.name(), load.name, &profile.name, *round, figure, &value);
         }
-        let elapsed = minutes(start.elapsed().as_secs_f64());
-        eprintln!(" ({elapsed} gone, {} left)", left(&jobs[index + 1..]));
-        add(&mut record, job, found);
         if let Some(folder) = folder {
             keep(&record, folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
@@ -133,21 +134,6 @@ fn measure_all(
     println!("{}", summary::summary(&record));
     folder.into_iter().for_each(|folder| eprintln!("kept in {}", folder.display()));
     Ok(())
-}
-
-fn add(record: &mut Record, job: &Job<'_>, found: Result<Figures, String>) {
-    let values: Vec<_> = match found {
-        Ok(figures) => figures.into_iter().map(|(name, value)| (name, value.to_string())).collect(),
-        Err(error) => vec![("failed", error)],
-    };
-    record.0.extend(values.into_iter().map(|(figure, value)| Row {
-        what: job.what.name(),
-        of: job.load.name.to_owned(),
-        server: job.profile.name.clone(),
-        round: job.round,
-        figure: figure.to_owned(),
-        value,
-    }));
 }
 
 /// Writes the record and its summary. The record is renamed into its place, so that there is always
@@ -165,8 +151,6 @@ pub(crate) fn print_summary(file: &Path) -> Outcome {
     Ok(())
 }
 
-fn minutes(seconds: f64) -> String {
-    // An empty sum is -0.
-    let seconds = seconds.abs();
-    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+fn whole_seconds(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(time.as_secs()))
 }

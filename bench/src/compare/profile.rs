@@ -26,9 +26,6 @@ pub(crate) struct Profile {
     pub(crate) own_counts: Option<String>,
     /// The prefix of the line at carbon with the longest turn of its loop, in ms.
     pub(crate) turns: Option<String>,
-    /// Whether TCP has the same port as UDP.
-    #[serde(default)]
-    pub(crate) same_port: bool,
     /// Whether it reads the lines of Datadog's clients.
     #[serde(default)]
     dogstatsd: bool,

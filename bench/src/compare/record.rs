@@ -17,7 +17,7 @@ pub(crate) struct Row {
     /// The workload.
     pub(crate) of: String,
     pub(crate) server: String,
-    /// Of a measurement of several rounds, from 1 on; else 0.
+    /// Of a measurement of several rounds, from 1 on; otherwise 0.
     pub(crate) round: u32,
     /// The name of the figure, or `failed`.
     pub(crate) figure: String,
@@ -29,11 +29,19 @@ pub(crate) struct Row {
 pub(crate) struct Record(pub(crate) Vec<Row>);
 
 impl Record {
-    /// Adds a fact that belongs to no measurement.
-    pub(crate) fn note(&mut self, what: &str, of: &str, server: &str, figure: &str, value: &str) {
+    /// Adds a row with these columns.
+    pub(crate) fn add(
+        &mut self,
+        what: &str,
+        of: &str,
+        server: &str,
+        round: u32,
+        figure: &str,
+        value: &str,
+    ) {
         let [what, of, server, figure, value] =
             [what, of, server, figure, value].map(str::to_owned);
-        self.0.push(Row { what, of, server, round: 0, figure, value });
+        self.0.push(Row { what, of, server, round, figure, value });
     }
 
     pub(crate) fn of(&self, what: &str) -> impl Iterator<Item = &Row> {
@@ -71,8 +79,8 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let mut record = Record::default();
-        record.note("run", "", "", "command", "statsd-bench compare --only a,b");
-        record.note("cost", "W1", "x", "failed", "it said \"no\"\nand ended");
+        record.add("run", "", "", 0, "command", "statsd-bench compare --only a,b");
+        record.add("cost", "W1", "x", 2, "failed", "it said \"no\"\nand ended");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("record.csv");
         record.write(&file).unwrap();

@@ -56,7 +56,6 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("statsd.sock");
         let [udp, tcp, admin] = free_ports()?;
-        let tcp = if profile.same_port { udp } else { tcp };
         let mut places = here.clone();
         places.extend([
             ("{dir}", folder.path().display().to_string()),
@@ -148,16 +147,10 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Three ports that are free at this moment: for UDP, TCP and an admin port. That for UDP is free
-/// for TCP, too: a closed connection of an earlier measurement holds a port for a minute.
+/// Three ports that are free at this moment: for UDP, TCP and an admin port.
 fn free_ports() -> io::Result<[u16; 3]> {
-    let listen = || TcpListener::bind(local(0));
-    loop {
-        let listeners = [listen()?, listen()?, listen()?];
-        let [udp, tcp, admin] = listeners.each_ref().map(TcpListener::local_addr);
-        let udp = udp?;
-        if UdpSocket::bind(udp).is_ok() {
-            return Ok([udp.port(), tcp?.port(), admin?.port()]);
-        }
-    }
+    let udp = UdpSocket::bind(local(0))?;
+    let tcp = TcpListener::bind(local(0))?;
+    let admin = TcpListener::bind(local(0))?;
+    Ok([udp.local_addr()?.port(), tcp.local_addr()?.port(), admin.local_addr()?.port()])
 }

@@ -201,10 +201,10 @@ mod tests {
     #[test]
     fn cells_show_the_median_the_loss_and_what_failed() {
         let mut record = Record::default();
-        record.note("run", "", "", "planned", "5");
-        record.note("load", "W1", "", "about", "one (50 k lines/s)");
+        record.add("run", "", "", 0, "planned", "5");
+        record.add("load", "W1", "", 0, "about", "one (50 k lines/s)");
         for server in ["ours", "other", "none", "broken"] {
-            record.note("server", "", server, "about", "");
+            record.add("server", "", server, 0, "about", "");
         }
         for (server, round, figure, value) in [
             ("ours", 1, "cpu_s_per_million_lines", "1"),
@@ -213,10 +213,9 @@ mod tests {
             ("other", 0, "dropped_packets", "9"),
             ("broken", 0, "failed", "it has ended:\nits last words"),
         ] {
-            record.note("cost", "W1", server, figure, value);
-            record.0.last_mut().unwrap().round = round;
+            record.add("cost", "W1", server, round, figure, value);
         }
-        record.note("skipped", "", "absent", "missing", "/bin/absent");
+        record.add("skipped", "", "absent", 0, "missing", "/bin/absent");
         let text = summary(&record);
         for part in [
             "A part of a run: 4 of 5 measurements were made.",

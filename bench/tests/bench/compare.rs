@@ -13,7 +13,7 @@ use tempfile::TempDir;
 fn compare(out: &TempDir, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_statsd-bench"))
         .args(["compare", "--quick", "--interval", "1"])
-        .args(["--root", concat!(env!("CARGO_MANIFEST_DIR"), "/..")])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args([Path::new("--out"), out.path()])
         .args(more)
         .output()
@@ -25,14 +25,14 @@ fn write_profile(folder: &TempDir, name: &str, transport: &str, command: &str) {
     let text = format!(
         "name = {name:?}\nabout = \"\"\ncommand = {command}\ntransports = [{transport:?}]\nflushes = false\n"
     );
-    fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+    fs::write(folder.path().join(format!("{name}.toml")), text).expect("a new file");
 }
 
 /// Returns the value of a row by the columns before it, without that of rounds.
 fn value(out: &TempDir, wanted: [&str; 4]) -> Option<String> {
     let mut record = csv::Reader::from_path(out.path().join("record.csv")).expect("a record");
     assert_eq!(
-        record.headers().unwrap(),
+        record.headers().expect("a first line"),
         &["what", "of", "server", "round", "figure", "value"][..]
     );
     let mut rows = record.records().map(|row| row.expect("six columns"));
