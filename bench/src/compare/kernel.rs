@@ -50,9 +50,10 @@ impl Raised {
         }
         let is_over = Arc::new(AtomicBool::new(false));
         watch_signals(Arc::clone(&is_over))?;
-        let line = |(file, _): (&str, _)| Some(format!("{file} {}\n", value(file)?));
-        let saved: Option<Vec<_>> = SETTINGS.map(line).into_iter().collect();
-        let is_equal = saved.is_some_and(|saved| fs::write(SAVED, saved.concat()).is_ok())
+        // Each value ends with a newline.
+        let value = |file: &str| fs::read_to_string(file).unwrap_or_default();
+        let saved = SETTINGS.map(|(file, _)| format!("{file} {}", value(file))).concat();
+        let is_equal = fs::write(SAVED, saved).is_ok()
             && SETTINGS.iter().all(|(file, value)| fs::write(file, value.to_string()).is_ok());
         if !is_equal {
             restored();
@@ -66,10 +67,6 @@ impl Drop for Raised {
     fn drop(&mut self) {
         restored();
     }
-}
-
-fn value(file: &str) -> Option<String> {
-    Some(fs::read_to_string(file).ok()?.trim().to_owned())
 }
 
 /// Sets the settings back, and returns whether any were saved.
@@ -111,7 +108,8 @@ fn alone() -> Option<File> {
 pub(crate) fn raise_open_files() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
     let raise = |files| setrlimit(Resource::RLIMIT_NOFILE, files, files);
-    if raise(hard.max(FILES)).or_else(|_| raise(hard)).is_err() || hard < FILES {
+    if raise(hard.max(FILES)).is_err() {
+        let _ = raise(hard);
         eprintln!("{hard} open files may be too few for 10,000 connections");
     }
 }

@@ -71,20 +71,3 @@ pub(crate) fn median(figures: &mut [f64]) -> Option<f64> {
     let last = figures.len().checked_sub(1)?;
     Some(figures[last / 2].midpoint(figures[figures.len() / 2]))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_read_as_it_was_written() {
-        let mut record = Record::default();
-        record.add("run", "", "", 0, "command", "statsd-bench compare --only a,b");
-        record.add("cost", "W1", "x", 2, "failed", "it said \"no\"\nand ended");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("record.csv");
-        record.write(&file).unwrap();
-        assert_eq!(Record::read(&file).unwrap().0, record.0);
-        assert_eq!(median(&mut [3.0, 1.0, 2.5, 2.0]), Some(2.25));
-    }
-}
