@@ -43,7 +43,10 @@ pub(crate) fn run(options: &Send) -> Outcome {
         sent.errors
     );
     if port.is_some() {
-        println!("dropped by the kernel at the socket: {} packets", drops() - drops_before);
+        println!(
+            "dropped by the kernel at the socket: {} packets",
+            drops().saturating_sub(drops_before)
+        );
     }
     if let (Some(before), Some(after)) = (counts_before, counts()?) {
         for (name, now) in after.iter().filter(|(name, now)| before.get(*name) != Some(now)) {

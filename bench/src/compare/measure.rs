@@ -61,8 +61,8 @@ fn arrived(server: &mut Server, job: &Job<'_>, sent: u64) -> Outcome<Option<(&'s
     };
     let limit = Duration::from_secs(job.interval + 2);
     // A loss is a figure, not a failure.
-    let _ = server.process.until("count", limit, || (share() >= 1.0).then_some(()));
-    server.process.check()?;
+    let _ = server.program.until("count", limit, || (share() >= 1.0).then_some(()));
+    server.program.check()?;
     Ok(Some(("counted", share())))
 }
 
@@ -219,10 +219,10 @@ fn quiet(start: impl Fn() -> Outcome<Server>, job: &Job<'_>) -> Outcome<Figures>
     let before = server.usage();
     thread::sleep(Duration::from_secs(job.interval));
     let after = server.usage();
-    server.process.check()?;
+    server.program.check()?;
     let mut figures = vec![
         ("resident_mib", mib(before.resident_kib)),
-        ("wake_ups", (after.sleeps - before.sleeps) as f64),
+        ("wake_ups", after.sleeps.saturating_sub(before.sleeps) as f64),
         ("cpu_ms", (after.cpu_seconds - before.cpu_seconds) * 1000.0),
     ];
     figures.extend(median(&mut listening).map(|median| ("listening_ms", median)));
@@ -231,7 +231,7 @@ fn quiet(start: impl Fn() -> Outcome<Server>, job: &Job<'_>) -> Outcome<Figures>
 
 /// Memory with ten thousand idle connections.
 fn connections(mut server: Server) -> Outcome<Figures> {
-    let id = server.process.id();
+    let id = server.program.id();
     let files = proc::open_files(id);
     let mut held = Vec::with_capacity(CONNECTIONS);
     while held.len() < CONNECTIONS {
@@ -241,7 +241,7 @@ fn connections(mut server: Server) -> Outcome<Figures> {
         if held.len().is_multiple_of(BACKLOG) {
             let wanted = files + held.len();
             let accepted = || (proc::open_files(id) + CLOSED >= wanted).then_some(());
-            server.process.until("accept", Duration::from_secs(5), accepted)?;
+            server.program.until("accept", Duration::from_secs(5), accepted)?;
         }
     }
     Ok(vec![("resident_mib", mib(server.usage().resident_kib))])

@@ -5,7 +5,7 @@
 //! profiles (TOML) ─┐
 //! loads ───────────┼─▶ plan ──jobs──▶ measure ──figures──▶ record ──▶ summary
 //! options ─────────┘                     │
-//!                        server (a process, its /proc, a carbon)
+//!                        server (a program, its /proc, a carbon)
 //! ```
 
 mod kernel;
@@ -13,7 +13,7 @@ pub(crate) mod load;
 mod measure;
 mod plan;
 pub(crate) mod proc;
-mod process;
+mod program;
 mod profile;
 mod record;
 mod server;

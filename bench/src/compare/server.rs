@@ -1,4 +1,4 @@
-//! A server under test: its process, with a sender and a carbon.
+//! A server under test: its program, with a sender and a carbon.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,15 +10,15 @@ use super::kernel::BUFFER;
 use super::load::Transport;
 use super::plan::Job;
 use super::proc::{self, Queue, Usage};
-use super::process::Process;
 use super::profile::Places;
+use super::program::Program;
 use super::record::Figures;
 use crate::Outcome;
 use crate::carbon::Carbon;
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) process: Process,
+    pub(crate) program: Program,
     pub(crate) carbon: Carbon,
     pub(crate) sender: Sender,
     transport: Transport,
@@ -67,34 +67,34 @@ impl Server {
             ("{interval}", interval.to_string()),
             ("{buffer}", BUFFER.to_string()),
         ]);
-        let mut process = Process::spawn(profile, &places, folder, job.deadline())
+        let mut program = Program::spawn(profile, &places, folder, job.deadline())
             .map_err(|error| format!("it cannot be started: {error}"))?;
-        process.until("listen", START, || proc::queue(udp))?;
-        let listening_after = process.elapsed();
+        program.until("listen", START, || proc::queue(udp))?;
+        let listening_after = program.elapsed();
         let connect = || match transport {
             Transport::Udp => Sender::udp(local(udp)),
             Transport::Tcp => Sender::tcp(local(tcp)),
             Transport::Unix => Sender::unix(&socket),
         };
-        let sender = process.until("take connections", START, || connect().ok())?;
-        Ok(Self { process, carbon, sender, transport, udp, tcp, interval, listening_after })
+        let sender = program.until("take connections", START, || connect().ok())?;
+        Ok(Self { program, carbon, sender, transport, udp, tcp, interval, listening_after })
     }
 
     /// Sends, and waits until everything is read.
     pub(crate) fn send(&mut self, traffic: &Traffic, plan: Plan) -> Outcome<Stretch> {
         let before = self.usage();
         let drops = self.queue().drops;
-        let time = plan.time.min(self.process.left());
+        let time = plan.time.min(self.program.left());
         let sent = self.sender.send(traffic, Plan { time, ..plan });
         let end = Instant::now();
         let Self { udp, tcp, .. } = *self;
         // If this takes too long, the server is late, which `late` shows.
-        let _ = self.process.until("read", READ, || {
+        let _ = self.program.until("read", READ, || {
             let queued = proc::queue(udp).unwrap_or_default().waiting + proc::waiting_streams(tcp);
             (queued + self.sender.unread() == 0).then_some(())
         });
         let late = end.elapsed().as_secs_f64();
-        self.process.check()?;
+        self.program.check()?;
         if sent.errors > 0 && self.transport != Transport::Udp {
             return Err("it has closed the connection, or stopped reading".into());
         }
@@ -112,7 +112,7 @@ impl Server {
     pub(crate) fn until_flushed(&mut self, before: usize) -> Outcome {
         let limit = Duration::from_secs(2 * self.interval + 20);
         let carbon = &self.carbon;
-        self.process.until("end a flush", limit, || (carbon.bursts().len() > before).then_some(()))
+        self.program.until("end a flush", limit, || (carbon.bursts().len() > before).then_some(()))
     }
 
     /// Connects one more client, which sends nothing.
@@ -121,7 +121,7 @@ impl Server {
     }
 
     pub(crate) fn usage(&self) -> Usage {
-        proc::usage(self.process.id())
+        proc::usage(self.program.id())
     }
 
     fn queue(&self) -> Queue {

@@ -1,4 +1,4 @@
-//! The process of a server under test. It runs in a folder of its own, with a deadline, and is
+//! The program of a server under test. It runs in a folder of its own, with a deadline, and is
 //! ended by its process number.
 
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use super::profile::{Places, Profile, fill};
 use crate::Outcome;
 
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct Program {
     child: Child,
     start: Instant,
     /// The longest time that it may run.
@@ -28,7 +28,7 @@ pub(crate) struct Process {
 /// How long it may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(10);
 
-impl Process {
+impl Program {
     /// Writes the files of the profile to the folder, and starts its command there.
     pub(crate) fn spawn(
         profile: &Profile,
@@ -114,7 +114,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = kill(proc::pid(self.id()), Signal::SIGTERM);
         let start = Instant::now();
