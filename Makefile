@@ -18,7 +18,7 @@ static_binary = $(CARGO_TARGET_DIR)/$(static)/release/statsd
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build run peers test test-all browser packages static arm monitors simulate sanitize fuzz picture soak bench micro counts growth check fmt clean install uninstall deb dist image FORCE
+.PHONY: help build run peers test test-all browser packages static arm monitors simulate sanitize fuzz picture soak bench micro counts check fmt clean install uninstall deb dist image FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -136,9 +136,6 @@ micro: ## micro-benchmarks of parse, apply, close and encode, by the clock (ARGS
 
 counts: ## the same by the instruction, under valgrind: a table, kept in bench/runs (ARGS=WORD for some)
 	$(CARGO) bench --profile micro --bench counts -- $(ARGS)
-
-growth: ## the longest insert on the way to a million series, kept in bench/runs
-	$(CARGO) bench --profile micro --bench growth
 
 check: ## formatting, clippy and every test
 	$(CARGO) fmt --check

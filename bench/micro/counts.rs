@@ -8,20 +8,23 @@
 //! counted.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to who called it")]
 
-mod machine;
 mod routines;
 
+use std::error::Error;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use statsd_bench::machine::{first_line, slug};
+use statsd_bench::machine::{described, first_line, slug};
 
 use routines::{Routine, Row, Scale};
 
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
 /// Without arguments: all routines, and the table is kept. With words: only routines with all of
 /// these words in their names. With `--one NAME`: runs this one, with callgrind around.
-fn main() -> Result<(), String> {
+fn main() -> Outcome {
     // Cargo adds `--bench`.
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let rows = routines::all();
@@ -32,7 +35,7 @@ fn main() -> Result<(), String> {
 }
 
 /// The process that callgrind watches. It prints how many units the run did.
-fn one_run(rows: &[Row], wanted: &str) -> Result<(), String> {
+fn one_run(rows: &[Row], wanted: &str) -> Outcome {
     let row = rows.iter().find(|row| row.to_string() == wanted).ok_or("no such routine")?;
     let mut routine = (row.make)(Scale::FULL);
     // The second run finds what every later one does.
@@ -49,11 +52,11 @@ fn measured(routine: &mut dyn Routine) {
     routine.run();
 }
 
-fn all_runs(rows: &[Row], words: &[String]) -> Result<(), String> {
+fn all_runs(rows: &[Row], words: &[String]) -> Outcome {
     let valgrind = first_line("valgrind", &["--version"])
         .ok_or("valgrind is not here: apt-get install valgrind (or your system's like)")?;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("counts");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(&folder)?;
     let mut table =
         String::from("| routine | instructions | per | in a run |\n| --- | ---: | --- | ---: |\n");
     print!("{table}");
@@ -66,33 +69,46 @@ fn all_runs(rows: &[Row], words: &[String]) -> Result<(), String> {
     }
     eprintln!("where they go: callgrind_annotate {}/ROUTINE.out", folder.display());
     if words.is_empty() {
-        let tool = format!("{valgrind}, `make counts`");
-        machine::keep("counts.md", "Instruction counts", &tool, &table)?;
+        keep(&valgrind, &table)?;
     }
     Ok(())
 }
 
 /// Returns the instructions and the units of a run.
-fn count(name: &str, folder: &Path) -> Result<(u64, u64), String> {
+fn count(name: &str, folder: &Path) -> Outcome<(u64, u64)> {
     let out = folder.join(slug(name)).with_extension("out");
-    let program = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=counts*measured*"])
         .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(program)
+        .arg(env::current_exe()?)
         .args(["--one", name])
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        .output()?;
     if !output.status.success() {
-        return Err(format!("{name}: {}", said(&output.stderr)));
+        return Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
-    let text = fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let text = fs::read_to_string(&out)?;
     let total = text.lines().rev().find_map(|line| line.strip_prefix("totals: "));
     let instructions = total.and_then(|it| it.trim().parse().ok()).filter(|it| *it > 0);
     let instructions = instructions
         .ok_or_else(|| format!("{name}: nothing was counted; `make counts` builds with names"))?;
-    let units = said(&output.stdout).parse().map_err(|_| format!("{name}: no number of units"))?;
+    let units = String::from_utf8_lossy(&output.stdout).trim().parse()?;
     Ok((instructions, units))
+}
+
+/// Writes the table to `bench/runs`, with the machine and the tool that it is from. `git diff`
+/// shows what a change gained.
+fn keep(valgrind: &str, table: &str) -> Outcome {
+    let mut text = String::from("# Instruction counts\n");
+    for (what, found) in described() {
+        let _ = writeln!(text, "- {what}: {found}");
+    }
+    let compiler = first_line("rustc", &["--version"]).unwrap_or_default();
+    let _ =
+        write!(text, "- compiler: {compiler}\n- measured by: {valgrind}, `make counts`\n\n{table}");
+    // Cargo runs a bench in the root of its package.
+    let file = "bench/runs/counts.md";
+    fs::write(file, text)?;
+    eprintln!("kept in {file}");
+    Ok(())
 }

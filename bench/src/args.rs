@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::compare::load::What;
 
 /// Sends StatsD traffic fast, and compares StatsD servers.
 #[derive(Debug, Parser)]
@@ -66,8 +69,8 @@ pub(crate) struct Send {
     #[arg(long, value_name = "NAME", default_value = "W2")]
     pub(crate) load: String,
     /// Distinct names, if not those of the workload
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(4..))]
-    pub(crate) names: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(4..))]
+    pub(crate) names: Option<usize>,
     /// Lines per second; 0 means no limit
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     pub(crate) rate: u64,
@@ -80,10 +83,10 @@ pub(crate) struct Send {
     pub(crate) duration: Duration,
 }
 
-/// Measure servers side by side (`make bench`)
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+/// Measure servers side by side (`make bench`), in the folder of the repository
+#[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// These servers; without it, all in bench/peers
+    /// These servers; without it, all with a profile
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// These workloads; without it, all
@@ -94,37 +97,17 @@ pub(crate) struct Options {
     pub(crate) measure: Vec<What>,
     /// Seconds between flushes, and of a cost
     #[arg(long, value_name = "SECONDS", default_value_t = 5,
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     pub(crate) interval: u64,
     /// Costs and rates only, roughly; nothing is kept
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Another folder of profiles of servers
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) peers: Option<PathBuf>,
+    /// The folder of the profiles of servers
+    #[arg(long, value_name = "FOLDER", default_value = "bench/peers")]
+    pub(crate) peers: PathBuf,
     /// The folder of the record [bench/runs/DATE-MACHINE]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// The repository
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
-    pub(crate) root: PathBuf,
-}
-
-/// The kinds of measurements, in the order in which they are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum What {
-    Cost,
-    Highest,
-    Flush,
-    Memory,
-    Quiet,
-    Connections,
-}
-
-impl What {
-    pub(crate) fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
-    }
 }
 
 impl Options {

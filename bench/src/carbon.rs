@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-
-use statsd_bench::{Clock, beside};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Carbon {
-    port: u16,
-    clock: Clock,
+    pub(crate) port: u16,
     arrivals: Arc<Mutex<Arrivals>>,
 }
 
@@ -34,8 +32,8 @@ pub(crate) struct Watched {
 /// Bytes that arrived without a pause between them: a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Burst {
-    pub(crate) first: Duration,
-    pub(crate) last: Duration,
+    pub(crate) first: Instant,
+    pub(crate) last: Instant,
     pub(crate) lines: u64,
 }
 
@@ -46,26 +44,18 @@ impl Carbon {
     /// Starts a carbon on a free port. It adds up the values of lines with these prefixes.
     pub(crate) fn start(prefixes: Vec<String>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
-        let clock = Clock::start();
         let watched = prefixes.into_iter().map(|prefix| (prefix, Watched::default())).collect();
         let arrivals = Arc::new(Mutex::new(Arrivals { watched, bursts: Vec::new() }));
-        let here = Arc::downgrade(&arrivals);
-        // Listens as long as the carbon is there.
-        beside(move || {
-            while let Some(arrivals) = here.upgrade() {
-                match listener.accept() {
-                    Ok((stream, _)) => _ = beside(move || read(stream, clock, &arrivals)),
-                    Err(_) => Clock::sleep(Duration::from_millis(20)),
-                }
+        let shared = Arc::clone(&arrivals);
+        // Listens until the end of the program. A run starts a few hundred of these.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || read(stream, &shared));
             }
         });
-        Ok(Self { port, clock, arrivals })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+        Ok(Self { port, arrivals })
     }
 
     pub(crate) fn watched(&self, prefix: &str) -> Watched {
@@ -74,8 +64,8 @@ impl Carbon {
 
     /// Returns the bursts that have ended.
     pub(crate) fn bursts(&self) -> Vec<Burst> {
-        let now = self.clock.elapsed();
-        self.arrivals().bursts.iter().filter(|burst| burst.last + PAUSE < now).copied().collect()
+        let has_ended = |burst: &&Burst| burst.last.elapsed() > PAUSE;
+        self.arrivals().bursts.iter().filter(has_ended).copied().collect()
     }
 
     fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
@@ -83,23 +73,22 @@ impl Carbon {
     }
 }
 
-fn read(mut stream: TcpStream, clock: Clock, arrivals: &Mutex<Arrivals>) {
+fn read(mut stream: TcpStream, arrivals: &Mutex<Arrivals>) {
     let mut buffer = vec![0; 1 << 20];
     let mut held = 0;
-    let _ = stream.set_nonblocking(false);
     // No line is as long as the buffer.
     while let Ok(count @ 1..) = stream.read(&mut buffer[held..]) {
         held += count;
         let whole = memchr::memrchr(b'\n', &buffer[..held]).map_or(0, |end| end + 1);
         let mut arrivals = arrivals.lock().expect("no reader panics");
-        arrivals.take(&buffer[..whole], clock.elapsed());
+        arrivals.take(&buffer[..whole], Instant::now());
         buffer.copy_within(whole..held, 0);
         held -= whole;
     }
 }
 
 impl Arrivals {
-    fn take(&mut self, lines: &[u8], now: Duration) {
+    fn take(&mut self, lines: &[u8], now: Instant) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
         match self.bursts.last_mut().filter(|burst| now < burst.last + PAUSE) {
             Some(burst) => *burst = Burst { last: now, lines: burst.lines + count, ..*burst },
@@ -134,7 +123,8 @@ mod tests {
     fn what_is_watched_adds_up_and_a_pause_ends_a_burst() {
         let watched = [("stats_counts.b".to_owned(), Watched::default())].into();
         let mut arrivals = Arrivals { watched, ..Arrivals::default() };
-        let at = Duration::from_millis;
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
         arrivals.take(b"stats_counts.b.x 4.5 10\nstats.b.x 0.3 10\n", at(1000));
         arrivals.take(b"stats_counts.b.y 3 10\n", at(1400));
         arrivals.take(b"stats_counts.c 9 20\n", at(2000));

@@ -88,8 +88,7 @@ impl Contexts {
         &self.pool[at as usize..(at + length) as usize]
     }
 
-    /// Appends a line of the context with this number, without a newline. The value is a whole
-    /// number below 10,000.
+    /// Appends a line of the context with this number. The value is a whole number below 10,000.
     pub(crate) fn append(&mut self, number: usize, out: &mut Vec<u8>) {
         let value: u32 = self.random.below(10_000);
         let Context { kind, name, tags } = &self.contexts[number];
@@ -102,6 +101,7 @@ impl Contexts {
             out.push(b':');
             out.extend_from_slice(self.text(value));
         }
+        out.push(b'\n');
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         for number in 0..10_000 {
             let mut line = Vec::new();
             contexts.append(number, &mut line);
-            let line = String::from_utf8(line).unwrap();
+            let line = std::str::from_utf8(&line).unwrap().trim_end();
             let (name, rest) = line.split_once(':').unwrap();
             let (_, list) = rest.split_once("|#").unwrap();
             assert!((1..=200).contains(&name.len()), "{line}");

@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::thread;
 
 use nix::sys::socket::MultiHeaders;
 
-use crate::clock::beside;
 use crate::sys::{self, BATCH};
 
 /// The largest datagram received whole.
@@ -21,12 +21,10 @@ pub fn run(udp: u16, tcp: u16, unix: Option<&Path>) -> io::Result<()> {
     let streams = TcpListener::bind((Ipv4Addr::LOCALHOST, tcp))?;
     if let Some(path) = unix {
         let packets = UnixDatagram::bind(path)?;
-        beside(move || datagrams(&packets));
+        thread::spawn(move || datagrams(&packets));
     }
-    beside(move || {
-        // One connection at a time, as the bench makes them.
-        streams.incoming().flatten().map(read_to_end).sum::<usize>()
-    });
+    // One connection at a time, as the bench makes them.
+    thread::spawn(move || streams.incoming().flatten().map(read_to_end).sum::<usize>());
     datagrams(&packets)
 }
 

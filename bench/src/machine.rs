@@ -1,13 +1,11 @@
 //! Describes the machine and the commit of a record.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-/// What the figures of a record are of. `root` is the repository.
-pub fn described(root: &Path) -> [(&'static str, String); 4] {
-    let root = root.to_string_lossy();
-    let commit = first_line("git", &["-C", &root, "describe", "--always", "--dirty"]);
+/// What the figures of a record are of. The current folder is in the repository.
+pub fn described() -> [(&'static str, String); 4] {
+    let commit = first_line("git", &["describe", "--always", "--dirty"]);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     [
         ("date", date()),

@@ -6,13 +6,13 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
 use crate::pace::{Pace, Step};
 use crate::sys;
 use crate::traffic::{Payload, Traffic};
@@ -20,8 +20,7 @@ use crate::traffic::{Payload, Traffic};
 /// A run ends if its peer on TCP or on a Unix socket has read nothing for this time.
 const STALL: Duration = Duration::from_secs(10);
 
-/// The most packets that are written to a stream at once, and that are sorted by length.
-const BATCH: usize = 64;
+/// The most packets that are sorted by length at once.
 const SORTED: usize = 1024;
 
 /// The rate of a run, and when it ends: after exactly `lines` lines or after `time`.
@@ -86,16 +85,11 @@ impl Sender {
     }
 
     pub fn udp(to: SocketAddr) -> io::Result<Self> {
-        let from: SocketAddr = match to {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = UdpSocket::bind(from)?;
+        let socket = UdpSocket::bind(if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
         socket.connect(to)?;
         Ok(Self::over(socket, Link::Udp))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the sender blocks; it has nothing else to do")]
     pub fn tcp(to: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
@@ -120,30 +114,31 @@ impl Sender {
 
     /// Returns the bytes sent over a Unix socket that the receiver has not read. The kernel counts
     /// its own headers, too. Over UDP and TCP this is the figure of the sending side alone.
-    pub fn unread(&self) -> usize {
+    pub fn unread(&self) -> u64 {
         sys::unread(&self.socket)
     }
 
     /// Sends the traffic from its start, pass after pass, until the plan ends.
     pub fn send(&mut self, traffic: &Traffic, plan: Plan) -> Sent {
-        let mut packets = traffic.packets(plan.lines).peekable();
+        let mut packets = traffic.packets(plan.lines);
         let mut pace = Pace::new(plan.rate);
         let mut sent = Sent::default();
+        let most = if self.is_sorted { SORTED } else { sys::BATCH };
         let mut offered = 0;
-        let clock = Clock::start();
-        'run: while packets.peek().is_some() && clock.elapsed() < plan.time {
-            let elapsed = clock.elapsed();
+        let start = Instant::now();
+        'run: while offered < plan.lines && start.elapsed() < plan.time {
+            let elapsed = start.elapsed();
             let goal = match pace.step(elapsed, offered) {
-                Step::Send(lines) => offered + lines,
+                Step::Send(lines) => plan.lines.min(offered + lines),
                 Step::Wait(time) => {
-                    Clock::sleep(time.min(plan.time.saturating_sub(elapsed)));
+                    thread::sleep(time.min(plan.time.saturating_sub(elapsed)));
                     continue;
                 }
             };
-            while offered < goal && packets.peek().is_some() {
+            while offered < goal {
                 let mut batch = Vec::new();
-                while batch.len() < if self.is_sorted { SORTED } else { BATCH } && offered < goal {
-                    let Some(packet) = packets.next() else { break };
+                while batch.len() < most && offered < goal {
+                    let packet = packets.next().expect("packets of `plan.lines` lines");
                     offered += packet.lines;
                     batch.push(packet);
                 }
@@ -153,7 +148,7 @@ impl Sender {
                 }
             }
         }
-        sent.seconds = clock.elapsed().as_secs_f64();
+        sent.seconds = start.elapsed().as_secs_f64();
         sent
     }
 

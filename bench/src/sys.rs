@@ -63,11 +63,11 @@ pub(crate) fn receive(
 nix::ioctl_read_bad!(unsent, nix::libc::TIOCOUTQ, nix::libc::c_int);
 
 /// Returns the bytes sent on a Unix socket that the receiver has not read.
-pub(crate) fn unread(socket: &impl AsFd) -> usize {
+pub(crate) fn unread(socket: &impl AsFd) -> u64 {
     let mut bytes = 0;
     // SAFETY: the call writes one integer, which outlives it.
     let known = unsafe { unsent(socket.as_fd().as_raw_fd(), &raw mut bytes) };
-    known.ok().and_then(|_| usize::try_from(bytes).ok()).unwrap_or(0)
+    known.ok().and_then(|_| u64::try_from(bytes).ok()).unwrap_or(0)
 }
 
 /// The process gets a request to end when the thread that starts it ends, for whatever reason.

@@ -49,10 +49,10 @@ impl Traffic {
     /// Panics if there are fewer names than types.
     pub fn build(workload: &Workload) -> Self {
         let mut traffic = Self { bytes: Vec::new(), packets: Vec::new() };
-        let mut script = Script::new(workload);
+        let mut script = script(workload);
         for _ in 0..pass_lines(workload) {
             let start = traffic.bytes.len();
-            script.write(&mut traffic.bytes);
+            script(&mut traffic.bytes);
             traffic.pack(start, workload.packet);
         }
         traffic
@@ -119,58 +119,33 @@ fn pass_lines(workload: &Workload) -> usize {
     lines.fold(MIN_LINES, usize::max).next_multiple_of(100)
 }
 
-/// Writes line after line.
-enum Script {
-    /// The type is from a deck of 100, the name from the deck of that type.
-    Plain {
-        random: Random,
-        kinds: Deck<usize>,
-        names: [Deck<usize>; 4],
-        tags: bool,
-    },
-    Contexts {
-        random: Random,
-        order: Deck<usize>,
-        contexts: Contexts,
-    },
-}
+/// Appends the next line and its newline.
+type Script = Box<dyn FnMut(&mut Vec<u8>)>;
 
-impl Script {
-    fn new(workload: &Workload) -> Self {
-        let random = Random::new(1);
-        if workload.dogstatsd {
-            let contexts = Contexts::new(1, workload.names);
-            return Self::Contexts { random, order: Deck::new(0..workload.names), contexts };
-        }
-        let Mix(shares) = workload.mix;
-        let hundred = (0..4).flat_map(|kind| std::iter::repeat_n(kind, shares[kind]));
-        let names = workload.names_by_type().map(|names| Deck::new(0..names));
-        Self::Plain { random, kinds: Deck::new(hundred), names, tags: workload.tags }
+fn script(workload: &Workload) -> Script {
+    let mut random = Random::new(1);
+    if workload.dogstatsd {
+        let mut contexts = Contexts::new(1, workload.names);
+        let mut order = Deck::new(0..workload.names);
+        return Box::new(move |out| contexts.append(order.deal(&mut random), out));
     }
-
-    /// Appends a line and its newline.
-    fn write(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::Contexts { random, order, contexts } => {
-                contexts.append(order.deal(random), out);
-                out.push(b'\n');
-            }
-            Self::Plain { random, kinds, names, tags } => {
-                let kind = kinds.deal(random);
-                let name = names[kind].deal(random);
-                let (code, lowest, values) = KINDS[kind];
-                let value = lowest + random.below(values);
-                let tags = if *tags {
-                    format!("|#env:prod,region:eu-{},host:web{:03}", name % 4, name % 64)
-                } else {
-                    String::new()
-                };
-                out.extend(
-                    format!("bench.web.api.{code}.{name:06}:{value}|{code}{tags}\n").bytes(),
-                );
-            }
+    // The type is from a deck of 100, the name from the deck of that type.
+    let Mix(shares) = workload.mix;
+    let mut kinds = Deck::new((0..4).flat_map(|kind| std::iter::repeat_n(kind, shares[kind])));
+    let mut names = workload.names_by_type().map(|names| Deck::new(0..names));
+    let has_tags = workload.tags;
+    Box::new(move |out| {
+        let kind = kinds.deal(&mut random);
+        let name = names[kind].deal(&mut random);
+        let (code, lowest, values) = KINDS[kind];
+        let value = lowest + random.below(values);
+        out.extend(format!("bench.web.api.{code}.{name:06}:{value}|{code}").bytes());
+        if has_tags {
+            let tags = format!("|#env:prod,region:eu-{},host:web{:03}", name % 4, name % 64);
+            out.extend(tags.bytes());
         }
-    }
+        out.push(b'\n');
+    })
 }
 
 #[cfg(test)]

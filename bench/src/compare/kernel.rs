@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
-use statsd_bench::beside;
+
+use crate::Outcome;
 
 /// The receive buffer of every server, whether it requests this size, a larger one or none.
 pub(crate) const BUFFER: usize = 8 << 20;
@@ -28,8 +30,8 @@ const SETTINGS: [(&str, usize); 3] = [
 /// settings themselves: until the next boot.
 const SAVED: &str = "/run/statsd-bench-settings";
 
-/// The settings, raised. They are set back at the end, at a second signal and at a panic. After
-/// SIGKILL they stay raised until the next run, which sets them back first.
+/// The settings, raised. They are set back at the end and at a second signal. After SIGKILL or a
+/// panic they stay raised until the next run, which sets them back first.
 #[derive(Debug)]
 pub(crate) struct Raised {
     /// Set by the first signal.
@@ -41,21 +43,17 @@ pub(crate) struct Raised {
 }
 
 impl Raised {
-    pub(crate) fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Outcome<Self> {
         let lock = alone();
         if restored() {
             eprintln!("an earlier run was killed: its kernel settings are set back");
         }
         let is_over = Arc::new(AtomicBool::new(false));
-        watch_signals(Arc::clone(&is_over)).map_err(|error| format!("signals: {error}"))?;
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            restored();
-            hook(panic);
-        }));
-        let line = |(file, _): (&str, _)| Some(format!("{file} {}\n", value(file)?));
-        let saved: Option<Vec<_>> = SETTINGS.map(line).into_iter().collect();
-        let is_equal = saved.is_some_and(|saved| fs::write(SAVED, saved.concat()).is_ok())
+        watch_signals(Arc::clone(&is_over))?;
+        // Each value ends with a newline.
+        let value = |file: &str| fs::read_to_string(file).unwrap_or_default();
+        let saved = SETTINGS.map(|(file, _)| format!("{file} {}", value(file))).concat();
+        let is_equal = fs::write(SAVED, saved).is_ok()
             && SETTINGS.iter().all(|(file, value)| fs::write(file, value.to_string()).is_ok());
         if !is_equal {
             restored();
@@ -71,10 +69,6 @@ impl Drop for Raised {
     }
 }
 
-fn value(file: &str) -> Option<String> {
-    Some(fs::read_to_string(file).ok()?.trim().to_owned())
-}
-
 /// Sets the settings back, and returns whether any were saved.
 fn restored() -> bool {
     let Ok(saved) = fs::read_to_string(SAVED) else { return false };
@@ -88,7 +82,7 @@ fn restored() -> bool {
 #[expect(clippy::exit, reason = "the second signal ends a run that may be blocked")]
 fn watch_signals(is_over: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
-    beside(move || {
+    thread::spawn(move || {
         for _ in signals.forever() {
             if is_over.swap(true, Ordering::SeqCst) {
                 restored();
@@ -114,7 +108,8 @@ fn alone() -> Option<File> {
 pub(crate) fn raise_open_files() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
     let raise = |files| setrlimit(Resource::RLIMIT_NOFILE, files, files);
-    if raise(hard.max(FILES)).or_else(|_| raise(hard)).is_err() || hard < FILES {
+    if raise(hard.max(FILES)).is_err() {
+        let _ = raise(hard);
         eprintln!("{hard} open files may be too few for 10,000 connections");
     }
 }

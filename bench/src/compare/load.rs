@@ -1,9 +1,25 @@
-//! The workloads that servers are compared with.
+//! The measurements, and the workloads that servers are compared with.
 
+use clap::ValueEnum;
 use serde::Deserialize;
 use statsd_bench::{Mix, Workload};
 
-use crate::args::What;
+/// The kinds of measurements, in the order in which they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    Cost,
+    Highest,
+    Flush,
+    Memory,
+    Quiet,
+    Connections,
+}
+
+impl What {
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
 
 /// A row of a table of workloads.
 #[derive(Debug, Clone, Copy)]
@@ -139,18 +155,15 @@ const FILLINGS: [Load; 5] = [
 /// One sample of each of `names` counters. It has no name: it is the only load of a flush.
 const fn counters(names: usize) -> Load {
     let workload = Workload { names, mix: Mix::COUNTERS, ..Workload::W2 };
-    Load { name: "", about: "", workload, rounds: 1, ..W2 }
+    Load { name: "", about: "", workload, ..W2 }
 }
 
 /// The loads of a measurement.
 pub(crate) fn of(what: What) -> Vec<Load> {
     match what {
         What::Cost => LOADS.to_vec(),
-        What::Highest => {
-            let loads = LOADS.into_iter().filter(|load| load.has_highest);
-            loads.map(|load| Load { rounds: 1, ..load }).collect()
-        }
-        What::Memory => FILLINGS.map(|load| Load { rounds: 1, ..load }).to_vec(),
+        What::Highest => LOADS.into_iter().filter(|load| load.has_highest).collect(),
+        What::Memory => FILLINGS.to_vec(),
         What::Flush | What::Quiet => vec![counters(100_000)],
         What::Connections => vec![Load { transport: Transport::Tcp, ..counters(100_000) }],
     }

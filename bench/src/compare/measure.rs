@@ -1,34 +1,33 @@
 //! The measurements. Each runs on a server of its own, and returns its figures by name.
 
+use std::thread;
 use std::time::Duration;
 
-use statsd_bench::{Clock, Mix, Plan, Traffic, Workload};
+use statsd_bench::{Mix, Plan, Traffic, Workload};
 
-use super::load::{Load, Transport};
+use super::load::{Load, Transport, What};
 use super::plan::{FLUSHES, HALVINGS, Job, TRY};
-use super::profile::Profile;
+use super::proc;
+use super::profile::Places;
 use super::record::{Figures, median};
-use super::server::{Server, Setting};
-use crate::args::What;
+use super::server::Server;
+use crate::Outcome;
 
 /// The lines before the flush that a measurement begins with. With a few only, collectd would hold
 /// that flush back until it fills a packet.
 const FIRST: u64 = 1000;
 
-pub(crate) fn measure(
-    job: &Job<'_>,
-    setting: &Setting,
-    traffic: &Traffic,
-) -> Result<Figures, String> {
-    let Job { what, load, profile, .. } = job;
-    let transport = profile.transport(load).ok_or("it does not take this workload")?;
-    let start = || Server::start(profile, setting, transport);
-    match what {
-        What::Cost => cost(start()?, job, setting, traffic),
-        What::Highest => highest(start()?, load, setting, traffic, transport),
-        What::Flush => flush(start()?, profile, setting, traffic),
+/// The last packets may take a little longer than their reading.
+const AFTER_READING: Duration = Duration::from_millis(50);
+
+pub(crate) fn measure(job: &Job<'_>, here: &Places, traffic: &Traffic) -> Outcome<Figures> {
+    let start = || Server::start(job, here);
+    match job.what {
+        What::Cost => cost(start()?, job, traffic),
+        What::Highest => highest(start()?, job, traffic),
+        What::Flush => flush(start()?, job, traffic),
         What::Memory => memory(start()?, job, traffic),
-        What::Quiet => quiet(setting, start),
+        What::Quiet => quiet(start, job),
         What::Connections => connections(start()?),
     }
 }
@@ -36,42 +35,35 @@ pub(crate) fn measure(
 /// The cost of a moderate rate over one flush interval, when every name was seen once. A load
 /// without lines before it is measured from the first line on, so its cost includes creating the
 /// series.
-fn cost(
-    mut server: Server,
-    Job { load, profile, round, .. }: &Job<'_>,
-    setting: &Setting,
-    traffic: &Traffic,
-) -> Result<Figures, String> {
-    let warm = server.send(traffic, Plan::lines(load.lines).at(load.rate))?;
-    let run = server.send(traffic, lasting(setting.interval).at(load.rate))?;
+fn cost(mut server: Server, job: &Job<'_>, traffic: &Traffic) -> Outcome<Figures> {
+    let Load { lines, rate, workload, .. } = job.load;
+    let warm = server.send(traffic, Plan::lines(lines).at(rate))?;
+    let run = server.send(traffic, lasting(job.interval).at(rate))?;
     let mut figures = run.figures();
     // Names of Datadog's clients do not begin with what `counts` may have in it.
-    let is_known = !load.workload.dogstatsd || profile.own_counts.is_some();
-    if is_known && *round <= 1 {
+    let is_known = !workload.dogstatsd || job.profile.own_counts.is_some();
+    if is_known && job.round <= 1 {
         // Each run sent the traffic from its start.
-        let sent = [warm.sent.lines, run.sent.lines].map(|lines| counted(traffic, lines));
-        figures.extend(arrived(&mut server, profile, setting, sent.iter().sum())?);
+        let sent = counted(traffic, warm.sent.lines) + counted(traffic, run.sent.lines);
+        figures.extend(arrived(&mut server, job, sent)?);
     }
     Ok(figures)
 }
 
 /// Returns the share of `sent` that reached carbon as counts, after at most one flush. Returns
 /// nothing if the profile has no text for it.
-fn arrived(
-    server: &mut Server,
-    profile: &Profile,
-    setting: &Setting,
-    sent: u64,
-) -> Result<Figures, String> {
-    let Some(counts) = &profile.counts else { return Ok(Vec::new()) };
-    let mut share = 0.0;
-    let _ = server.until("count", Duration::from_secs(setting.interval + 2), |it| {
-        let own = profile.own_counts.as_ref().map_or(0.0, |own| it.carbon.watched(own).sum);
-        share = (it.carbon.watched(counts).sum - own) / sent as f64;
-        share >= 1.0
-    });
-    server.check()?;
-    Ok(vec![("counted", share)])
+fn arrived(server: &mut Server, job: &Job<'_>, sent: u64) -> Outcome<Option<(&'static str, f64)>> {
+    let Some(counts) = &job.profile.counts else { return Ok(None) };
+    let carbon = &server.carbon;
+    let share = || {
+        let own = job.profile.own_counts.as_ref().map_or(0.0, |own| carbon.watched(own).sum);
+        (carbon.watched(counts).sum - own) / sent as f64
+    };
+    let limit = Duration::from_secs(job.interval + 2);
+    // A loss is a figure, not a failure.
+    let _ = server.program.until("count", limit, || (share() >= 1.0).then_some(()));
+    server.program.check()?;
+    Ok(Some(("counted", share())))
 }
 
 /// What of a try's lines may still wait in the socket when it ends, as a share of its time.
@@ -89,16 +81,11 @@ enum Try {
 /// The highest rate that loses nothing: by bisection in short tries, and then once for a whole
 /// flush interval, at a lower rate where that loses. A sender over TCP or a Unix socket waits for
 /// the server, so the rate is what the server reads.
-fn highest(
-    mut server: Server,
-    load: &Load,
-    setting: &Setting,
-    traffic: &Traffic,
-    transport: Transport,
-) -> Result<Figures, String> {
+fn highest(mut server: Server, job: &Job<'_>, traffic: &Traffic) -> Outcome<Figures> {
+    let load = job.load;
     server.send(traffic, Plan::lines(load.lines).at(load.rate))?;
     server.sender.sort_by_length();
-    let mut attempt = |rate: u64, plan: Plan| -> Result<(Try, Figures), String> {
+    let mut attempt = |rate: u64, plan: Plan| -> Outcome<(Try, Figures)> {
         let run = server.send(traffic, plan.at(rate))?;
         let is_late = rate > 0 && run.late > LATE * run.sent.seconds;
         let is_short = (run.sent.lines as f64) < 0.95 * rate as f64 * run.sent.seconds;
@@ -111,10 +98,9 @@ fn highest(
         figures.push(("sender_bound", f64::from(u8::from(is_short))));
         Ok((outcome, figures))
     };
-    let whole = lasting(setting.interval);
-    if transport != Transport::Udp {
-        let (outcome, figures) = attempt(0, whole)?;
-        return if outcome == Try::Loses { Err("it stalls".to_owned()) } else { Ok(figures) };
+    let whole = lasting(job.interval);
+    if job.transport != Transport::Udp {
+        return Ok(attempt(0, whole)?.1);
     }
     let first = load.rate / 16;
     let found = highest_that_holds(first, |rate| {
@@ -133,15 +119,15 @@ fn highest(
         }
         rate = rate / 8 * 7;
     }
-    Err(format!("it loses at {rate} lines/s in a whole interval"))
+    Err(format!("it loses at {rate} lines/s in a whole interval").into())
 }
 
 /// Returns the highest rate that loses nothing, at most the highest rate of the sender: multiplies
 /// by four until something is lost, then halves the distance (as a ratio) a fixed number of times.
 fn highest_that_holds(
     first: u64,
-    mut attempt: impl FnMut(u64) -> Result<Try, String>,
-) -> Result<Option<u64>, String> {
+    mut attempt: impl FnMut(u64) -> Outcome<Try>,
+) -> Outcome<Option<u64>> {
     let mut low = 0;
     let mut high = first;
     loop {
@@ -163,12 +149,7 @@ fn highest_that_holds(
 }
 
 /// A flush of 100,000 counters: by itself, and while 50,000 packets a second arrive.
-fn flush(
-    mut server: Server,
-    profile: &Profile,
-    setting: &Setting,
-    many: &Traffic,
-) -> Result<Figures, String> {
+fn flush(mut server: Server, job: &Job<'_>, many: &Traffic) -> Outcome<Figures> {
     let few = Traffic::build(&Workload { mix: Mix::COUNTERS, packet: 1, ..Workload::W2 });
     // Right after a flush, so that all come in one interval: some servers send only what came in
     // it.
@@ -176,49 +157,42 @@ fn flush(
     server.until_flushed(0)?;
     let seen = server.carbon.bursts().len();
     let all = server.send(many, Plan::lines(100_000).at(200_000))?.sent;
-    // The last packets may take a little longer than their reading.
-    Clock::sleep(Duration::from_millis(50));
+    thread::sleep(AFTER_READING);
     let before = server.usage();
     server.until_flushed(seen)?;
     let cpu = server.usage().cpu_seconds - before.cpu_seconds;
     let burst = *server.carbon.bursts().last().ok_or("it sends nothing to carbon")?;
     // At least one flush is in this time.
-    let busy = server.send(&few, lasting(setting.interval + 2).at(50_000))?;
+    let busy = server.send(&few, lasting(job.interval + 2).at(50_000))?;
     let sent = counted(many, first.lines) + counted(many, all.lines);
     let mut figures = vec![
         ("lines", burst.lines as f64),
         ("cpu_ms", cpu * 1000.0),
-        ("sending_ms", millis(burst.last.saturating_sub(burst.first))),
+        ("sending_ms", millis(burst.last - burst.first)),
         ("packets_sent", busy.sent.packets as f64),
         ("dropped_packets", busy.drops as f64),
     ];
-    let sent = sent + counted(&few, busy.sent.lines);
-    figures.extend(arrived(&mut server, profile, setting, sent)?);
+    figures.extend(arrived(&mut server, job, sent + counted(&few, busy.sent.lines))?);
     Ok(figures)
 }
 
 /// The memory that names take, and the longest turn of the loop meanwhile if the server reports it.
 /// The server is filled right after each flush, so that as much as possible falls into one
 /// interval.
-fn memory(
-    mut server: Server,
-    Job { load, profile, .. }: &Job<'_>,
-    traffic: &Traffic,
-) -> Result<Figures, String> {
+fn memory(mut server: Server, job: &Job<'_>, traffic: &Traffic) -> Outcome<Figures> {
     server.send(traffic, Plan::lines(FIRST))?;
     server.until_flushed(0)?;
-    let mut before_first = None;
+    let mut before = Vec::new();
     for _ in 0..FLUSHES {
         let flushed = server.carbon.bursts().len();
-        server.send(traffic, Plan::lines(load.lines).at(load.rate))?;
-        Clock::sleep(Duration::from_millis(50));
-        before_first.get_or_insert_with(|| server.usage());
+        server.send(traffic, Plan::lines(job.load.lines).at(job.load.rate))?;
+        thread::sleep(AFTER_READING);
+        before.push(mib(server.usage().resident_kib));
         server.until_flushed(flushed)?;
     }
-    let before = before_first.map_or(0, |usage| usage.resident_kib);
     let mut figures =
-        vec![("before_flush_mib", mib(before)), ("peak_mib", mib(server.usage().peak_kib))];
-    let turns = profile.turns.as_ref().map(|turns| server.carbon.watched(turns).largest);
+        vec![("before_flush_mib", before[0]), ("peak_mib", mib(server.usage().peak_kib))];
+    let turns = job.profile.turns.as_ref().map(|turns| server.carbon.watched(turns).largest);
     figures.extend(turns.map(|longest| ("longest_turn_ms", longest)));
     Ok(figures)
 }
@@ -233,7 +207,7 @@ const BACKLOG: usize = 16;
 const CLOSED: usize = 48;
 
 /// A server without traffic: how soon it listens, and how much it does in one flush interval.
-fn quiet(setting: &Setting, start: impl Fn() -> Result<Server, String>) -> Result<Figures, String> {
+fn quiet(start: impl Fn() -> Outcome<Server>, job: &Job<'_>) -> Outcome<Figures> {
     let mut listening = Vec::new();
     for _ in 0..2 {
         listening.push(millis(start()?.listening_after));
@@ -241,31 +215,33 @@ fn quiet(setting: &Setting, start: impl Fn() -> Result<Server, String>) -> Resul
     let mut server = start()?;
     listening.push(millis(server.listening_after));
     // The work of its first moments is not counted.
-    Clock::sleep(Duration::from_secs(2));
+    thread::sleep(Duration::from_secs(2));
     let before = server.usage();
-    Clock::sleep(Duration::from_secs(setting.interval));
+    thread::sleep(Duration::from_secs(job.interval));
     let after = server.usage();
+    server.program.check()?;
     let mut figures = vec![
         ("resident_mib", mib(before.resident_kib)),
-        ("wake_ups", (after.sleeps - before.sleeps) as f64),
+        ("wake_ups", after.sleeps.saturating_sub(before.sleeps) as f64),
         ("cpu_ms", (after.cpu_seconds - before.cpu_seconds) * 1000.0),
     ];
-    listening.sort_by(f64::total_cmp);
-    figures.extend(median(&listening).map(|median| ("listening_ms", median)));
-    server.check().map(|()| figures)
+    figures.extend(median(&mut listening).map(|median| ("listening_ms", median)));
+    Ok(figures)
 }
 
 /// Memory with ten thousand idle connections.
-fn connections(mut server: Server) -> Result<Figures, String> {
-    let files = server.open_files();
+fn connections(mut server: Server) -> Outcome<Figures> {
+    let id = server.program.id();
+    let files = proc::open_files(id);
     let mut held = Vec::with_capacity(CONNECTIONS);
     while held.len() < CONNECTIONS {
         let refused = |error| format!("it takes {} connections: {error}", held.len());
         held.push(server.connect().map_err(refused)?);
         // A full backlog would cost a second, so the bench waits until the server has accepted.
         if held.len().is_multiple_of(BACKLOG) {
-            let accepted = |it: &Server| it.open_files() + CLOSED >= files + held.len();
-            server.until("accept", Duration::from_secs(5), accepted)?;
+            let wanted = files + held.len();
+            let accepted = || (proc::open_files(id) + CLOSED >= wanted).then_some(());
+            server.program.until("accept", Duration::from_secs(5), accepted)?;
         }
     }
     Ok(vec![("resident_mib", mib(server.usage().resident_kib))])

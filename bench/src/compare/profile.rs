@@ -9,6 +9,7 @@ use serde::Deserialize;
 use statsd_bench::machine::first_line;
 
 use super::load::{Load, Transport};
+use crate::Outcome;
 
 /// One file of the folder of profiles. `{dir}` and other names in braces in commands and files are
 /// replaced at each start.
@@ -25,9 +26,6 @@ pub(crate) struct Profile {
     pub(crate) own_counts: Option<String>,
     /// The prefix of the line at carbon with the longest turn of its loop, in ms.
     pub(crate) turns: Option<String>,
-    /// Whether TCP has the same port as UDP.
-    #[serde(default)]
-    pub(crate) same_port: bool,
     /// Whether it reads the lines of Datadog's clients.
     #[serde(default)]
     dogstatsd: bool,
@@ -46,11 +44,11 @@ fn yes() -> bool {
     true
 }
 
-/// The values that replace the names in braces.
+/// The words in braces, and the values that replace them.
 pub(crate) type Places = Vec<(&'static str, String)>;
 
 pub(crate) fn fill(places: &Places, text: &str) -> String {
-    places.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    places.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
 }
 
 impl Profile {
@@ -58,10 +56,11 @@ impl Profile {
     /// without a Unix socket gets the datagrams over UDP.
     pub(crate) fn transport(&self, load: &Load) -> Option<Transport> {
         let is_able = self.dogstatsd || !load.workload.dogstatsd;
-        let is_wanted = !self.without.iter().any(|name| name == load.name);
+        if !is_able || self.without.iter().any(|name| name == load.name) {
+            return None;
+        }
         let instead = (load.transport == Transport::Unix).then_some(Transport::Udp);
-        let mut ways = std::iter::once(load.transport).chain(instead);
-        ways.find(|way| is_able && is_wanted && self.transports.contains(way))
+        [load.transport].into_iter().chain(instead).find(|way| self.transports.contains(way))
     }
 
     /// Returns what is not installed: its program, or a file of the repository that its command
@@ -77,19 +76,17 @@ impl Profile {
 }
 
 /// All profiles of a folder: this server first, the floor last, the others by name between them.
-pub(crate) fn load(folder: &Path) -> Result<Vec<Profile>, String> {
-    let failed = |error| format!("{folder:?}: {error}");
-    let mut profiles = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+pub(crate) fn load(folder: &Path) -> Outcome<Vec<Profile>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut profiles: Vec<Profile> = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&path).map_err(failed)?;
-            let profile = toml::from_str(&text).map_err(|error| format!("{path:?}: {error}"))?;
-            profiles.push(profile);
+            let profile = toml::from_str(&fs::read_to_string(&path)?);
+            profiles.push(profile.map_err(|error| format!("{}: {error}", path.display()))?);
         }
     }
-    let key = |it: &Profile| (it.name != "statsd", it.name == "floor", it.name.clone());
-    profiles.sort_by_key(key);
+    profiles.sort_by_key(|it| (it.name != "statsd", it.name == "floor", it.name.clone()));
     Ok(profiles)
 }
 

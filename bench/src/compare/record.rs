@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Outcome;
+
 /// What a measurement found, by name.
 pub(crate) type Figures = Vec<(&'static str, f64)>;
 
@@ -15,7 +17,7 @@ pub(crate) struct Row {
     /// The workload.
     pub(crate) of: String,
     pub(crate) server: String,
-    /// Of a measurement of several rounds, from 1 on; else 0.
+    /// Of a measurement of several rounds, from 1 on; otherwise 0.
     pub(crate) round: u32,
     /// The name of the figure, or `failed`.
     pub(crate) figure: String,
@@ -27,11 +29,19 @@ pub(crate) struct Row {
 pub(crate) struct Record(pub(crate) Vec<Row>);
 
 impl Record {
-    /// Adds a fact that belongs to no measurement.
-    pub(crate) fn note(&mut self, what: &str, of: &str, server: &str, figure: &str, value: &str) {
+    /// Adds a row with these columns.
+    pub(crate) fn add(
+        &mut self,
+        what: &str,
+        of: &str,
+        server: &str,
+        round: u32,
+        figure: &str,
+        value: &str,
+    ) {
         let [what, of, server, figure, value] =
             [what, of, server, figure, value].map(str::to_owned);
-        self.0.push(Row { what, of, server, round: 0, figure, value });
+        self.0.push(Row { what, of, server, round, figure, value });
     }
 
     pub(crate) fn of(&self, what: &str) -> impl Iterator<Item = &Row> {
@@ -43,9 +53,9 @@ impl Record {
         self.of("run").find(|row| row.figure == figure).map_or("", |row| &row.value)
     }
 
-    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+    pub(crate) fn read(file: &Path) -> Outcome<Self> {
         let rows = csv::Reader::from_path(file).and_then(|csv| csv.into_deserialize().collect());
-        rows.map(Self).map_err(|error| format!("{}: {error}", file.display()))
+        Ok(Self(rows.map_err(|error| format!("{}: {error}", file.display()))?))
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<(), csv::Error> {
@@ -55,25 +65,9 @@ impl Record {
     }
 }
 
-/// Returns the median of sorted figures, or `None` if there are none.
-pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    Some(sorted[last / 2].midpoint(sorted[sorted.len() / 2]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_read_as_it_was_written() {
-        let mut record = Record::default();
-        record.note("run", "", "", "command", "statsd-bench compare --only a,b");
-        record.note("cost", "W1", "x", "failed", "it said \"no\"\nand ended");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("record.csv");
-        record.write(&file).unwrap();
-        assert_eq!(Record::read(&file).unwrap().0, record.0);
-        assert_eq!(median(&[1.0, 2.0, 2.5, 3.0]), Some(2.25));
-    }
+/// Sorts figures, and returns their median, or `None` if there are none.
+pub(crate) fn median(figures: &mut [f64]) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let last = figures.len().checked_sub(1)?;
+    Some(figures[last / 2].midpoint(figures[figures.len() / 2]))
 }

@@ -9,39 +9,32 @@ use super::record::{Record, Row, median};
 struct Table {
     title: &'static str,
     what: &'static str,
-    /// Whether there is a column for each workload, with all the figures in a cell. Otherwise each
-    /// figure has a column.
-    is_by_load: bool,
     figures: &'static [Figure],
 }
 
 /// The title of its column, the name in the record, the factor it is shown with, and the digits
-/// after the point.
+/// after the point. Figures without a title are shown together, in a column for each workload.
 type Figure = (&'static str, &'static str, f64, usize);
 
 const TABLES: [Table; 7] = [
     Table {
         title: "CPU seconds per million lines at these rates (± half of the range over the rounds; * lost some)",
         what: "cost",
-        is_by_load: true,
         figures: &[("", "cpu_s_per_million_lines", 1.0, 3)],
     },
     Table {
         title: "Highest rate without loss, million lines a second · CPU seconds per million lines at it (≥: the sender could not send faster)",
         what: "highest",
-        is_by_load: true,
         figures: &[("", "lines_per_s", 1e-6, 2), ("", "cpu_s_per_million_lines", 1.0, 3)],
     },
     Table {
         title: "The same in MiB a second · cores in use · MiB resident",
         what: "highest",
-        is_by_load: true,
         figures: &[("", "mib_per_s", 1.0, 0), ("", "cores", 1.0, 2), ("", "resident_mib", 1.0, 1)],
     },
     Table {
         title: "MiB resident before the first flush · at most, until the last flush has ended · the longest turn of the loop in ms, if the server reports it",
         what: "memory",
-        is_by_load: true,
         figures: &[
             ("", "before_flush_mib", 1.0, 1),
             ("", "peak_mib", 1.0, 1),
@@ -51,7 +44,6 @@ const TABLES: [Table; 7] = [
     Table {
         title: "A flush of 100,000 counters, of which each came once in its interval: by itself, and (the last three) while 50,000 packets a second come",
         what: "flush",
-        is_by_load: false,
         figures: &[
             ("lines", "lines", 1.0, 0),
             ("CPU ms", "cpu_ms", 1.0, 0),
@@ -64,7 +56,6 @@ const TABLES: [Table; 7] = [
     Table {
         title: "A server that nobody asks anything of (wake-ups and CPU in one flush interval)",
         what: "quiet",
-        is_by_load: false,
         figures: &[
             ("listens after ms", "listening_ms", 1.0, 1),
             ("MiB", "resident_mib", 1.0, 1),
@@ -75,7 +66,6 @@ const TABLES: [Table; 7] = [
     Table {
         title: "A server with 10,000 idle connections",
         what: "connections",
-        is_by_load: false,
         figures: &[("MiB", "resident_mib", 1.0, 1)],
     },
 ];
@@ -90,8 +80,7 @@ fn cell(rows: &[&Row], figures: &[Figure]) -> Option<String> {
     let mut parts = Vec::new();
     for &(_, name, factor, digits) in figures {
         let mut values = all(name);
-        values.sort_by(f64::total_cmp);
-        let Some(median) = median(&values) else { continue };
+        let Some(median) = median(&mut values) else { continue };
         let mut part = format!("{:.digits$}", median * factor);
         if let ([least, .., most], true) = (&values[..], parts.is_empty()) {
             let _ = write!(part, " ± {:.0} %", (most - least) / median * 50.0);
@@ -101,10 +90,9 @@ fn cell(rows: &[&Row], figures: &[Figure]) -> Option<String> {
     if parts.is_empty() {
         return rows.iter().any(|row| row.figure == "failed").then(|| "failed".to_owned());
     }
-    let is_bound = all("sender_bound").contains(&1.0);
+    let bound = if all("sender_bound").contains(&1.0) { "≥ " } else { "" };
     let has_dropped = all("dropped_packets").iter().any(|count| *count > 0.0);
     let has_lost = has_dropped || all("counted").iter().any(|share| *share < 1.0);
-    let bound = if is_bound { "≥ " } else { "" };
     // A flush has columns of its own for these.
     let lost = if has_lost && figures[0].0.is_empty() { " *" } else { "" };
     Some(format!("{bound}{}{lost}", parts.join(" · ")))
@@ -127,25 +115,22 @@ pub(crate) fn summary(record: &Record) -> String {
 }
 
 fn head(record: &Record) -> String {
-    let [date, processor, kernel, commit, interval, buffers, command, planned] = [
-        "date",
-        "processor",
-        "kernel",
-        "commit",
-        "flush_interval_s",
-        "receive_buffers",
-        "command",
-        "planned",
-    ]
-    .map(|fact| record.run(fact));
     let mut text = format!(
-        "{date} · {processor} · Linux {kernel} · commit {commit} · flush every {interval} s · {buffers}\n\n`{command}`\n\n"
+        "{} · {} · Linux {} · commit {} · flush every {} s · {}\n\n`{}`\n\n",
+        record.run("date"),
+        record.run("processor"),
+        record.run("kernel"),
+        record.run("commit"),
+        record.run("flush_interval_s"),
+        record.run("receive_buffers"),
+        record.run("command"),
     );
     let facts = ["run", "load", "server", "skipped"];
     let made = record.0.iter().filter(|row| !facts.contains(&row.what.as_str()));
     let made: BTreeSet<_> = made.map(|row| (&row.what, &row.of, &row.server, row.round)).collect();
-    if planned.parse().is_ok_and(|planned: usize| made.len() < planned) {
-        let made = made.len();
+    let planned = record.run("planned");
+    let made = made.len();
+    if planned.parse().is_ok_and(|planned: usize| made < planned) {
         let _ = writeln!(text, "A part of a run: {made} of {planned} measurements were made.\n");
     }
     for row in record.of("load") {
@@ -157,29 +142,27 @@ fn head(record: &Record) -> String {
 /// Adds a table with a row for each server that has any of the figures, or nothing if no server
 /// has.
 fn section(text: &mut String, record: &Record, table: &Table) {
-    let mut columns: Vec<(&str, Option<&str>, &[Figure])> = Vec::new();
-    if table.is_by_load {
-        for row in record.of(table.what) {
-            if columns.iter().all(|(title, ..)| *title != row.of) {
-                columns.push((&row.of, Some(&row.of), table.figures));
+    // The title, the workload and the figures of each column.
+    let mut columns: Vec<(&str, &str, &[Figure])> = Vec::new();
+    for row in record.of(table.what) {
+        if columns.iter().all(|(_, load, _)| *load != row.of) {
+            match table.figures[0].0 {
+                "" => columns.push((&row.of, &row.of, table.figures)),
+                _ => columns.extend(table.figures.chunks(1).map(|it| (it[0].0, &*row.of, it))),
             }
         }
-    } else {
-        let column = |figure: &'static [Figure]| (figure[0].0, None, figure);
-        columns.extend(table.figures.chunks(1).map(column));
     }
-    let mut rows = vec![vec![String::new()]];
-    rows[0].extend(columns.iter().map(|(title, ..)| (*title).to_owned()));
-    for server in record.of("server").filter(|row| row.figure == "about") {
-        let cells = columns.iter().map(|(_, of, figures)| {
-            let is_its =
-                |row: &&Row| row.server == server.server && of.is_none_or(|of| row.of == of);
+    let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
+    let mut rows = vec![std::iter::once(String::new()).chain(titles).collect::<Vec<_>>()];
+    for server in record.of("server").map(|row| &row.server) {
+        let cells = columns.iter().map(|(_, load, figures)| {
+            let is_its = |row: &&Row| row.server == *server && row.of == *load;
             cell(&record.of(table.what).filter(is_its).collect::<Vec<_>>(), figures)
         });
         let cells: Vec<_> = cells.collect();
         if cells.iter().any(Option::is_some) {
             let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "–".into()));
-            rows.push(std::iter::once(server.server.clone()).chain(cells).collect());
+            rows.push(std::iter::once(server.clone()).chain(cells).collect());
         }
     }
     if rows.len() == 1 {
@@ -218,10 +201,10 @@ mod tests {
     #[test]
     fn cells_show_the_median_the_loss_and_what_failed() {
         let mut record = Record::default();
-        record.note("run", "", "", "planned", "5");
-        record.note("load", "W1", "", "about", "one (50 k lines/s)");
+        record.add("run", "", "", 0, "planned", "5");
+        record.add("load", "W1", "", 0, "about", "one (50 k lines/s)");
         for server in ["ours", "other", "none", "broken"] {
-            record.note("server", "", server, "about", "");
+            record.add("server", "", server, 0, "about", "");
         }
         for (server, round, figure, value) in [
             ("ours", 1, "cpu_s_per_million_lines", "1"),
@@ -230,10 +213,9 @@ mod tests {
             ("other", 0, "dropped_packets", "9"),
             ("broken", 0, "failed", "it has ended:\nits last words"),
         ] {
-            record.note("cost", "W1", server, figure, value);
-            record.0.last_mut().unwrap().round = round;
+            record.add("cost", "W1", server, round, figure, value);
         }
-        record.note("skipped", "", "absent", "missing", "/bin/absent");
+        record.add("skipped", "", "absent", 0, "missing", "/bin/absent");
         let text = summary(&record);
         for part in [
             "A part of a run: 4 of 5 measurements were made.",

@@ -2,52 +2,66 @@
 //! program is itself.
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
-fn compare(out: &Path, more: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+use tempfile::TempDir;
+
+fn compare(out: &TempDir, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_statsd-bench"))
         .args(["compare", "--quick", "--interval", "1"])
-        .args(["--root", root.to_str().expect("a path of letters")])
-        .args(["--out", out.to_str().expect("a path of letters")])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args([Path::new("--out"), out.path()])
         .args(more)
         .output()
         .expect("the binary runs")
 }
 
-/// The rows of a record without quoted text.
-fn record(out: &Path) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(out.join("record.csv")).expect("a record");
-    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+/// Writes the profile of a server that flushes nothing.
+fn write_profile(folder: &TempDir, name: &str, transport: &str, command: &str) {
+    let text = format!(
+        "name = {name:?}\nabout = \"\"\ncommand = {command}\ntransports = [{transport:?}]\nflushes = false\n"
+    );
+    fs::write(folder.path().join(format!("{name}.toml")), text).expect("a new file");
 }
 
-/// The value of a row by what comes before it, without the column of rounds.
-fn value<'a>(record: &'a [Vec<String>], wanted: [&str; 4]) -> Option<&'a str> {
-    let [what, of, server, figure] = wanted;
-    let is_it = |row: &&Vec<String>| row.len() == 6 && row[..3] == [what, of, server];
-    record.iter().filter(is_it).find(|row| row[4] == figure).map(|row| row[5].as_str())
+/// Returns the value of a row by the columns before it, without that of rounds.
+fn value(out: &TempDir, wanted: [&str; 4]) -> Option<String> {
+    let mut record = csv::Reader::from_path(out.path().join("record.csv")).expect("a record");
+    assert_eq!(
+        record.headers().expect("a first line"),
+        &["what", "of", "server", "round", "figure", "value"][..]
+    );
+    let mut rows = record.records().map(|row| row.expect("six columns"));
+    let row = rows.find(|row| [&row[0], &row[1], &row[2], &row[4]] == wanted)?;
+    Some(row[5].to_owned())
+}
+
+fn summary(out: &TempDir) -> String {
+    fs::read_to_string(out.path().join("summary.md")).expect("a summary")
 }
 
 #[test]
 fn a_run_is_kept_as_a_record_and_a_summary() {
     let out = tempfile::tempdir().unwrap();
-    let output = compare(out.path(), &["--loads", "W1,W7", "--only", "floor"]);
+    let output = compare(&out, &["--loads", "W1,W7", "--only", "floor"]);
     let progress = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{progress}");
-    let record = record(out.path());
-    assert_eq!(record[0].join(","), "what,of,server,round,figure,value");
-    assert_eq!(value(&record, ["run", "", "", "planned"]), Some("4"));
-    assert!(record.iter().any(|row| row[..3] == ["server", "", "floor"]), "{record:?}");
-    for load in ["W1", "W7"] {
-        for figure in ["cpu_s_per_million_lines", "mib_per_s", "resident_mib"] {
-            let figure = value(&record, ["cost", load, "floor", figure]);
-            assert!(figure.is_some_and(|it| it.parse::<f64>().unwrap() > 0.0), "{record:?}");
-        }
+    assert_eq!(value(&out, ["run", "", "", "planned"]).unwrap(), "4");
+    assert!(value(&out, ["server", "", "floor", "about"]).is_some());
+    for (what, load, figure) in [
+        ("cost", "W1", "cpu_s_per_million_lines"),
+        ("cost", "W7", "cpu_s_per_million_lines"),
+        ("cost", "W7", "resident_mib"),
+        ("highest", "W7", "mib_per_s"),
+    ] {
+        let found = value(&out, [what, load, "floor", figure]).expect(figure);
+        assert!(found.parse::<f64>().unwrap() > 0.0, "{what} {load} {figure}: {found}");
     }
-    let rate = value(&record, ["highest", "W7", "floor", "mib_per_s"]);
-    assert!(rate.is_some_and(|it| it.parse::<f64>().unwrap() > 0.0), "{record:?}");
-    let summary = fs::read_to_string(out.path().join("summary.md")).unwrap();
+    let summary = summary(&out);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), summary.trim_end());
     assert!(summary.contains("| floor |"), "{summary}");
     assert!(progress.contains("1/4 cost W1 floor"), "{progress}");
@@ -55,23 +69,45 @@ fn a_run_is_kept_as_a_record_and_a_summary() {
 
 #[test]
 fn a_server_that_fails_is_named_and_costs_the_others_nothing() {
-    let (out, peers) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let profile = |name: &str, command: &str| {
-        let text = format!(
-            "name = {name:?}\nabout = \"\"\ncommand = {command}\ntransports = [\"udp\"]\nflushes = false\n"
-        );
-        fs::write(peers.path().join(format!("{name}.toml")), text).unwrap();
-    };
-    profile("broken", r#"["sh", "-c", "echo no such option; exit 3"]"#);
-    profile("sound", r#"["{bin}/statsd-bench", "floor", "--udp", "{udp}", "--tcp", "{tcp}"]"#);
+    let out = tempfile::tempdir().unwrap();
+    let peers = tempfile::tempdir().unwrap();
+    write_profile(&peers, "broken", "udp", r#"["sh", "-c", "echo no such option; exit 3"]"#);
+    let floor = r#"["{bin}/statsd-bench", "floor", "--udp", "{udp}", "--tcp", "{tcp}"]"#;
+    write_profile(&peers, "sound", "udp", floor);
     let folder = peers.path().to_str().unwrap();
-    let output = compare(out.path(), &["--loads", "W1", "--peers", folder]);
+    let output = compare(&out, &["--loads", "W1", "--peers", folder]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = fs::read_to_string(out.path().join("record.csv")).unwrap();
-    assert_eq!(text.matches(",broken,0,failed,").count(), 2, "{text}");
-    assert!(text.contains("no such option"), "{text}");
-    let cost = ["cost", "W1", "sound", "cpu_s_per_million_lines"];
-    assert!(value(&record(out.path()), cost).is_some(), "{text}");
-    let summary = fs::read_to_string(out.path().join("summary.md")).unwrap();
-    assert!(summary.contains("Failed: cost W1 broken: it has ended"), "{summary}");
+    for what in ["cost", "highest"] {
+        let reason = value(&out, [what, "W1", "broken", "failed"]).expect(what);
+        assert!(reason.contains("no such option"), "{reason}");
+    }
+    assert!(value(&out, ["cost", "W1", "sound", "cpu_s_per_million_lines"]).is_some());
+    assert!(summary(&out).contains("Failed: cost W1 broken: it has ended"), "{}", summary(&out));
+}
+
+/// This thread is the server: the command of its profile only tells it the ports.
+#[test]
+fn a_server_that_closes_the_connection_has_failed() {
+    let out = tempfile::tempdir().unwrap();
+    let peers = tempfile::tempdir().unwrap();
+    let ports = peers.path().join("ports");
+    let script =
+        format!("echo {{udp}} {{tcp}} > {0}.new; mv {0}.new {0}; exec sleep 60", ports.display());
+    write_profile(&peers, "closes", "tcp", &format!("[\"sh\", \"-c\", {script:?}]"));
+    thread::spawn(move || {
+        let text = loop {
+            match fs::read_to_string(&ports) {
+                Ok(text) => break text,
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let (udp, tcp) = text.trim().split_once(' ').expect("two ports");
+        let _socket = UdpSocket::bind(format!("127.0.0.1:{udp}")).expect("a free port");
+        let listener = TcpListener::bind(format!("127.0.0.1:{tcp}")).expect("a free port");
+        listener.incoming().for_each(drop);
+    });
+    let folder = peers.path().to_str().unwrap();
+    compare(&out, &["--loads", "W4", "--measure", "cost", "--peers", folder]);
+    let reason = value(&out, ["cost", "W4", "closes", "failed"]).expect("no figures");
+    assert!(reason.contains("closed the connection"), "{reason}");
 }
