@@ -293,22 +293,13 @@ impl Engine {
     /// `out` is not generic. The loop of the sweep would then be compiled where it is called, and
     /// for size.
     pub fn sweep(&mut self, work: usize, out: &mut dyn FnMut(&Summary<'_>)) -> bool {
-        let Some(cursor) = &mut self.flush.cursor else { return true };
-        let summaries = &mut self.flush.summaries;
-        let summarizer = &mut self.flush.summarizer;
-        let history = &mut self.history;
+        let Flush { cursor, summaries, summarizer, .. } = &mut self.flush;
+        let Some(cursor) = cursor else { return true };
         for _ in 0..work {
             let Some(passing) = self.intake.passthrough.take() else {
-                return self.intake.table.sweep(cursor, work, |audience, closed| {
-                    summaries[audience as usize] += 1;
-                    let is_remembered = closed.is_remembered;
-                    let plan = &closed.policy.plan;
-                    let summary = summarizer.closed(audience, closed);
-                    if is_remembered.get() && history.is_on() {
-                        is_remembered.set(remember(history, &summary, plan));
-                    }
-                    out(&summary);
-                });
+                let history = Some(&mut self.history).filter(|history| history.is_on());
+                let table = &mut self.intake.table;
+                return close_series(table, cursor, work, summarizer, summaries, history, out);
             };
             out(&summarizer.passing(&passing));
         }
@@ -601,6 +592,34 @@ impl Engine {
 /// The number of flushes whose points are kept.
 fn history_rows(settings: &Settings) -> usize {
     flushes(settings.bounds.history, settings.flush_interval) as usize
+}
+
+/// Closes about `work` series, counts them in `summaries`, and notes their values in the history, if
+/// there is one. Returns true once all are closed.
+///
+/// A flush and `explain` call it, so that the loop of the sweep is compiled once.
+#[inline(never)]
+fn close_series(
+    table: &mut Table,
+    cursor: &mut Cursor,
+    work: usize,
+    summarizer: &mut Summarizer,
+    summaries: &mut [u64; 3],
+    mut history: Option<&mut History>,
+    out: &mut dyn FnMut(&Summary<'_>),
+) -> bool {
+    table.sweep(cursor, work, |audience, closed| {
+        summaries[audience as usize] += 1;
+        let is_remembered = closed.is_remembered;
+        let plan = &closed.policy.plan;
+        let summary = summarizer.closed(audience, closed);
+        if is_remembered.get()
+            && let Some(history) = &mut history
+        {
+            is_remembered.set(remember(history, &summary, plan));
+        }
+        out(&summary);
+    })
 }
 
 /// Notes a closed series in the history. Returns `false` if there is no room for it.

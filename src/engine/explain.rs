@@ -11,10 +11,10 @@
 
 use std::fmt;
 
-use super::Engine;
 use super::intake::Intake;
+use super::{Engine, close_series};
 use crate::encode::sent_names::{NameEncoders, SentNames};
-use crate::flush::{Subject, Summarizer};
+use crate::flush::{Subject, Summarizer, Summary};
 use crate::ledger::Ledger;
 use crate::protocol::{
     LineReader, MetricKind, MetricLine, ParsedLine, Reject, Sample, is_binary, trimmed,
@@ -316,14 +316,16 @@ impl<'a> Copied<'a> {
             let added = self.added;
             let name = line.name.as_slice();
             self.intake.table.tick();
-            self.intake.table.sweep(&mut Cursor::default(), usize::MAX, |audience, closed| {
+            let mut note = |summary: &Summary<'_>| {
                 // The copy also has the series with the clean name of a raw name.
-                let is_its = closed.name == name || audience == Audience::Clean;
-                let summary = summarizer.closed(audience, closed);
+                let is_its = summary.name == name || summary.audience == Audience::Clean;
                 if is_its && summary.subject.kind().is_some_and(|kind| added[kind as usize]) {
-                    SentSeries::add(&mut sent, summary.subject, encoders.names(&summary));
+                    SentSeries::add(&mut sent, summary.subject, encoders.names(summary));
                 }
-            });
+            };
+            let table = &mut self.intake.table;
+            let cursor = &mut Cursor::default();
+            close_series(table, cursor, usize::MAX, &mut summarizer, &mut [0; 3], None, &mut note);
         }
         line.sent = sent;
     }
