@@ -414,6 +414,10 @@ impl Engine {
         let ratio = interval.as_secs_f64() / self.flush_interval.as_secs_f64();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
         let age = |idle: u32| (f64::from(idle) * ratio) as u32;
+        let mut rest = input.clone();
+        let series = std::iter::from_fn(|| rest.record())
+            .filter_map(|mut record| (record.u8()? == RecordKind::SERIES).then_some(record));
+        self.intake.table.begin_restore(series);
         let mut restored = Restored::default();
         while !input.is_empty() {
             let Some(result) =

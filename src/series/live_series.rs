@@ -142,7 +142,7 @@ impl LiveSeries {
         let mut sample = HashedSample::new(sample, &self.members);
         if let HashedSample::Cumulative { name, .. } = &mut sample {
             let sent = sent.filter(|sent| !self.shards.is_stored_with(place, sent));
-            *name = sent.map(|sent| self.members.name(sent));
+            *name = sent.map(|sent| self.members.name(without_mark(sent)));
             self.note_room(); // for its first value
         }
         let mut series = self.shards.get_mut(place).expect("found or created just now");

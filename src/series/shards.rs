@@ -230,9 +230,16 @@ impl Shards {
         self.original(place).or_else(|| self.name(place))
     }
 
-    /// Whether this is the name that [`stored_with`](Self::stored_with) returns.
+    /// Whether this is the name that [`stored_with`](Self::stored_with) returns. The mark of a
+    /// merged series is no part of a name that clients send.
     pub(super) fn is_stored_with(&self, place: SeriesPlace, name: &[u8]) -> bool {
-        self.stored_with(place).is_some_and(|stored| stored.is(name, &self.tags))
+        let name = without_mark(name);
+        self.stored_with(place).is_some_and(|stored| {
+            if is_merged(stored.bare()) {
+                return without_mark(&stored.owned_text(&self.tags)) == name;
+            }
+            stored.is(name, &self.tags)
+        })
     }
 
     /// Notes that clients have sent a name to the series at a place.
@@ -252,7 +259,7 @@ impl Shards {
         hasher: &MemberHasher,
     ) -> [OtherName; 2] {
         let stored = self.stored_with(place).map(|name| name.owned_text(&self.tags));
-        [hasher.name(&stored.unwrap_or_default()), hasher.name(other)]
+        [&stored.unwrap_or_default(), other].map(|name| hasher.name(without_mark(name)))
     }
 
     /// Gets the last values of a series ready for another name that it will be stored with.

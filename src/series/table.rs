@@ -50,6 +50,8 @@ pub struct Table {
     /// Whether a merged series was restored as one with a clean name. It has the samples of all raw
     /// names, whose own records then count no more.
     has_restored_merged: bool,
+    /// Whether merged series are made from the raw series while a state is restored.
+    remakes_merged: bool,
 }
 
 impl Table {
@@ -58,7 +60,7 @@ impl Table {
     pub fn new(bounds: &Bounds, rules: &Rules, interval: Duration, seeds: Seeds) -> Self {
         let live = LiveSeries::new(bounds, rules, interval, seeds);
         let is_direct = !live.rules.change_names();
-        Self { live, is_direct, has_restored_merged: false }
+        Self { live, is_direct, has_restored_merged: false, remakes_merged: false }
     }
 
     /// Accepts raw names from now on. Must be called before the first sample.
@@ -256,39 +258,12 @@ impl Table {
         let merged = merged_name(&clean);
         let mut begun = Ok(());
         if !self.live.shards.is_merged_into(kind, &clean) {
-            begun = self.begin_merged(kind, &clean, &merged);
+            begun = Restoring(&mut self.live).begin_merged(kind, &clean, &merged);
         }
         let added = self.live.add_by_name(name, hash, sample, outcome);
         begun?;
         self.live.add_by_name(&merged, self.hash(&merged), sample, outcome)?;
         added.map(|_| ())
-    }
-
-    /// Begins a merged series with the open interval of the series that has the clean name. Does
-    /// nothing if there is none: the first sample then creates the merged series.
-    fn begin_merged(
-        &mut self,
-        kind: MetricKind,
-        clean: &[u8],
-        merged: &[u8],
-    ) -> Result<(), AddError> {
-        let LiveSeries { shards, rules, pool, tick, .. } = &mut self.live;
-        let open = shards.open_interval(kind, clean, *tick, &rules.policies, &pool.records);
-        let Some((record, total)) = open else { return Ok(()) };
-        let mut saved = SavedSeries::read(In::new(&record)).expect("written just now");
-        saved.name = merged;
-        let original = saved.original.take().unwrap_or(clean);
-        let resolved = self.live.rules.resolve(original, self.hash(original), &|_| false);
-        let policy = resolved.map(|resolved| resolved.policy);
-        match Restoring(&mut self.live).create(saved, policy) {
-            Ok(()) => {}
-            Err(RestoreError::Refused(error)) => return Err(error),
-            Err(RestoreError::Damaged | RestoreError::BothEstimates) => {
-                unreachable!("written just now, for a new series")
-            }
-        }
-        self.live.set_total(kind, merged, total);
-        Ok(())
     }
 
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up
@@ -509,6 +484,12 @@ impl Table {
         shards.save(cursor, kind, work, out, (tag, *tick), &pool.records)
     }
 
+    /// Begins the restoring of these series. A saved merged series is of use only if the raw series
+    /// whose samples it has keep their names. Otherwise it is made from them again.
+    pub fn begin_restore<'a>(&mut self, records: impl Iterator<Item = In<'a>>) {
+        self.remakes_merged = Restoring(&mut self.live).changes_names(records);
+    }
+
     /// Creates a series from a saved record. With `kind`, records of other kinds are skipped. A
     /// series that the table already holds stays as it is.
     ///
@@ -528,19 +509,22 @@ impl Table {
         }
         saved.idle = age(saved.idle);
         let is_raw = self.live.shards.raw.is_some();
-        let has_all_samples = !is_raw && is_merged(saved.name);
-        let is_merged = is_raw && is_merged(saved.name);
-        if is_merged {
-            saved.original = None;
+        let is_merged = is_merged(saved.name);
+        if is_merged && self.remakes_merged {
+            return Ok(()); // its samples come with the raw series
         }
+        let has_all_samples = is_merged && !is_raw;
         let names = self.live.rules.restored_names(&saved, !is_raw).ok_or(RestoreError::Damaged)?;
         self.note_directness();
-        if is_merged && names.original.is_some() {
-            return Ok(()); // its samples come with the raw series, which get another name
-        }
+        names.policy.map_err(|rule| RestoreError::Refused(AddError::ByRule(rule)))?;
         let has_own_name = *saved.name == *names.name;
-        saved.name = &names.name;
-        saved.original = names.original.as_deref();
+        if !is_merged || !is_raw {
+            saved.name = &names.name;
+            saved.original = names.original.as_deref();
+        }
+        if self.remakes_merged {
+            return Restoring(&mut self.live).add(saved, names.policy, has_own_name);
+        }
         self.has_restored_merged |= has_all_samples;
         if let Some(place) = self.live.shards.find(saved.kind, saved.name) {
             if has_all_samples {

@@ -4,6 +4,7 @@ mod cumulative;
 mod exporter;
 mod known_names;
 mod restart;
+mod rule_sets;
 mod tag_limits;
 mod whole;
 

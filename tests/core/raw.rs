@@ -449,6 +449,52 @@ fn a_restart_adds_the_values_of_raw_names_once_if_rules_change_names() {
     assert_eq!(json.len(), 2, "{json:?}");
 }
 
+/// Shows that a restart whose rules, or whose `sanitize_keys`, make other names adds each value
+/// once for destinations of clean names.
+#[test]
+fn a_restart_that_changes_raw_names_loses_no_value_and_adds_none_twice() {
+    let cut = "[rule.a]\nmatch_regex = ^x\\.(.*)\nname = $1\n";
+    let prefix = "[rule.a]\nmatch = **\nname = z.$1\n";
+    let clean = "[statsd]\n";
+    for (before, after, sent, expected) in [
+        // Rules give a clean name up, and what the client sends is not clean. A series of several
+        // names keeps its name.
+        ((RAW, cut), (RAW, ""), "x.a b:1|c", &["x.a_b 1"][..]),
+        ((RAW, cut), (RAW, ""), "x.a b:1|c\nx.a/b:2|c\nx.a_b:4|c", &["a_b 5", "x.a-b 2"]),
+        // Rules make one name of them.
+        ((RAW, ""), (clean, prefix), "a b:1|c\na_b:2|c", &["z.a_b 3"]),
+        ((RAW, ""), (RAW, prefix), "a b:1|c\na_b:2|c\na  b:4|c", &["z.a_b 7"]),
+        // One of the raw series was made by rules.
+        ((RAW, cut), (clean, cut), "a b:1|c\nx.a_b:4|c", &["a_b 5"]),
+        ((RAW, cut), (RAW, cut), "a b:1|c\nx.a_b:4|c", &["a_b 5"]),
+        ((RAW, cut), (RAW, ""), "a b:1|c\nx.a_b:4|c", &["a_b 1", "x.a_b 4"]),
+        ((RAW, cut), (clean, ""), "x.a_b:4|c\na b:1|c", &["a_b 1", "x.a_b 4"]),
+    ] {
+        let mut server = Server::new(&[before.0, before.1].concat());
+        server.packet(sent.as_bytes());
+        let mut other = Server::new(&[after.0, after.1].concat());
+        other.restore(&server.save());
+        let (text, _) = other.flush(10).counts("stats_counts.");
+        assert_eq!(text, expected, "{sent} from {before:?} to {after:?}");
+    }
+}
+
+/// Shows that the totals of clients whose names rules make one are not compared with each other,
+/// nor when a raw name begins their merged series.
+#[test]
+fn a_merged_counter_has_the_totals_of_each_client() {
+    let conf = format!("{RAW}[rule.a]\nmatch = **\ndrop_tags = pod\n");
+    let mut server = Server::new(&conf);
+    server.packet(b"b:50|C|#pod:x\nb!:3|c\nb:10|C\nb:55|C|#pod:x\nb:11|C");
+    let mut other = Server::new(&conf);
+    other.restore(&server.save());
+    other.packet(b"b:13|C\nb:59|C|#pod:x");
+    for (mut server, expected) in [(server, "b 9"), (other, "b 15")] {
+        let (text, _) = server.flush(10).counts("stats_counts.");
+        assert_eq!(text, [expected]);
+    }
+}
+
 /// Shows that a timer which is deleted after a reload, before the sweep has reached it, is sent
 /// with the figures of the new configuration.
 #[test]

@@ -78,7 +78,12 @@ impl Preview {
             sender: 0,
             tick: table.live.tick,
         };
-        let copy = Table { live, is_direct: table.is_direct, has_restored_merged: false };
+        let copy = Table {
+            live,
+            is_direct: table.is_direct,
+            has_restored_merged: false,
+            remakes_merged: false,
+        };
         let forecast = Forecast::default();
         (Self { copied: 0, has_copied: [false; 4], depth, is_large: false, forecast }, copy)
     }

@@ -1,5 +1,7 @@
 //! Rules and the series of the run before.
 
+use std::time::Duration;
+
 use super::names;
 use crate::rig::{Core, SEEDS, configured, values};
 use statsd::engine::{Engine, Restored};
@@ -222,4 +224,26 @@ fn a_restored_series_of_several_names_stays_if_lines_lead_to_it() {
     (2..4).for_each(|flush| _ = core.flush(flush * 10));
     assert_eq!(values(&core.flush(40))["stats.gauges.hits"], "6");
     assert_eq!(names(&mut core.engine), ["hits", "hits"]);
+}
+
+/// Shows that a restored series that a rule drops is not added to a series to which rules give its
+/// name. Many names are tried, since their order in the state file is that of hashes.
+#[test]
+fn the_values_of_a_dropped_name_are_not_added_to_those_of_another() {
+    let mut before = Core::configured("");
+    let mut rules = String::from("[rule.drop]\nmatch = q*\ndrop = yes\n");
+    let mut expected = Vec::new();
+    for n in 0..20 {
+        before.packet(&format!("q{n}:1|c\nz{n}:2|c"));
+        rules += &format!("[rule.{n}]\nmatch = z{n}\nname = q{n}\n");
+        expected.push(format!("stats_counts.q{n} 2 10"));
+    }
+    let saved = before.engine.save(|_| Ok::<(), ()>(())).unwrap();
+    let mut after = Core::configured(&rules);
+    let restored = after.engine.restore(In::new(&saved), Duration::from_secs(10), false);
+    assert_eq!((restored.dropped, restored.refused), (20, 0));
+    expected.sort();
+    let mut lines = after.flush(10);
+    lines.retain(|line| line.starts_with("stats_counts."));
+    assert_eq!(lines, expected);
 }
