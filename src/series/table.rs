@@ -259,9 +259,14 @@ impl Table {
             begun = self.begin_merged(kind, &clean, &merged);
         }
         let added = self.live.add_by_name(name, hash, sample, outcome);
-        begun?;
-        self.live.add_by_name(&merged, self.hash(&merged), sample, outcome)?;
-        added.map(|_| ())
+        let hash = self.hash(&merged);
+        let merged = begun.and_then(|()| self.live.add_by_name(&merged, hash, sample, outcome));
+        match (added, merged) {
+            // The sweep after a reload has dropped the merged series, and not yet this one. It
+            // drops it with the sample, and counts that then.
+            (Ok(_), Err(AddError::ByRule(_))) => Ok(()),
+            (added, merged) => merged.and(added).map(|_| ()),
+        }
     }
 
     /// Begins a merged series with the open interval of the series that has the clean name. Does

@@ -195,13 +195,13 @@ impl Trial {
         samples
     }
 
-    /// The samples of a series since it was closed last, the count of its open interval, and if its
-    /// policy removes it after `idle` intervals.
-    fn seen(&mut self, (kind, name): &Key, idle: u32) -> Option<(u32, f64, bool)> {
+    /// How long ago a series had its last sample and how many it has had, the count of its open
+    /// interval, and if its policy removes it after `idle` intervals.
+    fn seen(&mut self, (kind, name): &Key, idle: u32) -> Option<([u32; 2], f64, bool)> {
         let table = self.core.engine.table_mut();
         let kind = MetricKind::ALL[usize::from(*kind)];
         let visited = table.look_up(kind, name.as_bytes())?;
-        let samples = visited.series.samples();
+        let samples = [visited.series.idle_until(visited.tick), visited.series.samples()];
         let is_expired = visited.policy.is_expired(kind, idle);
         let count = match visited.series.open(visited.tick) {
             Values::Counter(count) => count,
