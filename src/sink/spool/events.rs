@@ -115,7 +115,8 @@ impl SpoolEvent {
 pub(super) struct SpoolEvents {
     events: Vec<SpoolEvent>,
     is_full: bool,
-    is_failing: bool,
+    /// The call that has failed first since a chunk was saved last.
+    failing: Option<DiskCall>,
 }
 
 impl SpoolEvents {
@@ -135,14 +136,20 @@ impl SpoolEvents {
     }
 
     pub(super) fn note_failure(&mut self, what: DiskCall, error: &io::Error) {
-        if !mem::replace(&mut self.is_failing, true) {
+        if self.failing.is_none() {
+            self.failing = Some(what);
             self.events.push(SpoolEvent::Failing { what, reason: error.to_string() });
         }
     }
 
-    /// Notes that a chunk was saved, so the disk works again.
+    /// Whether chunks could not be saved.
+    pub(super) fn is_write_failing(&self) -> bool {
+        matches!(self.failing, Some(DiskCall::Write | DiskCall::Restore))
+    }
+
+    /// Notes that a chunk was saved or could be, so the disk works again.
     pub(super) fn note_success(&mut self) {
-        if mem::take(&mut self.is_failing) {
+        if self.failing.take().is_some() {
             self.events.push(SpoolEvent::Recovered);
         }
     }
