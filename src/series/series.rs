@@ -32,8 +32,8 @@ pub struct Series {
     /// The number of its policy in [`PolicySets`].
     policy: u16,
     pending: PendingInterval,
-    /// The samples of the open interval. If it has none, those of the interval before, until that is
-    /// closed.
+    /// The samples of the open interval. If it has none, those of the interval before, until that
+    /// is closed.
     samples: u32,
     /// The number of the sender of the last sample. 0 if it is unknown.
     last_sender: u16,

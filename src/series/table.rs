@@ -15,7 +15,7 @@ use super::closed::Closed;
 use super::counts::SeriesCounts;
 use super::hashing::Seeds;
 use super::live_series::LiveSeries;
-use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
+use super::raw::{Audience, RawNames, is_merged, merged_name, raw_and_merged, without_mark};
 use super::records::TimingTotals;
 use super::restoring::Restoring;
 use super::saved::SavedSeries;
@@ -261,12 +261,7 @@ impl Table {
         let added = self.live.add_by_name(name, hash, sample, outcome);
         let hash = self.hash(&merged);
         let merged = begun.and_then(|()| self.live.add_by_name(&merged, hash, sample, outcome));
-        match (added, merged) {
-            // The sweep after a reload has dropped the merged series, and not yet this one. It
-            // drops it with the sample, and counts that then.
-            (Ok(_), Err(AddError::ByRule(_))) => Ok(()),
-            (added, merged) => merged.and(added).map(|_| ()),
-        }
+        raw_and_merged(added, merged)
     }
 
     /// Begins a merged series with the open interval of the series that has the clean name. Does

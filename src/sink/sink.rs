@@ -551,8 +551,8 @@ impl Sink {
         self.outlet.state()
     }
 
-    /// Returns for how long the peer of a connection has acknowledged nothing of the bytes that were
-    /// written to it. Asks the kernel.
+    /// Returns for how long the peer of a connection has acknowledged nothing of the bytes that
+    /// were written to it. Asks the kernel.
     pub fn unacknowledged_for(&self, now: Tick) -> Option<Duration> {
         match &self.outlet {
             Outlet::Link(link) => link.silent_since().map(|since| now - since),

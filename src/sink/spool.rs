@@ -23,7 +23,7 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
-use crate::encode::chunk::{CHUNK_BYTES, Chunk};
+use crate::encode::chunk::Chunk;
 
 mod disk;
 mod events;
@@ -454,12 +454,10 @@ impl Spool {
     /// whether a disk that has failed works again. Called at the end of each flush.
     pub fn wake(&mut self) {
         match self.disk.restore() {
-            Ok(is_new) => {
-                if is_new {
-                    self.is_note_due = true;
-                    self.find_missing();
-                }
-                self.probe();
+            Ok(false) => self.events.probe(&mut *self.disk, &mut self.segments, self.format),
+            Ok(true) => {
+                self.is_note_due = true;
+                self.find_missing();
             }
             Err(error) => {
                 if DiskFailure::of(&error) == DiskFailure::Missing {
@@ -470,21 +468,6 @@ impl Spool {
         }
         if self.is_resting() {
             self.reads = Reads::Retrying;
-        }
-    }
-
-    /// Writes and removes a file of the size of a chunk if chunks could not be saved. Without this,
-    /// the log would show the failure until the next chunk that does not fit the queue, which may
-    /// be days later.
-    fn probe(&mut self) {
-        if self.events.is_write_failing() {
-            let number = self.segments.take_number();
-            let mut bytes = preamble(self.format).to_vec();
-            bytes.resize(CHUNK_BYTES, 0);
-            let is_written = self.disk.write(number, 0, &bytes).is_ok();
-            if self.disk.remove(number).is_ok() && is_written {
-                self.events.note_success();
-            }
         }
     }
 

@@ -105,8 +105,8 @@ fn some_line(random: &mut Random, number: u64) -> String {
     }
 }
 
-/// Shows that each sample is sent, or is counted in one figure of lost samples, whenever it arrives:
-/// before the sweep of a reload, between its slices, and after it.
+/// Shows that each sample is sent, or is counted in one figure of lost samples, whenever it
+/// arrives: before the sweep of a reload, between its slices, and after it.
 #[test]
 fn each_sample_is_in_one_figure_whatever_a_reload_does_to_its_series() {
     let mut figures = [0; 2];
