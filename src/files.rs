@@ -374,7 +374,10 @@ fn require_unlocked(lock: &Path) -> io::Result<()> {
 }
 
 fn busy(lock: &Path) -> io::Error {
-    let why = format!("another server uses it and holds the lock {}", lock.display());
+    // A reload may name a file that this server keeps beside its state file.
+    let is_ours = lock_holder(lock) == Some(std::process::id());
+    let who = if is_ours { "this server itself" } else { "another server" };
+    let why = format!("{who} uses it and holds the lock {}", lock.display());
     io::Error::new(io::ErrorKind::ResourceBusy, why)
 }
 

@@ -243,6 +243,9 @@ commands! {
     ///   queued_bytes    bytes that wait in memory, of at most queue_limit_bytes
     ///   spooled_bytes   bytes that wait on disk, of at most spool_limit_bytes if there is a spool
     ///   dropped_lines   lines lost since the start
+    ///   unacknowledged_seconds
+    ///                   shown if bytes were written to a connection, and nothing was acknowledged
+    ///                   for this time: the process there may not read
     ///   address         where it is; not shown for the console and for commands
     ///   last_error      the last failure, or none
     sinks "", "shows the destinations: state, queue, losses, last error", sinks;

@@ -1,6 +1,7 @@
 //! `info`: everything about the server, as `key:value` lines. `sinks`: a line for each destination.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::text::{number, put_escaped, shown_seconds, write};
 use super::view::View;
@@ -162,6 +163,10 @@ pub(super) fn put_sinks(view: &View<'_>, out: &mut Vec<u8>) {
             out,
             format_args!(" queued_bytes={queued} spooled_bytes={spooled} dropped_lines={dropped}"),
         );
+        let silent = sink.unacknowledged_for(view.server.now.tick).unwrap_or_default();
+        if silent >= Duration::from_secs(1) {
+            write(out, format_args!(" unacknowledged_seconds={}", silent.as_secs()));
+        }
         if let Some(address) = report.address {
             write(out, format_args!(" address={address}"));
         }

@@ -321,7 +321,7 @@ mod tests {
             (at(&"x".repeat(108)), " bytes", "at most 107 bytes"),
             (at("none/s"), "(os error 2)", "create its folder"),
             (at("file/s"), "(os error 20)", "is a file: choose another path"),
-            (at("held"), "another server uses it", "stop that process"),
+            (at("held"), "uses it and holds the lock", "stop that process"),
         ] {
             let error = unix::bind(&path, Type::DGRAM, 0o600).unwrap_err();
             let text = BindError::Unix { path, error }.to_string();

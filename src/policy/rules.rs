@@ -148,7 +148,8 @@ impl Rule {
                     && wanted.value.as_ref().is_none_or(|glob| glob.matches_tag(value))
             })
         };
-        (self.matches.is_empty() || self.matches.iter().any(|glob| glob.matches(name.bare)))
+        (self.matches.is_empty()
+            || self.matches.iter().any(|glob| glob.matches_path(name.bare, name.elements)))
             && self.match_tags.iter().all(has)
             && self.match_regex.as_ref().is_none_or(|regex| regex.matches(name.bare))
     }

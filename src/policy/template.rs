@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::glob::{CAPTURES_MAX, Captures, Glob};
+use super::glob::{CAPTURES_MAX, Captures, Elements, Glob};
 use crate::protocol::{bare_name, tags_of};
 
 /// A clean name as rules see it.
@@ -13,12 +13,14 @@ pub struct RuleName<'a> {
     pub bare: &'a [u8],
     /// From the first `;` on, or empty.
     pub(super) tags: &'a [u8],
+    /// Those of `bare`.
+    pub(super) elements: Elements,
 }
 
 impl<'a> RuleName<'a> {
     pub fn new(clean: &'a [u8]) -> Self {
         let (bare, tags) = clean.split_at(bare_name(clean).len());
-        Self { bare, tags }
+        Self { bare, tags, elements: Elements::of_name(bare) }
     }
 
     /// The keys and values of the tags.

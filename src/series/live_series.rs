@@ -162,7 +162,18 @@ impl LiveSeries {
     /// Notes that a series gets its first sample of the open interval.
     #[inline(never)]
     fn begin_active(&mut self, place: SeriesPlace) {
-        let Some(series) = self.shards.get_mut(place) else { return };
+        let Some(mut series) = self.shards.get_mut(place) else { return };
+        if !series.is_closed(self.tick) {
+            // The sweep has not reached it. After a reload it gets its new policy now, so that the
+            // samples before this one are counted as lost if a rule drops them. From now on only
+            // samples of the open interval are counted.
+            let Shards { all, names, tags, .. } = &mut self.shards;
+            let placed = all[place.shard()].at_mut(place.at()).expect("it was there just now");
+            let Placed { series: found, name, original, .. } = placed;
+            self.rules.update(found, name, || original.name(), tags, &mut self.pool);
+            self.top.take_samples(found, name, names, tags);
+            series = found;
+        }
         if series.begin_active(self.tick, &self.rules.policies, &mut self.pool) {
             self.shards.count_spare(place);
         }
@@ -277,13 +288,16 @@ impl LiveSeries {
                 let text = name.text(tags);
                 let audience = Audience::of(raw, series.kind(), text, self.tick);
                 let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
+                let has_begun = series.has_begun_next();
                 series.close_open(self.tick, policy, text, &mut self.pool, &mut close);
                 let grown = self.pool.take_grown();
                 // Without this, the place of each series would be written to memory.
                 if grown >= LARGE {
                     self.largest.note(grown, SeriesPlace::new(cursor.shard, slot));
                 }
-                self.top.take_samples(series, name, &self.shards.names, tags);
+                if !has_begun {
+                    self.top.take_samples(series, name, &self.shards.names, tags);
+                }
             }
             let is_long = self.long_idle.is_long(idleness);
             let has_changed = series.note_sweep(idleness.closes_interval, is_long);
@@ -339,12 +353,15 @@ impl LiveSeries {
         close: &mut impl FnMut(Audience, Closed<'_>),
     ) {
         self.note_room();
-        let Self { shards, rules, pool, tick, .. } = self;
+        let Self { shards, rules, pool, top, tick, .. } = self;
         let Some(place) = shards.find(kind, name) else { return };
         let Some(placed) = shards.all[place.shard()].at_mut(place.at()) else { return };
         let Placed { series, name, original, .. } = placed;
         if !rules.update(series, name, || original.name(), &shards.tags, pool) {
             return; // the sweep removes it
+        }
+        if !series.is_closed(*tick) && !series.has_begun_next() {
+            top.take_samples(series, name, &shards.names, &mut shards.tags);
         }
         let text = name.text(&mut shards.tags);
         let audience = Audience::of(shards.raw.as_ref(), series.kind(), text, *tick);

@@ -17,6 +17,7 @@
 
 use ahash::AHashMap;
 
+use super::bounds::AddError;
 use super::closed::Closed;
 use crate::protocol::{MetricKind, cleaned, is_clean};
 
@@ -63,6 +64,19 @@ pub(super) fn is_merged(name: &[u8]) -> bool {
 /// destinations get.
 pub(super) fn without_mark(name: &[u8]) -> &[u8] {
     name.strip_prefix(&[MERGED]).unwrap_or(name)
+}
+
+/// Whether a sample is counted that was added to a raw series and to its merged series.
+pub(super) fn raw_and_merged<T>(
+    raw: Result<T, AddError>,
+    merged: Result<T, AddError>,
+) -> Result<(), AddError> {
+    match (raw, merged) {
+        // The sweep after a reload has dropped the merged series, and not yet the raw one. It drops
+        // that with the sample, and counts the sample then.
+        (Ok(_), Err(AddError::ByRule(_))) => Ok(()),
+        (raw, merged) => merged.and(raw).map(|_| ()),
+    }
 }
 
 /// The bytes of an entry of [`RawNames`], with the slack of its map. A series has at most one.

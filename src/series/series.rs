@@ -32,7 +32,8 @@ pub struct Series {
     /// The number of its policy in [`PolicySets`].
     policy: u16,
     pending: PendingInterval,
-    /// The samples since the last close.
+    /// The samples of the open interval. If it has none, those of the interval before, until that
+    /// is closed.
     samples: u32,
     /// The number of the sender of the last sample. 0 if it is unknown.
     last_sender: u16,
@@ -363,6 +364,12 @@ impl Series {
         self.pending == PendingInterval::No && self.interval == tick
     }
 
+    /// Whether the open interval has a sample while the one before it is not closed yet.
+    #[inline]
+    pub(super) fn has_begun_next(&self) -> bool {
+        self.pending != PendingInterval::No
+    }
+
     /// Closes the interval before `tick`, unless it is closed already, and passes its values to
     /// `close`. An expired series has no values to pass. `name` is the canonical name.
     pub(super) fn close(
@@ -373,8 +380,7 @@ impl Series {
         pool: &mut Pool,
         close: &mut impl FnMut(Closed<'_>),
     ) {
-        let has_rolled = self.pending != PendingInterval::No;
-        if has_rolled || self.interval != tick && !self.is_expired(tick, policies) {
+        if self.has_begun_next() || self.interval != tick && !self.is_expired(tick, policies) {
             self.close_open(tick, policies.at(self.policy), name, pool, close);
         }
     }
@@ -431,7 +437,8 @@ impl Series {
         }
     }
 
-    /// The samples since the last close, without those that were refused.
+    /// The samples of the open interval, without those that were refused. If it has none, those of
+    /// the interval before, until that is closed.
     pub fn samples(&self) -> u32 {
         self.samples
     }
@@ -443,7 +450,7 @@ impl Series {
         self.samples = self.samples.wrapping_sub(1);
     }
 
-    /// Returns the samples since the last close, and begins to count again.
+    /// Returns [`samples`](Self::samples), and begins to count again.
     #[inline]
     pub(super) fn take_samples(&mut self) -> u32 {
         std::mem::take(&mut self.samples)

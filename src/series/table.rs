@@ -15,7 +15,7 @@ use super::closed::Closed;
 use super::counts::SeriesCounts;
 use super::hashing::Seeds;
 use super::live_series::LiveSeries;
-use super::raw::{Audience, RawNames, is_merged, merged_name, without_mark};
+use super::raw::{Audience, RawNames, is_merged, merged_name, raw_and_merged, without_mark};
 use super::records::TimingTotals;
 use super::restoring::Restoring;
 use super::saved::SavedSeries;
@@ -261,9 +261,9 @@ impl Table {
             begun = Restoring(&mut self.live).begin_merged(kind, &clean, &merged);
         }
         let added = self.live.add_by_name(name, hash, sample, outcome);
-        begun?;
-        self.live.add_by_name(&merged, self.hash(&merged), sample, outcome)?;
-        added.map(|_| ())
+        let hash = self.hash(&merged);
+        let merged = begun.and_then(|()| self.live.add_by_name(&merged, hash, sample, outcome));
+        raw_and_merged(added, merged)
     }
 
     /// A number that changes whenever a series is created, evicted or discarded. A slot looked up

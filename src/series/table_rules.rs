@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::bounds::AddError;
 use super::memory::Pool;
-use super::raw::without_mark;
+use super::raw::{is_merged, without_mark};
 use super::saved::SavedSeries;
 use super::series::Series;
 use super::shard::{NameHash, SeriesPlace};
@@ -373,7 +373,10 @@ impl TableRules {
         let ResolvedName { policy, name: made } = match resolved {
             Ok(resolved) => resolved,
             Err(rule) => {
-                self.note_dropped(rule, series.samples());
+                // The samples of a merged series are also those of its raw series.
+                if !is_merged(&own) {
+                    self.note_dropped(rule, series.take_samples());
+                }
                 return false;
             }
         };

@@ -82,7 +82,7 @@ impl Top {
         }
     }
 
-    /// Takes the samples that a series has had since the last close.
+    /// Takes the samples that a series has had in the interval that has ended.
     #[inline]
     pub(super) fn take_samples(
         &mut self,

@@ -47,7 +47,8 @@ impl fmt::Display for ServerError {
             Self::Privileges(error) => error.fmt(out),
             Self::State(path, error) => write!(
                 out,
-                "cannot use state_file {}: {error}; each server needs a state_file of its own",
+                "cannot use state_file {}: {error}; each server needs a state_file of its own, \
+                 and its names with .new, .old and .damaged",
                 path.display()
             ),
             Self::Spool(path, error) => write!(

@@ -107,6 +107,15 @@ impl Framing {
         matches!(self, Self::Plain(plain) if plain.is_stalled())
     }
 
+    /// Returns since when the peer has acknowledged nothing of the bytes that were written. Returns
+    /// `None` if there are none, and if the peer has to answer each request.
+    pub(super) fn silent_since(&self) -> Option<Tick> {
+        match self {
+            Self::Plain(plain) => plain.silent_since(),
+            Self::Http(_) => None,
+        }
+    }
+
     /// Returns when the last acknowledgement came, or `now` if that is unknown.
     pub(super) fn last_ack(&self, now: Tick) -> Tick {
         match self {

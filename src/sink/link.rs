@@ -601,6 +601,14 @@ impl Link {
         matches!(&self.state, LinkState::Up(connection) if connection.is_stalled())
     }
 
+    /// Returns since when the peer has acknowledged nothing of the bytes that were written.
+    pub(super) fn silent_since(&self) -> Option<Tick> {
+        match &self.state {
+            LinkState::Up(connection) => connection.silent_since(),
+            _ => None,
+        }
+    }
+
     /// Whether bytes were written or acknowledged in the last second.
     pub(super) fn is_moving(&self, now: Tick) -> bool {
         matches!(&self.state, LinkState::Up(connection) if connection.is_moving(now))

@@ -193,6 +193,13 @@ impl PlainFraming {
         self.is_stalled
     }
 
+    /// Reads from the kernel whether anything was acknowledged since the last poll, which may be
+    /// long ago.
+    pub(super) fn silent_since(&self) -> Option<Tick> {
+        let is_silent = || self.socket.outstanding().is_ok_and(|left| left >= self.unacked);
+        self.blocked_since.filter(|_| is_silent())
+    }
+
     pub(super) fn is_trusted(&self, now: Tick) -> bool {
         self.first_write.is_some_and(|first| now - first >= TRUST_AFTER)
     }

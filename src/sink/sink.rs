@@ -551,6 +551,15 @@ impl Sink {
         self.outlet.state()
     }
 
+    /// Returns for how long the peer of a connection has acknowledged nothing of the bytes that
+    /// were written to it. Asks the kernel.
+    pub fn unacknowledged_for(&self, now: Tick) -> Option<Duration> {
+        match &self.outlet {
+            Outlet::Link(link) => link.silent_since().map(|since| now - since),
+            _ => None,
+        }
+    }
+
     /// Returns the counts that must not be lost with the sink.
     pub fn lost_lines(&self) -> LostLines {
         let tally = self.outbox.tally();

@@ -450,11 +450,11 @@ impl Spool {
         self.reads == Reads::Resting
     }
 
-    /// Lets reads be tried again after a failure, and checks whether the folder was removed. Called
-    /// at the end of each flush.
+    /// Lets reads be tried again after a failure, and checks whether the folder was removed, and
+    /// whether a disk that has failed works again. Called at the end of each flush.
     pub fn wake(&mut self) {
         match self.disk.restore() {
-            Ok(false) => {}
+            Ok(false) => self.events.probe(&mut *self.disk, &mut self.segments, self.format),
             Ok(true) => {
                 self.is_note_due = true;
                 self.find_missing();

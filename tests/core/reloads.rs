@@ -2,6 +2,7 @@
 
 use crate::rig::{Core, configured, values};
 use statsd::ledger::OwnCounter;
+use statsd_bench::Random;
 
 /// Shows that a timer has the record of its own percentiles when a reload lets another name lead to
 /// it, and that name has more percentiles.
@@ -78,4 +79,82 @@ fn values_that_a_reload_drops_are_counted() {
     assert_eq!(ledger.dropped_by("a"), 3);
     assert_eq!(ledger.own().total(OwnCounter::SamplesDropped), 3);
     assert_eq!(ledger.samples(), 1);
+}
+
+/// Rules between which a server changes. The first three leave all names as they are.
+const RULES: &[&str] = &[
+    "",
+    "[rule.a]\nmatch = a.*\ndrop = yes\n",
+    "[rule.all]\nmatch = **\ndrop = yes\n",
+    "[rule.b]\nmatch = b.*\ndrop = yes\n[rule.a]\nmatch = a.**\nname = b.$1\n",
+    "[rule.one]\nmatch = **\nname = one\n",
+    "[rule.t]\nmatch = **\nmax_tag_values = 1\n",
+    "[rule.t]\nmatch_tags = t=2\ndrop = yes\n\
+     [rule.u]\nmatch = **\nmax_tag_values = 1\nexpire = 10s\n",
+    "[rule.t]\nmatch = **\ndrop_tags = t\n",
+];
+
+/// Returns a line with one sample, of a few names. Two of them are one when they are cleaned.
+fn some_line(random: &mut Random, number: u64) -> String {
+    let name = *random.pick(&["a.x", "a.y", "a y", "a_y", "b.x", "b y", "b/y", "c", "c d", "c_d"]);
+    let tags = *random.pick(&["", "", "|#t:1", "|#t:2", "|#t:3"]);
+    match random.below(4u64) {
+        0 => format!("{name}:{number}|s{tags}"),
+        1 => format!("{name}:5|ms{tags}"),
+        _ => format!("{name}:1|c{tags}"),
+    }
+}
+
+/// Shows that each sample is sent, or is counted in one figure of lost samples, whenever it
+/// arrives: before the sweep of a reload, between its slices, and after it.
+#[test]
+fn each_sample_is_in_one_figure_whatever_a_reload_does_to_its_series() {
+    let mut figures = [0; 2];
+    let mut wrong = Vec::new();
+    for seed in 0..400 {
+        let mut random = Random::new(seed);
+        let names = *random.pick(&["", "sanitize_keys = no\n"]);
+        let expire = *random.pick(&["", "expire = 20s\n", "delete_idle = yes\n"]);
+        let limits = *random.pick(&["", "[limits]\nmax_series = 9\nevict_after = 0\n"]);
+        // With raw names a sample has two series. A full table may have room for one of them, and
+        // rules may make one of them from another name than the other.
+        let (limits, rules) = if names.is_empty() { (limits, RULES) } else { ("", &RULES[..3]) };
+        let base = format!("[statsd]\n{names}{expire}{limits}");
+        let mut core = Core::configured(&base);
+        let [mut received, mut sent] = [0, 0];
+        for flush in 1..12 {
+            let lines = |core: &mut Core, random: &mut Random, received: &mut u64, most: u64| {
+                for _ in 0..random.below(most) {
+                    *received += 1;
+                    core.packet(&some_line(random, *received));
+                }
+            };
+            lines(&mut core, &mut random, &mut received, 40);
+            let settings = configured(&format!("{base}{}", random.pick(rules)));
+            if flush < 11 && core.engine.can_take(&settings.rules, settings.flush_interval) {
+                core.engine.reconfigure(&settings);
+                lines(&mut core, &mut random, &mut received, 20);
+            }
+            core.tick(flush * 10);
+            while !core.sweep(1) {
+                if flush < 11 {
+                    lines(&mut core, &mut random, &mut received, 4);
+                }
+            }
+            for (name, value) in values(&core.finish()) {
+                let name = name.split(';').next().unwrap();
+                let is_count = name.starts_with("stats_counts.") || name.ends_with(".count");
+                sent += if is_count { value.parse::<u64>().unwrap() } else { 0 };
+            }
+        }
+        let own = core.engine.own();
+        let lost = [OwnCounter::SamplesDropped, OwnCounter::SeriesRejected];
+        let lost = lost.map(|figure| own.total(figure));
+        (0..2).for_each(|at| figures[at] += lost[at]);
+        if received != sent + lost[0] + lost[1] {
+            wrong.push((seed, base, received, sent, lost));
+        }
+    }
+    assert_eq!(wrong, []);
+    assert!(figures.iter().all(|lost| *lost > 1000), "{figures:?}");
 }

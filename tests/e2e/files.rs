@@ -452,6 +452,8 @@ fn two_servers_share_no_state_file() {
     second.until_logged(&["reload=done", "state_file"], 1);
     second.reload(&conf(&state("state"))); // the same file
     second.until_logged(&["reload=done", "state_file"], 2);
+    second.reload(&conf(&state("state.old"))); // a start renames the file to that
+    second.until_logged(&["reload=refused", "this server itself uses it", "state.lock"], 1);
     second.stop();
     assert!(
         fs::read_dir(folder.path())

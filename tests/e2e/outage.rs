@@ -103,6 +103,7 @@ fn a_stalled_reader_is_a_pause_and_its_end_costs_nothing() {
     carbon.behave(Manner::Stalls);
     until_clock_shows(first + 5 * INTERVAL);
     assert_eq!(carbon.connections(), 1, "a pause is no break");
+    assert!(daemon.admin().ask("sinks").contains(" unacknowledged_seconds="));
     carbon.cut();
     until_true("another connection", || carbon.connections() == 2);
     carbon.behave(Manner::Reads);

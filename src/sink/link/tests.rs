@@ -305,11 +305,13 @@ fn a_closed_window_that_is_answered_is_a_stall_and_no_break() {
     for _ in 0..20 {
         let wait = rig.advance_to_deadline();
         assert!(wait >= SECOND * 29, "not a busy wait: {wait:?}");
+        assert!(rig.sink.unacknowledged_for(rig.now.tick) >= Some(wait));
         rig.turn();
         assert_eq!((situation(&rig).0, rig.sink.figures().is_up), ("stalled", false));
     }
     rig.until_received(&mut client, &text);
     rig.until("the acknowledgement", |sink| sink.is_drained());
+    assert_eq!(rig.sink.unacknowledged_for(rig.now.tick), None);
     assert_eq!((situation(&rig).0, rig.sink.figures().is_up), ("up", true));
     assert_eq!(rig.sink.figures().reconnects, 0);
     let about_it = |(_, line): &(Level, String)| line.starts_with("the destination");

@@ -5,6 +5,11 @@
 use std::io;
 use std::mem;
 
+use super::disk::Disk;
+use super::record::preamble;
+use super::segments::Segments;
+use crate::encode::chunk::CHUNK_BYTES;
+
 /// An event for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpoolEvent {
@@ -115,7 +120,8 @@ impl SpoolEvent {
 pub(super) struct SpoolEvents {
     events: Vec<SpoolEvent>,
     is_full: bool,
-    is_failing: bool,
+    /// The call that has failed first since a chunk was saved last.
+    failing: Option<DiskCall>,
 }
 
 impl SpoolEvents {
@@ -135,14 +141,30 @@ impl SpoolEvents {
     }
 
     pub(super) fn note_failure(&mut self, what: DiskCall, error: &io::Error) {
-        if !mem::replace(&mut self.is_failing, true) {
+        if self.failing.is_none() {
+            self.failing = Some(what);
             self.events.push(SpoolEvent::Failing { what, reason: error.to_string() });
         }
     }
 
-    /// Notes that a chunk was saved, so the disk works again.
+    /// Writes and removes a file of the size of a chunk if chunks could not be saved. Without this,
+    /// the log would show the failure until the next chunk that does not fit the queue, which may
+    /// be days later.
+    pub(super) fn probe(&mut self, disk: &mut dyn Disk, segments: &mut Segments, format: &str) {
+        if matches!(self.failing, Some(DiskCall::Write | DiskCall::Restore)) {
+            let number = segments.take_number();
+            let mut bytes = preamble(format).to_vec();
+            bytes.resize(CHUNK_BYTES, 0);
+            let is_written = disk.write(number, 0, &bytes).is_ok();
+            if disk.remove(number).is_ok() && is_written {
+                self.note_success();
+            }
+        }
+    }
+
+    /// Notes that a chunk was saved or could be, so the disk works again.
     pub(super) fn note_success(&mut self) {
-        if mem::take(&mut self.is_failing) {
+        if self.failing.take().is_some() {
             self.events.push(SpoolEvent::Recovered);
         }
     }

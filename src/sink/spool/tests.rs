@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::testing::MemoryDisk;
 use super::*;
-use crate::encode::chunk::Chunk;
+use crate::encode::chunk::{CHUNK_BYTES, Chunk};
 
 mod damage;
 mod random;
@@ -162,6 +162,32 @@ fn a_full_disk_is_a_full_spool() {
     disk.limit_room(None);
     save(&mut spool, "g");
     assert_eq!(drain(&mut spool), "g");
+}
+
+/// Shows that the log shows the end of a failure at the next flush, also if no chunk comes that
+/// must be saved.
+#[test]
+fn a_disk_that_works_again_is_reported_before_the_next_chunk_is_saved() {
+    let disk = MemoryDisk::default();
+    let mut spool = small(&disk, 100);
+    disk.limit_room(Some(0));
+    save(&mut spool, "a");
+    spool.wake();
+    let events = spool.take_events();
+    assert!(
+        matches!(events[..], [SpoolEvent::Failing { what: DiskCall::Write, .. }]),
+        "{events:?}"
+    );
+    disk.limit_room(Some(CHUNK_BYTES - 1));
+    spool.wake();
+    assert_eq!((spool.take_events(), disk.bytes()), (vec![], 0), "too little for a chunk");
+    disk.limit_room(None);
+    spool.wake();
+    assert_eq!((spool.take_events(), disk.bytes()), (vec![SpoolEvent::Recovered], 0));
+    spool.wake();
+    assert_eq!(spool.take_events(), []);
+    save(&mut spool, "b");
+    assert_eq!((drain(&mut spool), spool.take_events()), ("b".into(), vec![]));
 }
 
 /// With many destinations, the share of one is less than a segment, or than a chunk.

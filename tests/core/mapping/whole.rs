@@ -134,16 +134,18 @@ impl Trial {
         samples
     }
 
-    /// The samples of a series since it was closed last and whether it is merged from raw names,
-    /// the count of its open interval, and if its policy removes it after `idle` intervals.
-    fn seen(&mut self, (kind, name): &Key, idle: u32) -> Option<((u32, bool), f64, bool)> {
+    /// How long ago a series had its last sample, how many it has had, whether it is merged from
+    /// raw names, the count of its open interval, and if its policy removes it after `idle`
+    /// intervals.
+    fn seen(&mut self, (kind, name): &Key, idle: u32) -> Option<(([u32; 2], bool), f64, bool)> {
         let table = self.core.engine.table_mut();
         let kind = MetricKind::ALL[usize::from(*kind)];
         let merged = format!("\0{name}");
         let is_merged = table.look_up(kind, merged.as_bytes()).is_some();
         let name = if is_merged { &merged } else { name };
         let visited = table.look_up(kind, name.as_bytes())?;
-        let samples = (visited.series.samples(), is_merged);
+        let samples = [visited.series.idle_until(visited.tick), visited.series.samples()];
+        let samples = (samples, is_merged);
         let is_expired = visited.policy.is_expired(kind, idle);
         let count = match visited.series.open(visited.tick) {
             Values::Counter(count) => count,
