@@ -36,6 +36,7 @@ mod info;
 mod ingest;
 mod limits;
 mod log_format;
+mod long_lines;
 mod loss;
 mod make;
 mod mapping;
