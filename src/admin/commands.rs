@@ -510,8 +510,9 @@ fn watch(view: &mut View<'_>, arguments: Arguments<'_>, out: &mut Vec<u8>) -> An
 
 fn sinks(view: &mut View<'_>, _: Arguments<'_>, out: &mut Vec<u8>) -> Answer {
     if view.server.sinks.iter().next().is_none() {
-        let what = "# no destination is on: what arrives is added up and dropped";
-        write(out, format_args!("{what}\n"));
+        let shown =
+            if view.server.config.admin.shows_series() { "shown in /metrics" } else { "dropped" };
+        write(out, format_args!("# no destination is on: what arrives is added up and {shown}\n"));
     }
     put_sinks(view, out);
     write(out, format_args!("END\n\n"));

@@ -96,6 +96,13 @@ pub struct Admin {
     pub hosts: Vec<String>,
 }
 
+impl Admin {
+    /// Whether Prometheus can read the series of clients at the admin port.
+    pub fn shows_series(&self) -> bool {
+        self.http && self.metrics == MetricsShown::All
+    }
+}
+
 /// What `/metrics` shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MetricsShown {

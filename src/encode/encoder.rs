@@ -94,13 +94,13 @@ impl RefusalReason {
                 "fix the program that sends the name, or let it send the long part as a tag"
             }
             Self::LineTooLong => {
-                "fix the program that sends so many tags, or set [carbon] protocol = pickle"
+                "shorten the name or its tags where they are made, or set [carbon] protocol = pickle"
             }
             Self::InfluxKeyTooLong => {
-                "fix the program that sends so many tags, or lower [limits] max_key_length"
+                "shorten the name or its tags where they are made, or lower [limits] max_key_length"
             }
             Self::InfluxLineTooLong => {
-                "fix the program that sends so many tags, or set [influxdb] protocol = http"
+                "shorten the name or its tags where they are made, or set [influxdb] protocol = http"
             }
             Self::RepeatedLineTooLong => {
                 "fix the program that sends so long lines, or set [repeater] protocol = tcp"

@@ -85,7 +85,9 @@ impl SeriesExposition {
             if out.len() >= full {
                 return false;
             }
-            let put = |family: &[u8], visited: &mut Visited<'_>| lines.put(family, visited, out);
+            let put = |family: &[u8], visited: &mut Visited<'_>, has_twin: bool| {
+                lines.put(family, visited, has_twin, out);
+            };
             if !walk.pass_next(table, &hash, put) {
                 return walk.is_over();
             }
@@ -97,10 +99,10 @@ impl SeriesExposition {
 impl SeriesLines {
     /// Appends the lines of a series. Appends nothing if it has no values to show, because no
     /// interval of it was closed yet.
-    fn put(&mut self, family: &[u8], visited: &mut Visited<'_>, out: &mut Vec<u8>) {
+    fn put(&mut self, family: &[u8], visited: &mut Visited<'_>, has_twin: bool, out: &mut Vec<u8>) {
         let kind = family_kind(visited);
         let Some(samples) = samples(visited, &mut self.pairs) else { return };
-        let labels = self.labels.labels(kind, family, visited.name());
+        let labels = self.labels.labels(kind, family, visited.name(), has_twin);
         self.writer.put(family, kind, labels, &samples, out);
     }
 }

@@ -79,6 +79,10 @@ pub(super) fn transfer(to: &mut Transfer) {
         "Prometheus scrapes http://HOST:8126/metrics: set [admin] bind = *:8126, and [udp] and \
          [tcp] bind to the ports that the command line of statsd_exporter names (9125 by default)",
     );
+    to.draft.remark(
+        "in /metrics a counter ends in _total, a gauge in _value, a timer in _timer or \
+         _distribution, and times are in milliseconds: docs/migrating.md has rules for the old names",
+    );
     let by_rank = to.take("defaults.glob_disable_ordering");
     let is_ranked = by_rank.as_ref().and_then(OldSetting::is_on).unwrap_or(false);
     if let Some(setting) = by_rank {

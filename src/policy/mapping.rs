@@ -71,7 +71,8 @@ impl NameChanges<'_> {
         made.take_if(|made| made.is_empty() || made[0] == b';' || made.len() > MADE_MAX);
         let sent = [name.bare, name.tags].concat();
         let made = self.limited(made.unwrap_or_else(|| sent.clone()), allows);
-        (made != sent).then_some(made)
+        // `other` may be longer than the values that it replaces.
+        (made != sent && made.len() <= MADE_MAX.max(sent.len())).then_some(made)
     }
 
     /// Returns the name with its tags, which are not sorted yet. `None` if no rule changes them.

@@ -227,6 +227,20 @@ fn a_tag_with_too_many_values_gets_another_one_and_the_log_names_it() {
     assert_eq!(names(&mut core.engine), ["a;user=8", "a;user=9", "a;user=other"]);
 }
 
+/// Shows that a name which `other` would make longer than 64,000 bytes stays as it is sent.
+#[test]
+fn a_limit_makes_no_name_too_long() {
+    let config = "[limits]\nmax_key_length = 64k\n[rule.a]\nmatch = **\nmax_tag_values = 1\n";
+    let tags = |value: &str| (10..100).map(|n| format!(";k{n}={value}")).collect::<String>();
+    // 90 tags of 6 bytes, which become 10 bytes each.
+    for (length, value) in [(63_000, "other"), (63_100, "other"), (63_101, "w")] {
+        let name = "x".repeat(length);
+        let lines = format!("a{}:1|c\n{name}{}:1|c", tags("v"), tags("w"));
+        let found = series(config, &lines);
+        assert!(found[1] == name + &tags(value), "{length}: {} bytes", found[1].len());
+    }
+}
+
 /// Shows that the names that clients send take little memory beside those that rules make: both
 /// share their tags, which are freed with the last of the two.
 #[test]

@@ -50,6 +50,27 @@ fn what_is_imported_passes_the_check() {
     }
 }
 
+/// Shows that a mapping of statsd_exporter becomes a configuration without a warning: Prometheus
+/// scrapes the series, so no destination is needed.
+#[test]
+fn a_mapping_passes_the_strict_check_without_a_destination() {
+    let folder = tempfile::tempdir().unwrap();
+    let mapping = "mappings:\n- match: a.*\n  name: a_total\n  labels: {kind: $1}\n";
+    fs::write(folder.path().join("old.yml"), mapping).unwrap();
+    let imported = run(folder.path(), &["--import", "old.yml"]);
+    fs::write(folder.path().join("new.conf"), &imported.stdout).unwrap();
+    let strict = |more: &[&str]| {
+        let ports = ["-o", "udp.bind=127.0.0.1:0", "-o", "tcp.bind=", "-o"];
+        let check = ["--check", "--strict", "-c", "new.conf"];
+        run(folder.path(), &[&check, &ports[..], more].concat())
+    };
+    let checked = strict(&["admin.bind=127.0.0.1:0"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let dropped = strict(&["admin.bind="]);
+    assert_eq!(dropped.status.code(), Some(2));
+    assert!(text(&dropped.stderr).contains("no destination is on, and /metrics shows no series"));
+}
+
 #[test]
 fn what_cannot_be_imported_is_reported() {
     let folder = tempfile::tempdir().unwrap();

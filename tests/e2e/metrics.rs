@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::docs::{example, replaced, section};
 use crate::support::{
     Conf, DEADLINE, Daemon, FakeCarbon, Page, Process, Web, is_installed, peer_script, peers,
     reserve_tcp, skipped, until, until_true,
@@ -129,9 +130,9 @@ fn prometheus_client_accepts_both_formats() {
         assert_eq!(found, Some(kind), "{family} in {:?}", families.keys());
     }
     let counters = &families["a_b"].samples;
-    assert_eq!(counters.len(), 3, "a.b, a_b and a-b: {counters:?}");
     let labels: Vec<_> = counters.keys().map(|(_, labels)| labels.as_str()).collect();
-    assert_eq!(labels, [r#"{"statsd_name":"a-b"}"#, r#"{"statsd_name":"a_b"}"#, "{}"]);
+    let named = ["a-b", "a.b.total", "a_b"].map(|name| format!(r#"{{"statsd_name":"{name}"}}"#));
+    assert_eq!(labels, [&named[0], &named[1], &named[2], "{}"]);
     let names = |families: &BTreeMap<String, Family>| -> BTreeSet<(String, String)> {
         let all = families.values().flat_map(|family| family.samples.keys().cloned());
         all.collect()
@@ -233,21 +234,13 @@ fn promtool_accepts_the_text_format() {
     assert!(own.is_empty(), "remarks about our own names: {own:#?}");
 }
 
-/// Shows that a real Prometheus scrapes the server, and stores the values.
-#[test]
-fn prometheus_scrapes() {
-    if !has_prometheus("prometheus_scrapes") {
-        return;
-    }
-    let daemon = Daemon::start(&Conf::flushing_every("1s"));
-    daemon.send(["jobs.done:5|c|#env:prod\nqueue.depth:7|g\nlast:1|g"]);
-    daemon.until_shown("gauges", "last", 1.0);
+/// Has a real Prometheus scrape the server until each query has its value. `scrape_configs` is as
+/// docs/operations.md writes it.
+fn assert_prometheus_stores(scrape_configs: &str, daemon: &Daemon, values: &[(&str, f64)]) {
     let folder = tempfile::tempdir().unwrap();
-    let config = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: statsd\n  static_configs:\n  \
-         - targets: ['{}']\n",
-        daemon.admin_bound()[0]
-    );
+    let target = daemon.admin_bound()[0].to_string();
+    let config = replaced(scrape_configs, "127.0.0.1:8126", &target);
+    let config = format!("global: {{scrape_interval: 1s}}\n{config}");
     fs::write(folder.path().join("prometheus.yml"), config).unwrap();
     let (_reserved, address) = reserve_tcp();
     let mut command = Command::new("prometheus");
@@ -259,19 +252,92 @@ fn prometheus_scrapes() {
     let ask = |query: &str| -> Option<f64> {
         let stream = std::net::TcpStream::connect(address).ok()?;
         drop(stream);
-        let page = Web::connect(address).get(&format!("/api/v1/query?query={query}"));
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let page = Web::connect(address).get(&format!("/api/v1/query?query={encoded}"));
         let answer: Value = serde_json::from_str(&page.body).ok()?;
         answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     };
-    let is = |query: &str, value: f64| {
+    for (query, value) in values {
         until_true(&format!("{query} is {value} in\n{}", process.stderr().join("\n")), || {
-            ask(query) == Some(value)
+            ask(query) == Some(*value)
         });
+    }
+}
+
+/// Shows that a real Prometheus scrapes the server, and stores the values.
+#[test]
+fn prometheus_scrapes() {
+    if !has_prometheus("prometheus_scrapes") {
+        return;
+    }
+    let daemon = Daemon::start(&Conf::flushing_every("1s"));
+    daemon.send(["jobs.done:5|c|#env:prod\nqueue.depth:7|g\nlast:1|g"]);
+    daemon.until_shown("gauges", "last", 1.0);
+    let values = [
+        ("up", 1.0),
+        ("queue_depth_value", 7.0),
+        ("jobs_done_total{env=\"prod\"}", 5.0),
+        ("count(statsd_uptime_seconds)", 1.0),
+    ];
+    assert_prometheus_stores(&example("operations.md", "scrape_configs:"), &daemon, &values);
+}
+
+/// Shows that with the rules of docs/migrating.md a real Prometheus stores the names that
+/// statsd_exporter shows.
+#[test]
+fn prometheus_restores_the_names_of_statsd_exporter() {
+    if !has_prometheus("prometheus_restores_the_names_of_statsd_exporter") {
+        return;
+    }
+    let conf = Conf::flushing_every("1s").set("rule.bins", "match", "size_bytes");
+    let daemon = Daemon::start(&conf.set("rule.bins", "histogram", "10, 250, inf"));
+    daemon.send([
+        "jobs_total:5|c|#env:prod\norders_created_total:6|c\nqueue_depth:7|g\nsize_bytes:20|ms\nwait:2|ms\nwait:4|ms\n\
+         a.mixed_name:3|g\na_value:8|g\nb_timer:9|g\nlast:1|g",
+    ]);
+    daemon.until_shown("gauges", "last", 1.0);
+    let values = [
+        ("jobs_total{env=\"prod\"}", 5.0),
+        ("queue_depth", 7.0),
+        ("size_bytes_bucket{le=\"250.0\"}", 1.0),
+        ("size_bytes_sum", 20.0),
+        ("orders_created_total", 6.0),
+        ("wait_count", 2.0),
+        ("wait_sum / wait_count / 1000", 0.003),
+        ("count(wait{quantile=\"0.5\"})", 1.0),
+        ("a_mixed_name{statsd_name=\"\"}", 3.0),
+        ("a_value", 8.0),
+        ("b_timer", 9.0),
+        ("count(statsd_uptime_seconds)", 1.0),
+        ("count({statsd_name!=\"\"}) or vector(0)", 0.0),
+    ];
+    assert_prometheus_stores(&example("migrating.md", "scrape_configs:"), &daemon, &values);
+}
+
+/// Shows that the example of docs/rules.md, from the line of a client to `/metrics`, is what
+/// happens.
+#[test]
+fn a_mapping_leads_to_the_metric_that_the_page_shows() {
+    let text = section("rules.md", "## Moving from statsd_exporter");
+    let cell = |row: &str| {
+        let start = format!("| {row} | `");
+        let found = text.lines().find_map(|line| line.strip_prefix(&start)?.strip_suffix("` |"));
+        found.unwrap_or_else(|| panic!("no row {row}")).replace("\\|", "|")
     };
-    is("up", 1.0);
-    is("queue_depth_value", 7.0);
-    is("jobs_done_total%7Benv%3D%22prod%22%7D", 5.0);
-    is("count(statsd_uptime_seconds)", 1.0);
+    let rule = example("rules.md", "[rule.signup]");
+    let settings = rule.lines().filter_map(|line| line.split_once(" = "));
+    let conf = settings
+        .fold(Conf::flushing_every("1s"), |conf, (key, value)| conf.set("rule.signup", key, value));
+    let daemon = Daemon::start(&conf);
+    daemon.send([cell("a client sends")]);
+    let mut web = daemon.web();
+    let [shown, series] = ["`/metrics` shows", "the series"].map(cell);
+    for format in [TEXT, ""] {
+        until_true(&shown, || {
+            web.get_with("/metrics", format).body.lines().any(|line| line == shown)
+        });
+    }
+    assert!(daemon.admin().ask("counters").contains(&series), "{series}");
 }
 
 /// Returns the value of the one sample of this name, or `None` if there is none.

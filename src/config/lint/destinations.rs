@@ -48,8 +48,10 @@ const POINT_BYTES: usize = 64;
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let all: Vec<&Destination> = lint.config.active_destinations().collect();
-    if all.is_empty() {
-        let reason = "no destination is on, so what arrives is added up and dropped";
+    let is_scraped = lint.config.admin.shows_series() && !listening(lint, "admin").is_empty();
+    if all.is_empty() && !is_scraped {
+        let reason =
+            "no destination is on, and /metrics shows no series, so what arrives is dropped";
         let remedy = "write address = host:2003 in [carbon], or turn on another destination";
         let section = if lint.gives("carbon", "address") { "carbon" } else { "statsd" };
         let key = if section == "carbon" { "address" } else { "" };

@@ -9,12 +9,14 @@ use super::context::{Lint, PassedAddress};
 use crate::config::address::ListenAddress;
 use crate::config::model::Bind;
 use crate::config::value::ValueKind as _;
+use crate::protocol::Grammar;
 
 /// The bits of a file's mode that let a user write.
 const WRITES: u32 = 0o222;
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     no_listener(lint);
+    names_over_lines(lint);
     for section in ["udp", "tcp", "admin"] {
         let is_wider = wider_than_bind(lint, section);
         other_port_than_bind(lint, section);
@@ -42,6 +44,19 @@ fn no_listener(lint: &mut Lint<'_>) {
             "no listener is on, so nothing can arrive unless a service manager passes sockets in",
             "write bind = *:8125 in [udp], or remove the key",
         );
+    }
+}
+
+/// Warns if names may be longer than the lines of a stream, so that only datagrams can bring them.
+fn names_over_lines(lint: &mut Lint<'_>) {
+    let has_streams = !listening(lint, "tcp").is_empty()
+        || lint.config.unix.stream.is_some()
+        || lint.surroundings.has_passed_unix_stream;
+    let [name, line] = [lint.config.grammar.max_key_length, lint.config.tcp.max_line];
+    // Who lowers `max_line` alone wants short lines.
+    if has_streams && name > line.max(Grammar::default().max_key_length) {
+        let reason = "on a stream a longer line than [tcp] max_line is a bad line";
+        lint.warn("limits", "max_key_length", reason, "raise max_line, too, or lower this");
     }
 }
 

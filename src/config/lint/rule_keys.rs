@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::context::Lint;
-use crate::policy::{Glob, Rule, TimerMetric};
+use crate::policy::{Glob, Rule, TagPattern, TimerMetric};
 
 /// A key without an effect.
 struct KeyWithoutEffect {
@@ -21,6 +21,9 @@ struct KeyWithoutEffect {
 pub(super) fn check(lint: &mut Lint<'_>, header: &str, at: usize) {
     let rules = &lint.config.rules.rules;
     let mut check = KeyCheck::new(rules, at);
+    if lint.config.grammar.sanitize {
+        check.wanted_tags();
+    }
     if rules[at].drop == Some(true) {
         check.others_than_drop();
     } else {
@@ -78,6 +81,23 @@ impl<'a> KeyCheck<'a> {
 
     fn add(&mut self, key: &'static str, reason: impl Into<String>, remedy: &'static str) {
         self.found.push(KeyWithoutEffect { key, reason: reason.into(), remedy });
+    }
+
+    /// Checks for a tag that must have two values. A clean name has one of each key.
+    fn wanted_tags(&mut self) {
+        let wanted = &self.rule.match_tags;
+        for tag in wanted {
+            let Some(value) = tag.value.as_ref().map(Glob::as_str) else { continue };
+            let is_other = |other: &TagPattern| {
+                let glob = other.value.as_ref().filter(|_| other.key == tag.key);
+                glob.is_some_and(|glob| !glob.matches_tag(value.as_bytes()))
+            };
+            if !value.contains(['*', '?']) && wanted.iter().any(is_other) {
+                let reason = format!("no name has the tag {} with two values", tag.key);
+                self.add("match_tags", reason, "write a rule for each value");
+                return;
+            }
+        }
     }
 
     /// Checks the other keys of a rule that drops all its names.

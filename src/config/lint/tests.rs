@@ -65,8 +65,10 @@ fn the_number_of_warnings_is_bounded() {
 
 #[test]
 fn warnings_come_in_the_order_of_their_lines() {
-    let found =
-        found("[carbon]\naddress =\n[statsd]\npercentiles = 0.5\n[udp]\nbind =\n[tcp]\nbind =");
+    let found = found(
+        "[carbon]\naddress =\n[statsd]\npercentiles = 0.5\n[udp]\nbind =\n[tcp]\nbind =\n\
+         [admin]\nmetrics = off",
+    );
     let places: Vec<_> = found.iter().filter_map(|text| text.split(' ').next()).collect();
     assert_eq!(places, ["t.conf:2:", "t.conf:4:", "t.conf:6:"], "{found:#?}");
 }
@@ -391,11 +393,33 @@ fn keys_that_another_key_makes_useless() {
 fn no_listener_or_no_destination() {
     assert_warns(&[
         ("[udp]\nbind =\n[tcp]\nbind =", "t.conf:2: [udp] bind: no listener", "bind = *:8125"),
-        ("[carbon]\naddress =", "t.conf:2: [carbon] address: no destination", "host:2003"),
+        (
+            "[carbon]\naddress =\n[admin]\nmetrics = own",
+            "t.conf:2: [carbon] address: no destination",
+            "host:2003",
+        ),
+        (
+            "[limits]\nmax_key_length = 64k",
+            "t.conf:2: [limits] max_key_length: on a stream a longer line",
+            "raise max_line, too",
+        ),
+        (
+            "[tcp]\nbind =\n[unix]\nstream = /s\n[limits]\nmax_key_length = 17k",
+            "t.conf:6: [limits] max_key_length: on a stream",
+            "or lower this",
+        ),
+        ("[carbon]\naddress =\n[admin]\nbind =", "no destination", "host:2003"),
+        ("[carbon]\naddress =\n[admin]\nhttp = no", "no destination", "host:2003"),
     ]);
     assert_silent(&[
         "[udp]\nbind =\n[tcp]\nbind =\n[unix]\nstream = /s",
         "[tcp]\nbind =",
+        "[tcp]\nbind =\n[limits]\nmax_key_length = 64k",
+        "[tcp]\nmax_line = 4k",
+        "[tcp]\nmax_line = 4k\n[limits]\nmax_key_length = 8k",
+        "[limits]\nmax_key_length = 16k",
+        // Prometheus scrapes the series.
+        "[carbon]\naddress =",
         "[carbon]\naddress =\n[console]\nenabled = yes",
         "[carbon]\naddress =\n[exec]\ncommand = a",
     ]);

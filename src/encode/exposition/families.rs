@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 use ahash::RandomState;
 
-use super::legal::{FamilyKind, put_family};
+use super::legal::{FamilyKind, put_family, twins};
 use crate::series::{Audience, Cursor, PackedPlace, Table, Visited};
 
 /// The series that are still to come.
@@ -194,15 +194,17 @@ impl FamilyWalk {
         }
     }
 
-    /// Passes the next series and its family to `put`. Returns `false` if there is none that is
-    /// ready: the walk must be prepared again, or is over.
+    /// Passes the next series to `put`: its family, the series, and whether one of its [`twins`]
+    /// exists. Returns `false` if there is none that is ready: the walk must be prepared again, or
+    /// is over.
     ///
-    /// A call may also skip a series.
+    /// A call may also skip a series. If a twin is removed during the walk, after it was passed,
+    /// `put` gets `false`. So one answer may then have the same sample twice.
     pub(super) fn pass_next(
         &mut self,
         table: &mut Table,
         hash: &impl Fn(&[u8]) -> u32,
-        put: impl FnOnce(&[u8], &mut Visited<'_>),
+        put: impl FnOnce(&[u8], &mut Visited<'_>, bool),
     ) -> bool {
         let Some(next) = self.run.get(self.next).copied() else { return false };
         if self.group.hash != Some(next.hash) {
@@ -222,15 +224,27 @@ impl FamilyWalk {
             table.prefetch(ahead.map(|next| next.place));
         }
         self.next += 1;
-        let Some(mut visited) = table.visit_one(next.place.unpacked()) else {
+        let place = next.place.unpacked();
+        let mut has_twin = None;
+        loop {
+            let Some(mut visited) = table.visit_one(place) else { return true };
+            if has_twin.is_none() {
+                let family_kind = family_kind(&visited);
+                self.family.clear();
+                put_family(family_kind, visited.name(), &mut self.family);
+                if !self.group.takes(next, &self.family, hash) {
+                    return true;
+                }
+                let twins = twins(family_kind, visited.name(), &self.family);
+                if !twins.is_empty() {
+                    let kind = visited.kind;
+                    has_twin = Some(twins.iter().any(|twin| table.look_up(kind, twin).is_some()));
+                    continue; // visits it again, since the table was needed for others meanwhile
+                }
+            }
+            put(&self.family, &mut visited, has_twin.unwrap_or(false));
             return true;
-        };
-        self.family.clear();
-        put_family(family_kind(&visited), visited.name(), &mut self.family);
-        if self.group.takes(next, &self.family, hash) {
-            put(&self.family, &mut visited);
         }
-        true
     }
 }
 

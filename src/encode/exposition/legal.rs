@@ -5,16 +5,24 @@
 //!
 //! ```text
 //!  counter  web.hits    web_hits           and its sample web_hits_total
+//!  counter  hits_total  hits               and its sample hits_total
 //!  gauge    web.depth   web_depth_value
 //!  set      web.users   web_users_members
 //!  timer    web.time    web_time_timer     with bins: web_time_distribution
 //! ```
 //! - Letters and digits stay. Any other byte, also a dot, becomes `_`.
 //! - A name that begins with a digit, or as the server's own figures do, gets a `_` in front.
+//! - A counter loses a `_total` at its end, because its sample gets one.
 //! - A counter whose name ends as a sample of another family gets a `_` at the end.
 //!
-//! Different names may become one. So a name that is not made of letters, digits and dots alone
-//! stands in the label `statsd_name` as it is. If tags were changed, they stand there, too.
+//! Different names may become one. So the name stands in the label `statsd_name` as it is, unless
+//! one of these is true:
+//! - it is made of letters, digits and dots alone, and gained or lost nothing;
+//! - it is made of letters, digits and `_` alone, gained nothing, lost at most a `_total`, and the
+//!   table has none of its [`twins`]. So users of Prometheus, who write `a_b`, see no label that
+//!   they did not ask for, and `a.b` and `a_b` still stay two series.
+//!
+//! If tags were changed, they stand in the label, too.
 
 use crate::protocol::{MetricKind, bare_name, tags_of};
 
@@ -93,6 +101,9 @@ pub(super) fn put_family(kind: FamilyKind, name: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(kind.suffix());
 }
 
+/// The end of the name of a counter's sample.
+const TOTAL: &[u8] = b"_total";
+
 /// Appends a legal name. It is longer than `bare` if a byte had to be added.
 fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
@@ -101,10 +112,14 @@ fn put_base(kind: FamilyKind, bare: &[u8], out: &mut Vec<u8>) {
     }
     let base = out.len();
     put_legal(bare, out);
+    let is_counter = kind == FamilyKind::Counter;
+    if is_counter && bare.len() > TOTAL.len() && out.ends_with(TOTAL) {
+        out.truncate(out.len() - TOTAL.len());
+    }
     if out[base..] == *b"statsd" || out[base..].starts_with(b"statsd_") {
         out.insert(start, b'_');
     }
-    if kind == FamilyKind::Counter && is_reserved(&out[start..]) {
+    if is_counter && is_reserved(&out[start..]) {
         out.push(b'_');
     }
 }
@@ -129,9 +144,41 @@ fn is_reserved(name: &[u8]) -> bool {
     words.contains(&&tail[end + 1..]) && RESERVED.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether another name may have become the same legal one.
-fn is_ambiguous(kind: FamilyKind, bare: &[u8], family: &[u8]) -> bool {
-    family.len() != bare.len() + kind.suffix().len() || !are_all(bare, KEPT)
+/// Whether a name without tags needs no label, as long as none of its [`twins`] exists.
+fn is_plain(kind: FamilyKind, bare: &[u8], family: &[u8]) -> bool {
+    let base = base_of(kind, family);
+    base.len() == bare.len() && are_all(bare, KEPT) || rest_of_plain(bare, base).is_some()
+}
+
+/// Returns the name of a family without the end of its kind.
+fn base_of(kind: FamilyKind, family: &[u8]) -> &[u8] {
+    &family[..family.len() - kind.suffix().len()]
+}
+
+/// Returns what a name of letters, digits and `_` alone has after `base`: nothing, or the `_total`
+/// of a counter. Returns `None` for another name, and for one that gained a `_`.
+fn rest_of_plain<'a>(bare: &'a [u8], base: &[u8]) -> Option<&'a [u8]> {
+    let rest = bare.strip_prefix(base)?;
+    ((rest.is_empty() || rest == TOTAL) && are_all(bare, KEY)).then_some(rest)
+}
+
+/// Returns the names of other series that have the same samples without a label: of `a_b_total`
+/// these are `a.b` and `a_b`. If one of them exists, this one needs the label. Returns none for a
+/// name that has no `_`, and for one that has the label in any case.
+pub(super) fn twins(kind: FamilyKind, name: &[u8], family: &[u8]) -> Vec<Vec<u8>> {
+    let bare = bare_name(name);
+    let base = base_of(kind, family);
+    let Some(rest) = rest_of_plain(bare, base).filter(|_| bare.contains(&b'_')) else {
+        return Vec::new();
+    };
+    let with_tags = |base: &[u8]| [base, &name[bare.len()..]].concat();
+    let dotted: Vec<u8> =
+        base.iter().map(|byte| if *byte == b'_' { b'.' } else { *byte }).collect();
+    let mut twins = vec![with_tags(&dotted)];
+    if !rest.is_empty() {
+        twins.push(with_tags(base));
+    }
+    twins
 }
 
 /// What each byte is: a set of the following bits. A zero byte is nothing of these.
@@ -212,17 +259,24 @@ pub(super) struct LabelWriter {
 
 impl LabelWriter {
     /// Returns the labels of a series of `family` as `a="b",c="d"`. It is empty if there are none.
-    /// No two series of a family have the same labels.
-    pub(super) fn labels(&mut self, kind: FamilyKind, family: &[u8], name: &[u8]) -> &[u8] {
+    /// No two series of a family have the same labels. `has_twin` is true if one of its [`twins`]
+    /// exists.
+    pub(super) fn labels(
+        &mut self,
+        kind: FamilyKind,
+        family: &[u8],
+        name: &[u8],
+        has_twin: bool,
+    ) -> &[u8] {
         let Self { keys, starts, text } = self;
         keys.clear();
         starts.clear();
         text.clear();
-        if !is_ambiguous(kind, name, family) {
+        if !has_twin && is_plain(kind, name, family) {
             return text; // most names have no tags
         }
         let bare = bare_name(name);
-        let is_name_changed = is_ambiguous(kind, bare, family);
+        let is_name_shown = has_twin || !is_plain(kind, bare, family);
         let mut are_tags_changed = false;
         let mut are_plain = true;
         // The tags of most names are sorted. Then no key need be compared with all before it.
@@ -245,7 +299,7 @@ impl LabelWriter {
             starts.push(start);
             are_plain &= put_label(&keys[start..], value, text);
         }
-        if are_tags_changed || is_name_changed {
+        if are_tags_changed || is_name_shown {
             let shown = if are_tags_changed { name } else { bare };
             are_plain &= put_label(b"statsd_name", shown, text);
         }
@@ -344,10 +398,18 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn labels(kind: FamilyKind, name: &[u8]) -> String {
+    /// Returns the labels of a series beside others. `others` has their kinds and names.
+    fn labels_beside(others: &BTreeSet<(u8, Vec<u8>)>, kind: FamilyKind, name: &[u8]) -> String {
         let family = family(kind, name);
+        let twins = twins(kind, name, family.as_bytes());
+        let has_twin = twins.into_iter().any(|twin| others.contains(&(kind as u8, twin)));
         let mut writer = LabelWriter::default();
-        String::from_utf8(writer.labels(kind, family.as_bytes(), name).to_vec()).unwrap()
+        let labels = writer.labels(kind, family.as_bytes(), name, has_twin);
+        String::from_utf8(labels.to_vec()).unwrap()
+    }
+
+    fn labels(kind: FamilyKind, name: &[u8]) -> String {
+        labels_beside(&BTreeSet::new(), kind, name)
     }
 
     #[test]
@@ -355,16 +417,27 @@ mod tests {
         for (name, counter, label) in [
             ("web.hits", "web_hits", ""),
             ("a.b.c1", "a_b_c1", ""),
-            ("web_hits", "web_hits", "statsd_name=\"web_hits\""),
+            ("web_hits", "web_hits", ""),
+            ("hits_total", "hits", ""),
+            ("web_hits_total", "web_hits", ""),
+            ("web_hits.total", "web_hits", "statsd_name=\"web_hits.total\""),
+            ("hits_total_total", "hits_total_", "statsd_name=\"hits_total_total\""),
+            ("web_total_hits", "web_total_hits", ""),
+            ("web.hits_new", "web_hits_new", "statsd_name=\"web.hits_new\""),
+            ("a_value_total", "a_value_", "statsd_name=\"a_value_total\""),
+            ("_total", "_total_", "statsd_name=\"_total\""),
+            ("statsd_x_total", "_statsd_x", "statsd_name=\"statsd_x_total\""),
             ("a-b", "a_b", "statsd_name=\"a-b\""),
             ("1a", "_1a", "statsd_name=\"1a\""),
-            ("a.total", "a_total_", "statsd_name=\"a.total\""),
+            ("a.total", "a", "statsd_name=\"a.total\""),
             ("a.timer.sum", "a_timer_sum_", "statsd_name=\"a.timer.sum\""),
             ("statsd.x", "_statsd_x", "statsd_name=\"statsd.x\""),
             ("statsd", "_statsd", "statsd_name=\"statsd\""),
             ("statsdx", "statsdx", ""),
             ("a;env=prod;host=b", "a", "env=\"prod\",host=\"b\""),
-            ("a_b;env=prod", "a_b", "env=\"prod\",statsd_name=\"a_b\""),
+            ("a_b;env=prod", "a_b", "env=\"prod\""),
+            ("a_b_total;env=prod", "a_b", "env=\"prod\""),
+            ("a_b;e-v=1", "a_b", "e_v=\"1\",statsd_name=\"a_b;e-v=1\""),
             ("a;e-v=1", "a", "e_v=\"1\",statsd_name=\"a;e-v=1\""),
             ("a;e-v=1;e_v=2", "a", "e_v=\"1\",statsd_name=\"a;e-v=1;e_v=2\""),
             ("a;le=1;tag_le=2", "a", "tag_le=\"1\",statsd_name=\"a;le=1;tag_le=2\""),
@@ -391,6 +464,29 @@ mod tests {
         assert_eq!(all, ["a_b", "a_b_value", "a_b_timer", "a_b_distribution", "a_b_members"]);
         assert_eq!(family(FamilyKind::Gauge, b"a.total"), "a_total_value");
         assert_eq!(labels(FamilyKind::Gauge, b"a.total"), "", "only counters end there");
+    }
+
+    #[test]
+    fn of_twins_all_but_one_have_their_names() {
+        let names = ["a.b;k=v", "a_b;k=v", "a_b_total;k=v", "a_c_total", "a_c;k=v", "d_e"];
+        let all = |names: &[&str], kind: FamilyKind| {
+            names.iter().map(|name| (kind as u8, name.as_bytes().to_vec())).collect()
+        };
+        let shown = |others: &[&str], name: &str| {
+            let others = all(others, FamilyKind::Counter);
+            labels_beside(&others, FamilyKind::Counter, name.as_bytes())
+        };
+        assert_eq!(shown(&names, "a.b;k=v"), "k=\"v\"");
+        assert_eq!(shown(&names, "a_b;k=v"), "k=\"v\",statsd_name=\"a_b\"");
+        assert_eq!(shown(&names, "a_b_total;k=v"), "k=\"v\",statsd_name=\"a_b_total\"");
+        assert_eq!(shown(&names[1..], "a_b;k=v"), "k=\"v\"", "there is no a.b any more");
+        assert_eq!(shown(&names[1..], "a_b_total;k=v"), "k=\"v\",statsd_name=\"a_b_total\"");
+        assert_eq!(shown(&names, "a_c_total"), "", "a_c has other tags");
+        assert_eq!(shown(&["x"], "x_total"), "statsd_name=\"x_total\"");
+        let gauges = all(&["d.e"], FamilyKind::Gauge);
+        assert_eq!(labels_beside(&gauges, FamilyKind::Counter, b"d_e"), "", "another kind");
+        assert_eq!(labels_beside(&gauges, FamilyKind::Gauge, b"d_e"), "statsd_name=\"d_e\"");
+        assert_eq!(family(FamilyKind::Gauge, b"a_total"), "a_total_value", "only counters lose it");
     }
 
     #[test]
@@ -464,11 +560,13 @@ mod tests {
         let mut random = Random::new(7);
         let mut series: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
         let mut families: BTreeMap<String, FamilyKind> = BTreeMap::new();
-        for _ in 0..60_000 {
-            let name = random_name(&mut random);
-            let kind = KINDS[random.below(KINDS.len())];
+        let all: Vec<_> = (0..60_000)
+            .map(|_| (KINDS[random.below(KINDS.len())], random_name(&mut random)))
+            .collect();
+        let others = all.iter().map(|(kind, name)| (*kind as u8, name.clone())).collect();
+        for (kind, name) in all {
             let family = family(kind, &name);
-            let labels = labels(kind, &name);
+            let labels = labels_beside(&others, kind, &name);
             let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
             assert!(family.bytes().all(is_legal) && !family.as_bytes()[0].is_ascii_digit());
             assert!(!family.starts_with("statsd_") && family != "statsd");

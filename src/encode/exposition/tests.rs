@@ -153,6 +153,38 @@ fn families_are_whole_and_complete() {
     assert_eq!(answer(&mut engine(Rules::default()), 0, |_, _, _| {}), "");
 }
 
+/// Shows that of series with the same samples all but one have the label `statsd_name`, as long as
+/// that one exists.
+#[test]
+fn series_with_the_same_samples_stay_apart() {
+    let mut engine = engine(Rules::default());
+    engine.lines(b"a_b_total:1|c|#k:v\na_b:2|c|#k:v\na.b:3|c|#k:v\na_b_total:4|c\na_b:5|g");
+    flush(&mut engine);
+    let samples = |engine: &mut Engine| {
+        let answer = answer(engine, 0, |_, _, _| {});
+        check(&answer);
+        let mut lines: Vec<_> = answer.lines().filter(|line| !line.starts_with('#')).collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    assert_eq!(
+        samples(&mut engine),
+        "a_b_total 4\n\
+         a_b_total{k=\"v\",statsd_name=\"a_b\"} 2\n\
+         a_b_total{k=\"v\",statsd_name=\"a_b_total\"} 1\n\
+         a_b_total{k=\"v\"} 3\n\
+         a_b_value 5"
+    );
+    engine.remove(MetricKind::Counter, b"a.b;k=v", &mut |_| {});
+    engine.remove(MetricKind::Counter, b"a_b_total", &mut |_| {});
+    assert_eq!(
+        samples(&mut engine),
+        "a_b_total{k=\"v\",statsd_name=\"a_b_total\"} 1\n\
+         a_b_total{k=\"v\"} 2\n\
+         a_b_value 5"
+    );
+}
+
 #[test]
 fn a_paused_answer_is_the_same() {
     let mut random = Random::new(2);

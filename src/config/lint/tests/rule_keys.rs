@@ -75,3 +75,23 @@ fn keys_of_a_rule_that_have_no_effect_together() {
         "[rule.r]\nmatch = a.**\ndrop = no\nexpire = 1h\nname = b",
     ]);
 }
+
+/// A name has one value of each tag, so it cannot have two that exclude each other.
+#[test]
+fn two_values_of_one_tag() {
+    for tags in ["e=a, e=b", "e=a*, f=1, e=b", "e=b, e=a?"] {
+        let rule = format!("[rule.r]\nmatch_tags = {tags}\nname = x");
+        assert_warns(&[(
+            &rule,
+            "[rule.r] match_tags: no name has the tag e with two",
+            "each value",
+        )]);
+    }
+    let rule = "[rule.r]\nmatch_tags = e=a, e=b\ndrop = yes";
+    assert_warns(&[(rule, "[rule.r] match_tags: no name has the tag e with two", "each value")]);
+    let is_silent = ["e=a, f=b", "e=a, e", "e=a, e=a*", "e=a*, e=*b"];
+    for tags in is_silent {
+        assert_silent(&[&format!("[rule.r]\nmatch_tags = {tags}\nname = x")]);
+    }
+    assert_silent(&["[statsd]\nsanitize_keys = no\n[rule.r]\nmatch_tags = e=a, e=b\nname = x"]);
+}
