@@ -91,7 +91,10 @@ fn put_largest_group(view: &mut View<'_>, out: &mut Vec<u8>) {
     let Some(NamedGroup { group, sender }) = view.server.engine.largest_group() else { return };
     write(
         out,
-        format_args!("the table of series is full: {} % of its new series are of ", group.percent),
+        format_args!(
+            "the table of series is full: {} % of its {} are of ",
+            group.percent, group.of
+        ),
     );
     match &group.prefix {
         Some(prefix) => {

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use super::membership::Membership;
 use super::series::Series;
-use super::series_groups::RoomClaim;
+use super::series_groups::{RoomClaim, SeriesGroups};
 use super::shard::{SeriesPlace, TakenSeries};
 use super::shards::Shards;
 
@@ -16,6 +16,8 @@ use super::shards::Shards;
 pub(super) struct LongIdle {
     /// The number of consecutive idle flushes after which a series may be evicted.
     after: u32,
+    /// The dormant series that the sweep in progress has found.
+    dormant: SeriesGroups,
     /// The series that the sweep in progress has found. The one idle for the shortest time is on
     /// top, to be replaced by one idle for longer.
     found: BinaryHeap<IdleSeries>,
@@ -35,13 +37,16 @@ pub(super) enum IdleClass {
     NewOfFlood,
     /// It has been idle for `evict_after`. Those idle for longest are first.
     Long,
+    /// It is one of the largest group of dormant series. Those idle for longest are first.
+    Dormant,
 }
 
 impl IdleClass {
-    pub(super) const ALL: [Self; IDLE_CLASSES] = [Self::LongOfFlood, Self::NewOfFlood, Self::Long];
+    pub(super) const ALL: [Self; IDLE_CLASSES] =
+        [Self::LongOfFlood, Self::NewOfFlood, Self::Long, Self::Dormant];
 }
 
-const IDLE_CLASSES: usize = 3;
+const IDLE_CLASSES: usize = 4;
 
 /// An idle series at the time of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,9 +64,21 @@ pub(super) struct IdleSeries {
 /// small part of a slice of the sweep.
 pub(super) const LONG_IDLE_MAX: usize = 4096;
 
+/// An established series is dormant once it has been idle for this part of `evict_after`: 75
+/// seconds by default. So a counter that is sent once a minute is never dormant.
+const DORMANT_PART: u32 = 8;
+/// It must be idle for this many flushes, too. Otherwise a counter that is sent once in a long
+/// flush interval would be dormant when it comes a little late.
+const DORMANT_FLUSHES_MIN: u32 = 3;
+
 impl LongIdle {
     pub(super) fn new(after: u32) -> Self {
-        Self { after: after.max(1), found: BinaryHeap::new(), ready: Default::default() }
+        Self {
+            after: after.max(1),
+            dormant: SeriesGroups::default(),
+            found: BinaryHeap::new(),
+            ready: Default::default(),
+        }
     }
 
     /// Sets the number of idle flushes, from the next sweep on.
@@ -76,14 +93,21 @@ impl LongIdle {
         idleness.idle >= self.after
     }
 
+    /// Whether an established series has been idle for enough flushes to be dormant.
+    fn is_dormant(&self, intervals: u32) -> bool {
+        intervals >= self.after.div_ceil(DORMANT_PART).max(DORMANT_FLUSHES_MIN)
+    }
+
     /// Notes a series without a recent sample, if it is among the first to be evicted. `is_new` is
-    /// true if it had samples in one interval alone.
+    /// true if it had samples in one interval alone. `may_be_dormant` is its membership and the
+    /// groups of the table, unless the series is never dormant.
     #[inline(never)]
     pub(super) fn note(
         &mut self,
         idleness: Idleness,
         is_new: bool,
         is_of_flood: bool,
+        may_be_dormant: Option<(&Membership, &SeriesGroups)>,
         place: SeriesPlace,
     ) {
         let Idleness { idle: intervals, seen, .. } = idleness;
@@ -92,9 +116,20 @@ impl LongIdle {
             true if is_long => IdleClass::LongOfFlood,
             true if is_new && intervals > 0 => IdleClass::NewOfFlood,
             false if is_long => IdleClass::Long,
-            _ => return,
+            _ => {
+                let is_dormant = self.is_dormant(intervals);
+                let Some((membership, groups)) = may_be_dormant.filter(|_| is_dormant) else {
+                    return;
+                };
+                self.dormant.add(membership);
+                if !groups.dormant().is_some_and(|dormant| dormant.flood.has(membership)) {
+                    return;
+                }
+                IdleClass::Dormant
+            }
         };
-        let order = if is_long { u32::MAX - intervals } else { intervals };
+        let is_new = class == IdleClass::NewOfFlood;
+        let order = if is_new { intervals } else { u32::MAX - intervals };
         let idle = IdleSeries { class, order, seen, place };
         if self.found.len() < LONG_IDLE_MAX {
             self.found.push(idle);
@@ -110,7 +145,8 @@ impl LongIdle {
     /// series that have just become long idle count for it, too.
     pub(super) fn end_sweep(&mut self, is_of_flood: impl Fn(SeriesPlace) -> bool) {
         let mut rest = std::mem::take(&mut self.found).into_vec();
-        for idle in rest.iter_mut().filter(|idle| idle.class != IdleClass::NewOfFlood) {
+        let is_long = |class| matches!(class, IdleClass::LongOfFlood | IdleClass::Long);
+        for idle in rest.iter_mut().filter(|idle| is_long(idle.class)) {
             let is_of_flood = is_of_flood(idle.place);
             idle.class = if is_of_flood { IdleClass::LongOfFlood } else { IdleClass::Long };
         }
@@ -120,6 +156,11 @@ impl LongIdle {
             let after = rest.split_off(end);
             std::mem::replace(&mut rest, after).into_iter()
         });
+    }
+
+    /// The dormant series that the sweep has counted.
+    pub(super) fn dormant_mut(&mut self) -> &mut SeriesGroups {
+        &mut self.dormant
     }
 
     /// The series of a class that can be evicted, the first one first.
@@ -222,12 +263,15 @@ impl IdleSeries {
         if shards.get(self.place).is_none_or(|series| series.seen() != self.seen) {
             return IdleFate::Stale;
         }
-        let is_of_flood = claim.flood.has(shards.membership_at(self.place));
+        let membership = shards.membership_at(self.place);
+        let is_of_flood = claim.flood.has(membership);
+        let is_dormant = claim.dormant.is_some_and(|dormant| dormant.has(membership));
         let is_given = match self.class {
             IdleClass::LongOfFlood => true,
             // A flood takes the place of its own series alone.
             IdleClass::Long => !claim.is_of_flood || is_of_flood,
             IdleClass::NewOfFlood => claim.is_of_flood || claim.giver.is_some(),
+            IdleClass::Dormant => claim.dormant.is_some(),
         };
         if !is_given {
             return IdleFate::Kept;
@@ -236,10 +280,12 @@ impl IdleSeries {
         // destinations with cleaned names would get the values of that one alone. It has been idle
         // for as long, so it is evicted itself.
         let is_in_use = shards.series_of_clean_name(self.place).is_some_and(|at| !is_gone(at));
-        if is_in_use || self.class == IdleClass::NewOfFlood && !is_of_flood {
-            return IdleFate::Stale;
-        }
-        IdleFate::Evicted
+        let is_of_class = match self.class {
+            IdleClass::LongOfFlood | IdleClass::Long => true,
+            IdleClass::NewOfFlood => is_of_flood,
+            IdleClass::Dormant => is_dormant,
+        };
+        if is_of_class && !is_in_use { IdleFate::Evicted } else { IdleFate::Stale }
     }
 }
 
@@ -254,7 +300,7 @@ mod tests {
     fn note(idle: &mut LongIdle, intervals: u32, at: u32) {
         let idleness = Idleness { closes_interval: false, idle: intervals, seen: 0 };
         let place = SeriesPlace::new(7, SeriesSlot { hash: 1, at });
-        idle.note(idleness, false, false, place);
+        idle.note(idleness, false, false, None, place);
     }
 
     #[test]
@@ -291,13 +337,13 @@ mod tests {
         ] {
             let idleness = Idleness { closes_interval: false, idle: intervals, seen: 0 };
             let place = SeriesPlace::new(0, SeriesSlot { hash: 1, at });
-            idle.note(idleness, is_new, is_of_flood, place);
+            idle.note(idleness, is_new, is_of_flood, None, place);
         }
         idle.end_sweep(|place| [6, 5].contains(&place.slot().at));
         let ready = IdleClass::ALL.map(|class| {
             let places = idle.ready(class).iter().map(|idle| idle.place.slot().at);
             places.collect::<Vec<_>>()
         });
-        assert_eq!(ready, [vec![6], vec![1, 4], vec![2]]);
+        assert_eq!(ready, [vec![6], vec![1, 4], vec![2], vec![]]);
     }
 }

@@ -92,6 +92,12 @@ impl LiveSeries {
         Room::new(self.limits, self.shards.len(), self.bytes())
     }
 
+    /// Notes for the groups of series which limit the table has reached.
+    fn note_size(&mut self) {
+        let [series, bytes] = [self.shards.len(), self.bytes()];
+        self.shards.groups.count_bytes(self.room().has(1, 0), series, bytes);
+    }
+
     /// Lets the records grow up to the limit. Must be called before something may make a record.
     pub(super) fn note_room(&mut self) {
         self.pool.records.room = self.room().bytes;
@@ -303,9 +309,12 @@ impl LiveSeries {
             let has_changed = series.note_sweep(idleness.closes_interval, is_long);
             if has_changed || idleness.idle > 0 && (is_full || is_long) {
                 let is_new = series.is_new();
+                let can_be_dormant = series.can_be_dormant();
                 let place = SeriesPlace::new(cursor.shard, slot);
-                let is_of_flood = flood.has(shard.membership(at));
-                self.long_idle.note(idleness, is_new, is_of_flood, place);
+                let membership = shard.membership(at);
+                let is_of_flood = flood.has(membership);
+                let dormant = can_be_dormant.then_some((membership, &self.shards.groups));
+                self.long_idle.note(idleness, is_new, is_of_flood, dormant, place);
                 if has_changed {
                     self.shards.count_spare(place);
                 }
@@ -323,8 +332,10 @@ impl LiveSeries {
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
         if self.room().is_full() {
+            self.note_size();
             self.shards.groups.find_largest();
         }
+        self.shards.groups.set_dormant(self.long_idle.dormant_mut());
         let flood = self.shards.groups.flood();
         let shards = &self.shards;
         self.long_idle.end_sweep(|place| {
@@ -586,7 +597,7 @@ impl LiveSeries {
         series: usize,
         needed: &dyn Fn(&TagStore) -> usize,
     ) -> Result<(), AddError> {
-        self.shards.groups.count_bytes(self.room().has(1, 0));
+        self.note_size();
         self.shards.groups.find_largest_if_changed();
         // An estimate: those that are evicted may be smaller.
         let used = self.bytes();

@@ -14,7 +14,7 @@ pub(super) struct Membership {
 }
 
 /// Small beside the bytes of a series with a short name. The largest weight is 1 MiB.
-const WEIGHT_BYTES: usize = 16;
+pub(super) const WEIGHT_BYTES: usize = 16;
 
 /// A group of series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

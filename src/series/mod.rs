@@ -16,7 +16,7 @@
 //! `text_chunks.rs`, `tag_store.rs`), how lines find series without being read (`aliases.rs`), and
 //! what series keep for readers (`records.rs`). Read last what happens when memory is used up
 //! (`room.rs`, `membership.rs`, `series_groups.rs`, `eviction.rs`, `newest_series.rs`,
-//! `largest.rs`).
+//! `crowd.rs`, `largest.rs`).
 //!
 //! # Which function adds a sample
 //!
@@ -50,6 +50,7 @@ mod bounds;
 mod series_groups;
 mod closed;
 mod counts;
+mod crowd;
 mod distinct;
 mod eviction;
 mod frequent;
@@ -104,5 +105,5 @@ pub use table::Table;
 pub use table::preview::{COPIED_MAX, Preview, PreviewDepth};
 pub use table_rules::TableRules;
 pub use tag_keys::TagValues;
-pub use top::{NewPrefix, NewPrefixCounts, Top, TopCounts};
+pub use top::{NewPrefix, Top, TopCounts};
 pub use visited::Visited;

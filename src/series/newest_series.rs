@@ -65,7 +65,7 @@ impl NewestSeries {
         if shards.raw.is_some() {
             return None;
         }
-        let RoomClaim { flood, is_of_flood, giver } = shards.groups.claim(newcomer);
+        let RoomClaim { flood, is_of_flood, giver, .. } = shards.groups.claim(newcomer);
         if let Some(giver) = giver {
             let giver = Flood::of(giver);
             return self

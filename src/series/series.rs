@@ -312,6 +312,12 @@ impl Series {
         matches!(self.standing, Standing::Established | Standing::Idle)
     }
 
+    /// Whether the series is dormant if it is idle for some time. A gauge that is idle still sends
+    /// its level, which may be right for as long, so it is not.
+    pub(super) fn can_be_dormant(&self) -> bool {
+        self.standing == Standing::Established && self.kind() != MetricKind::Gauge
+    }
+
     /// Whether there is something to show of the series. A gauge whose level was forgotten stays in
     /// the table for one interval, because its next sample is likely to come in that interval.
     pub fn has_value(&self) -> bool {

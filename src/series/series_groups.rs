@@ -20,8 +20,13 @@
 //! those of its tags that no other series had before it. So a few series with long names can be the
 //! largest group. All is counted in fixed memory. Prefixes share a counter if 14 bits of their
 //! hashes are equal.
+//!
+//! Series that were established and have been idle since, but not for `evict_after`, are *dormant*.
+//! While the table is full, each sweep counts them in groups of their own. See [`DormantGroup`].
 
-use super::membership::{Flood, Group, KINDS, Membership, PREFIX_BITS, SENDER, prefixes};
+use super::membership::{
+    Flood, Group, KINDS, Membership, PREFIX_BITS, SENDER, WEIGHT_BYTES, prefixes,
+};
 
 /// The series that fill the table, as the log shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +37,12 @@ pub struct LargestGroup {
     pub sender: u16,
     /// The number of them.
     pub series: usize,
-    /// The percentage of the series that may be given up, or of their memory if the table is full
-    /// by bytes.
+    /// The percentage of the series in [`of`](Self::of), or of their memory if the table is full by
+    /// bytes.
     pub percent: usize,
-    /// One of their names that was refused, or that replaced another one of them.
+    /// Of which series it is a share: `new series`, `idle series` or `all series`.
+    pub of: &'static str,
+    /// One of their names.
     pub example: Vec<u8>,
 }
 
@@ -48,7 +55,42 @@ pub(super) struct RoomClaim {
     /// The group of the flood that gives up one of its newest series for the name. The group of the
     /// name stays at most half as large, so that two groups never take from each other in turn.
     pub(super) giver: Option<Group>,
+    /// The groups whose dormant series give up their places for the name.
+    pub(super) dormant: Option<Flood>,
 }
+
+/// The groups with the most dormant series, if these are a large part of the table. They are dead
+/// series of one program, such as those of pods that are gone. Without them such a program would
+/// keep all new names out until `evict_after` has passed.
+///
+/// A flood of new names must not take the place of well-behaved series that are idle for a while.
+/// So the dormant series give up their places only while no flood has room to give up: while the
+/// largest group of new series is small beside them, and so are all new series together. Once
+/// a flood has taken a part of the places, it makes room itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DormantGroup {
+    pub(super) flood: Flood,
+    pub(super) share: Share,
+}
+
+/// What one group has of all series that are counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// By the present measure.
+    size: u32,
+    pub(super) series: usize,
+    pub(super) percent: usize,
+}
+
+/// The dormant series of a group count if they are this part of the table. Well-behaved programs
+/// have fewer at a time.
+const DORMANT_PART: u64 = 8;
+/// A flood of new names that has more than this part of the size of the dormant series makes room
+/// itself.
+const DORMANT_GIVEN_PART: u64 = 8;
+/// The largest group of new series is what fills the table if it is this part of the table. A
+/// smaller one may be well-behaved names, the first of which have just got in.
+const NEW_PART: u64 = 16;
 
 /// The sizes of all groups. Only series that may be given up count.
 #[derive(Debug, Default)]
@@ -64,11 +106,17 @@ pub(super) struct SeriesGroups {
     removed: usize,
     /// [`BYTES`] if the table is full by the bytes of its series, else [`NUMBER`].
     measure: usize,
+    /// The size of the whole table by this measure.
+    whole: u64,
+    /// See [`DormantGroup`]. Set at the end of each sweep of a full table.
+    dormant: Option<DormantGroup>,
+    /// Whether a name was refused, or has replaced a new one.
+    has_refused: bool,
     /// The groups of the series that was created last in each group.
     last: [Vec<[u16; KINDS]>; KINDS],
     newcomers: Newcomers,
     /// A name of [`note_refused`](Self::note_refused).
-    example: Option<RefusedName>,
+    example: Option<ExampleName>,
 }
 
 /// The groups that the last new names were in. They show whether a prefix and a sender are of the
@@ -83,9 +131,9 @@ struct Newcomers {
     of_sender: [u32; KINDS],
 }
 
-/// A name that was refused, or that replaced another one of the flood.
+/// The name of a series that is an example of its groups.
 #[derive(Debug)]
-struct RefusedName {
+pub(super) struct ExampleName {
     /// The name, cut at [`EXAMPLE_BYTES_MAX`].
     name: Vec<u8>,
     /// The prefixes of the whole name, cut in the same way.
@@ -114,6 +162,7 @@ fn groups_of(kind: usize) -> usize {
 
 impl SeriesGroups {
     /// Counts a series that may be given up from now on.
+    #[inline(never)] // it has many callers
     pub(super) fn add(&mut self, membership: &Membership) {
         if self.groups[SENDER].is_empty() {
             self.groups = std::array::from_fn(|kind| vec![[0; MEASURES]; groups_of(kind)]);
@@ -171,9 +220,42 @@ impl SeriesGroups {
         }
     }
 
-    /// Sets whether groups count by the bytes of their series, or by their number.
-    pub(super) fn count_bytes(&mut self, counts_bytes: bool) {
+    /// Sets whether groups count by the bytes of their series, or by their number. The table has
+    /// this many series and bytes.
+    pub(super) fn count_bytes(&mut self, counts_bytes: bool, series: usize, bytes: usize) {
         self.measure = if counts_bytes { BYTES } else { NUMBER };
+        self.whole = if counts_bytes { bytes / WEIGHT_BYTES } else { series } as u64;
+    }
+
+    /// Returns groups without series that count as these do.
+    pub(super) fn empty_copy(&self) -> Self {
+        Self { measure: self.measure, ..Self::default() }
+    }
+
+    /// Sets which dormant series may give up their places until the next sweep has ended. `counted`
+    /// has all dormant series. It is empty afterwards.
+    #[inline(never)]
+    pub(super) fn set_dormant(&mut self, counted: &mut Self) {
+        self.dormant = None;
+        if counted.all[NUMBER] == 0 {
+            return;
+        }
+        let mut counted = std::mem::take(counted);
+        counted.measure = self.measure;
+        let flood = counted.flood();
+        let share = counted.share(flood);
+        let is_large = share.size > 1 && u64::from(share.size) * DORMANT_PART >= self.whole;
+        self.dormant = is_large.then_some(DormantGroup { flood, share });
+    }
+
+    /// The dormant series that may give up their places.
+    pub(super) fn dormant(&self) -> Option<DormantGroup> {
+        self.dormant
+    }
+
+    /// Whether a name was refused, or has replaced a new one.
+    pub(super) fn has_refused(&self) -> bool {
+        self.has_refused
     }
 
     /// Finds the largest groups again if many series do not count any more. It reads all counters,
@@ -235,6 +317,7 @@ impl SeriesGroups {
 
     /// Returns the groups that the flood is in. Returns no group if no two series have one in
     /// common.
+    #[inline(never)] // it has many callers
     pub(super) fn flood(&self) -> Flood {
         flood(
             self.largest(),
@@ -244,15 +327,50 @@ impl SeriesGroups {
         )
     }
 
+    /// Returns the share of a flood of all series that are counted here.
+    #[inline(never)]
+    pub(super) fn share(&self, flood: Flood) -> Share {
+        // All of these groups have the series of the flood, and perhaps others.
+        let smallest = flood.groups().min_by_key(|group| self.count(*group));
+        let Some(group) = smallest else { return Share::default() };
+        let size = self.count(group);
+        let series = self.groups[group.kind][usize::from(group.id)][NUMBER] as usize;
+        Share { size, series, percent: size as usize * 100 / self.all[self.measure].max(1) }
+    }
+
     /// Returns what a new name may take the place of.
     pub(super) fn claim(&self, newcomer: &Membership) -> RoomClaim {
-        RoomClaim::new(self.flood(), newcomer, |group| self.count(group))
+        self.claim_of(self.flood(), newcomer, &|group| self.count(group))
+    }
+
+    #[inline(never)]
+    fn claim_of(
+        &self,
+        flood: Flood,
+        newcomer: &Membership,
+        count: &dyn Fn(Group) -> u32,
+    ) -> RoomClaim {
+        let giver = flood.groups().find(|group| !newcomer.is_in(*group)).filter(|giver| {
+            let own = count(Group { kind: giver.kind, id: newcomer.groups[giver.kind] });
+            // One series makes the giver smaller, and the own group larger.
+            count(*giver).saturating_sub(own).saturating_sub(own) >= 2
+        });
+        let new = flood.groups().map(count).min().unwrap_or_default();
+        let dormant = self.dormant.filter(|dormant| {
+            // If they have only their sender in common, the names of that sender may be those of
+            // many programs. One of them must not take the place of another one's.
+            let is_own = dormant.flood.is_of_sender() && dormant.flood.has(newcomer);
+            !is_own && dormant.is_larger(new) && dormant.is_larger_than_all(self.all[self.measure])
+        });
+        let dormant = dormant.map(|dormant| dormant.flood);
+        RoomClaim { flood, is_of_flood: flood.has(newcomer), giver, dormant }
     }
 
     /// Notes a name that was refused, or that replaced another one of the flood. The first one of
     /// the flood is kept as its example.
     #[cold]
     pub(super) fn note_refused(&mut self, name: &[u8], membership: Membership) {
+        self.has_refused = true;
         let largest = self.largest();
         if self.newcomers.largest != largest {
             self.newcomers = Newcomers { largest, ..Newcomers::default() };
@@ -266,38 +384,48 @@ impl SeriesGroups {
         let flood = self.flood();
         let is_known = self.example.as_ref().is_some_and(|known| flood.has(&known.membership));
         if !is_known && flood.has(&membership) {
-            let cut = |text: &[u8]| text[..text.len().min(EXAMPLE_BYTES_MAX)].to_vec();
-            let prefixes =
-                prefixes(name).map(|prefix| cut(prefix.strip_suffix(b";").unwrap_or(prefix)));
-            self.example = Some(RefusedName { name: cut(name), prefixes, membership });
+            self.example = Some(ExampleName::new(name, membership));
         }
     }
 
-    /// Returns the flood, if names of it were refused.
+    /// Returns the flood, if names of it were refused, and if it is what fills the table.
     pub(super) fn described(&self) -> Option<LargestGroup> {
         let flood = self.flood();
+        let share = self.share(flood);
+        let is_small = u64::from(share.size) * NEW_PART < self.whole
+            || self.dormant.is_some_and(|dormant| dormant.is_larger(share.size));
         let example = self.example.as_ref().filter(|known| flood.has(&known.membership))?;
-        // All of these groups have the series of the flood, and perhaps others.
-        let smallest = flood.groups().min_by_key(|group| self.count(*group))?;
-        let prefix = flood.groups().next().and_then(|group| example.prefixes.get(group.kind));
-        Some(LargestGroup {
-            prefix: prefix.cloned(),
-            sender: example.membership.groups[SENDER],
-            series: self.groups[smallest.kind][usize::from(smallest.id)][NUMBER] as usize,
-            percent: self.count(smallest) as usize * 100 / self.all[self.measure].max(1),
-            example: example.name.clone(),
-        })
+        (!is_small).then(|| example.describe(flood, share, "new series"))
     }
 }
 
-impl RoomClaim {
-    fn new(flood: Flood, newcomer: &Membership, count: impl Fn(Group) -> u32) -> Self {
-        let giver = flood.groups().find(|group| !newcomer.is_in(*group)).filter(|giver| {
-            let own = count(Group { kind: giver.kind, id: newcomer.groups[giver.kind] });
-            // One series makes the giver smaller, and the own group larger.
-            count(*giver).saturating_sub(own).saturating_sub(own) >= 2
-        });
-        Self { flood, is_of_flood: flood.has(newcomer), giver }
+impl DormantGroup {
+    /// Whether it is much larger than a group of this size.
+    fn is_larger(&self, size: u32) -> bool {
+        u64::from(size) * DORMANT_GIVEN_PART <= self.share.size.into()
+    }
+
+    /// Whether it is much larger than new series of this size that have nothing in common.
+    fn is_larger_than_all(&self, size: usize) -> bool {
+        size as u64 * 2 <= self.share.size.into()
+    }
+}
+
+impl ExampleName {
+    pub(super) fn new(name: &[u8], membership: Membership) -> Self {
+        let cut = |text: &[u8]| text[..text.len().min(EXAMPLE_BYTES_MAX)].to_vec();
+        let prefixes =
+            prefixes(name).map(|prefix| cut(prefix.strip_suffix(b";").unwrap_or(prefix)));
+        Self { name: cut(name), prefixes, membership }
+    }
+
+    /// Describes the groups that the name is an example of.
+    pub(super) fn describe(&self, flood: Flood, share: Share, of: &'static str) -> LargestGroup {
+        let prefix = flood.groups().next().and_then(|group| self.prefixes.get(group.kind));
+        let Share { series, percent, .. } = share;
+        let sender = self.membership.groups[SENDER];
+        let example = self.name.clone();
+        LargestGroup { prefix: prefix.cloned(), sender, series, percent, of, example }
     }
 }
 
@@ -387,7 +515,7 @@ impl GroupChanges {
             },
             |prefix, sender| groups.is_of_sender(prefix, sender),
         );
-        RoomClaim::new(flood, newcomer, |group| self.count(groups, group))
+        groups.claim_of(flood, newcomer, &|group| self.count(groups, group))
     }
 
     fn largest(&self, groups: &SeriesGroups) -> [u16; KINDS] {
@@ -489,7 +617,7 @@ mod tests {
     #[test]
     fn a_group_of_more_than_64_gib_is_the_largest() {
         let mut groups = SeriesGroups::default();
-        groups.count_bytes(true);
+        groups.count_bytes(true, 0, 0);
         let membership = |name: &str, bytes| {
             let mut membership = Membership::new(name.as_bytes(), 1, hash);
             membership.set_bytes(bytes);
@@ -506,7 +634,7 @@ mod tests {
     #[test]
     fn a_series_that_gets_a_longer_original_name_counts_for_more() {
         let mut groups = SeriesGroups::default();
-        groups.count_bytes(true);
+        groups.count_bytes(true, 0, 0);
         let mut one = Membership::new(b"a.b.c", 0, hash);
         let mut other = Membership::new(b"c.d.e", 0, hash);
         one.set_bytes(4000);

@@ -13,6 +13,7 @@ use super::batch_lookup::BatchLookup;
 use super::bounds::{AddError, Bounds, RestoreError};
 use super::closed::Closed;
 use super::counts::SeriesCounts;
+use super::crowd::largest_group;
 use super::hashing::Seeds;
 use super::live_series::LiveSeries;
 use super::raw::{Audience, RawNames, is_merged, merged_name, raw_and_merged, without_mark};
@@ -24,7 +25,7 @@ use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
-use super::top::{NewPrefix, NewPrefixCounts, Top};
+use super::top::{NewPrefix, Top};
 use super::visited::Visited;
 use crate::policy::{AppliedRules, Rules};
 use crate::protocol::{Grammar, MetricKind, Sample, cleaned, is_clean};
@@ -556,14 +557,9 @@ impl Table {
         self.live.rules.take_dropped()
     }
 
-    /// The sender or prefix that fills the table, if the table is full and refuses its names.
+    /// The sender or prefix that fills the table, if the table is full and has refused values.
     pub fn largest_group(&self) -> Option<LargestGroup> {
-        self.live.shards.groups.described().filter(|_| self.live.room().is_full())
-    }
-
-    /// The prefixes of names with the most new series.
-    pub fn new_prefixes(&mut self) -> &mut NewPrefixCounts {
-        &mut self.live.top.new_prefixes
+        largest_group(&self.live.shards).filter(|_| self.live.room().is_full())
     }
 
     /// The names and tags with the most series and samples since the start.

@@ -29,9 +29,8 @@ pub struct Top {
     not_added: u64,
     samples: Tally<MetricKind>,
     new: Tally,
-    /// The prefixes since the last warning.
-    pub(super) new_prefixes: NewPrefixCounts,
-    /// The hash of the prefix that was counted last.
+    /// The prefix that was counted last, and its hash. The next series often has the same.
+    last_prefix: Vec<u8>,
     last_hash: u64,
     newest: Newest,
     tags: TagKeys,
@@ -75,7 +74,7 @@ impl Top {
             not_added: 0,
             samples: Tally::new(NAMES_MAX),
             new: Tally::new(PREFIXES_MAX),
-            new_prefixes: NewPrefixCounts::default(),
+            last_prefix: Vec::new(),
             last_hash: 0,
             newest: Newest::default(),
             tags: TagKeys::default(),
@@ -131,9 +130,10 @@ impl Top {
         hash: impl Fn(&[u8]) -> u64,
     ) {
         let prefix = first_two_elements(name);
-        let is_last = self.new_prefixes.add(prefix);
-        if !is_last {
+        if *self.last_prefix != *prefix || prefix.is_empty() {
             self.last_hash = hash(prefix);
+            self.last_prefix.clear();
+            self.last_prefix.extend_from_slice(prefix);
         }
         self.new.add(prefix, (), self.last_hash, 1);
         self.newest.add(name, self.last_hash, interval);
@@ -245,55 +245,7 @@ impl NewestPlace {
     }
 }
 
-/// Counts prefixes in bounded memory, by the space-saving rule: if all places are taken, a new
-/// prefix replaces the rarest one and continues its count. So a count may be too high, by the count
-/// of the prefix that was replaced. But the prefix with the most new series is never missed.
-#[derive(Debug, Default)]
-pub struct NewPrefixCounts {
-    prefixes: Vec<(Vec<u8>, u64)>,
-    /// The index of the prefix that was counted last. The next series often has the same.
-    last: usize,
-}
-
-const COUNTED_PREFIXES_MAX: usize = 16;
 const PREFIX_BYTES_MAX: usize = 128;
-
-impl NewPrefixCounts {
-    /// Counts a new series with this prefix. Returns whether it is that of the series before.
-    fn add(&mut self, prefix: &[u8]) -> bool {
-        if let Some((known, count)) = self.prefixes.get_mut(self.last)
-            && known == prefix
-        {
-            *count += 1;
-            return true;
-        }
-        if let Some(at) = self.prefixes.iter().position(|(known, _)| known == prefix) {
-            self.last = at;
-        } else if self.prefixes.len() < COUNTED_PREFIXES_MAX {
-            self.last = self.prefixes.len();
-            self.prefixes.push((prefix.to_vec(), 0));
-        } else {
-            let rarest = self.prefixes.iter().enumerate().min_by_key(|(_, (_, count))| *count);
-            self.last = rarest.map_or(0, |(at, _)| at);
-            let (name, _) = &mut self.prefixes[self.last];
-            name.clear();
-            name.extend_from_slice(prefix);
-        }
-        self.prefixes[self.last].1 += 1;
-        false
-    }
-
-    /// Returns the prefix with the most new series. All counts are halved, so that the next answer
-    /// is about later series.
-    pub fn take_busiest(&mut self) -> Option<Vec<u8>> {
-        let (prefix, _) = self.prefixes.iter().max_by_key(|(_, count)| *count)?;
-        let busiest = prefix.clone();
-        for (_, count) in &mut self.prefixes {
-            *count /= 2;
-        }
-        Some(busiest)
-    }
-}
 
 /// The first two elements of a name, without its tags.
 fn first_two_elements(name: &[u8]) -> &[u8] {
@@ -369,21 +321,5 @@ mod tests {
             assert_eq!(first_two_elements(name.as_bytes()), expected.as_bytes());
         }
         assert_eq!(first_two_elements(&[b'x'; 2000]).len(), PREFIX_BYTES_MAX);
-    }
-
-    #[test]
-    fn the_busiest_is_named_among_ever_new_ones() {
-        let mut new_prefixes = NewPrefixCounts::default();
-        assert_eq!(new_prefixes.take_busiest(), None);
-        for n in 0..1000 {
-            new_prefixes.add(first_two_elements(format!("once.{n}.x").as_bytes()));
-            new_prefixes.add(first_two_elements(format!("app.junk.{n}").as_bytes()));
-        }
-        assert!(new_prefixes.prefixes.len() <= COUNTED_PREFIXES_MAX);
-        assert_eq!(new_prefixes.take_busiest().as_deref(), Some(&b"app.junk"[..]));
-        for n in 0..2000 {
-            new_prefixes.add(first_two_elements(format!("later.on.{n}").as_bytes()));
-        }
-        assert_eq!(new_prefixes.take_busiest().as_deref(), Some(&b"later.on"[..]));
     }
 }

@@ -247,3 +247,138 @@ fn established_series_are_shared_out_while_they_are_idle_for_long() {
     assert!((700..=1000).contains(&others), "{others} of the others make room");
     assert_eq!(named(&mut core).group.prefix.as_deref(), Some(&b"junk.x"[..]));
 }
+
+/// The flushes without samples after which an established series may be dormant, with the default
+/// `evict_after`. The first of their places are free after one flush more.
+const DORMANT: u64 = 8;
+
+/// Shows that series that had values in two intervals and are dead keep no new name out until
+/// `evict_after` has passed, although their sender goes on to make up names. No active series is
+/// lost, and the dead ones are named, or the largest group while none is dormant.
+#[test]
+fn dead_series_make_room_for_new_names_soon() {
+    let by_count = format!("max_series = {MOST}");
+    // What limits the table, the number of active series, and that of dead ones and their names.
+    let rows: [(&str, u32, u32, Name, &str); 5] = [
+        (&by_count, 0, 5000, |n| format!("junk.pod{n}.x"), "junk"),
+        (&by_count, 3000, 2000, |n| format!("junk.pod{n}.x"), "junk"),
+        (&by_count, 3000, 2000, |n| format!("junk.hits;pod={n}"), "junk.hits"),
+        (&by_count, 4000, 1000, |n| format!("junk.x.{n}"), "junk.x"),
+        ("series_memory = 512k", 1000, 5000, |n| format!("junk.pod{n}.x"), "junk"),
+    ];
+    let active: Name = |n| format!("shop.svc{n}.x");
+    let good: Name = |n| format!("app.web.g{n}");
+    for (limit, count, ended, dead, prefix) in rows {
+        let mut core = Core::configured(&format!("[limits]\n{limit}\n"));
+        for stamp in 0..2 {
+            counters(&mut core, 3, 0..count, active);
+            counters(&mut core, 2, 0..ended, dead);
+            core.flush(stamp);
+        }
+        for stamp in 2..DORMANT + 12 {
+            let what = format!("{limit}, {count}, {}, interval {stamp}", dead(0));
+            let junk_at = MOST * u32::try_from(stamp).unwrap();
+            counters(&mut core, 3, 0..count, active);
+            counters(&mut core, 2, junk_at..junk_at + MOST / 10, dead);
+            counters(&mut core, 1, 0..GOOD, good);
+            let is_dormant = stamp >= DORMANT + 2;
+            let is_early = stamp < DORMANT + 3;
+            let NamedGroup { group, sender } = named(&mut core);
+            let named = String::from_utf8(group.prefix.unwrap()).unwrap();
+            let is_named = named == prefix && sender.to_string() == "0.0.0.2";
+            assert!(is_named || !is_dormant && named == "shop", "{what}: {named}");
+            assert_eq!(group.of == "all series", !is_dormant, "{what}");
+            let lines = core.flush(stamp);
+            assert_eq!(arrived(&lines, count, active), count as usize, "{what}");
+            let arrived = arrived(&lines, GOOD, good);
+            assert_eq!(arrived, if is_early { 0 } else { 100 }, "{what}");
+        }
+    }
+}
+
+/// Shows that new pods take the place of the dead ones of the same program.
+#[test]
+fn new_pods_replace_dead_ones() {
+    let pod: Name = |n| format!("app.pod{n}.x");
+    let mut core = full_table();
+    for stamp in 0..2 {
+        counters(&mut core, 1, 0..MOST, pod);
+        core.flush(stamp);
+    }
+    (2..DORMANT + 3).for_each(|stamp| drop(core.flush(stamp)));
+    for stamp in 0..10 {
+        counters(&mut core, 1, MOST..MOST + 500, pod);
+        let lines = core.flush(100 + stamp);
+        let of = |n| lines.contains(&format!("stats_counts.{} 1 {}", pod(MOST + n), 100 + stamp));
+        assert_eq!((0..500).filter(|n| of(*n)).count(), 500, "{stamp}");
+    }
+}
+
+/// Shows that a flood of new names takes no series of well-behaved programs that have been idle for
+/// some minutes, and at most an eighth of those of the program with the most of them.
+#[test]
+fn a_flood_takes_no_idle_series_of_well_behaved_programs() {
+    let programs: Name = |n| format!("prog{}.svc.m{n}", n % 9);
+    let one: Name = |n| format!("prog.svc{}.m{n}", n % 9);
+    let junk: Name = |n| format!("junk.x.{n}");
+    let made_up: Name = |n| format!("x{n}.y.z");
+    // The idle series and their kind, whether each program has a sender of its own, the sender and
+    // the names of the flood, the number of intervals in which it sends each name, and how many
+    // series it may take.
+    let rows: [(Name, &str, bool, u32, Name, u64, usize); 9] = [
+        (programs, "c", true, 2, junk, 1, 0),
+        (programs, "c", true, 2, junk, 2, 0),
+        (programs, "c", true, 2, made_up, 1, 0),
+        (programs, "c", true, 2, made_up, 2, 0),
+        (programs, "c", false, 1, junk, 2, 0),
+        (programs, "c", false, 1, made_up, 1, 0),
+        (programs, "c", false, 2, junk, 1, 501),
+        (one, "c", false, 2, junk, 1, 501),
+        (one, "g", false, 2, junk, 2, 0),
+    ];
+    for (row, (idle, kind, has_senders, host, flood, times, most)) in rows.into_iter().enumerate() {
+        let metric = if kind == "g" { MetricKind::Gauge } else { MetricKind::Counter };
+        let mut core = full_table();
+        for stamp in 0..2 {
+            for n in 0..4000 {
+                let of_program = if has_senders { 10 + n % 9 } else { 1 };
+                send(&mut core, of_program, &format!("{}:1|{kind}", idle(n)));
+            }
+            counters(&mut core, 3, 0..1000, |n| format!("shop.svc.m{n}"));
+            core.flush(stamp);
+        }
+        for stamp in 2..30 {
+            counters(&mut core, 3, 0..1000, |n| format!("shop.svc.m{n}"));
+            let from = JUNK * u32::try_from(stamp / times).unwrap();
+            counters(&mut core, host, from..from + JUNK, flood);
+            core.flush(stamp);
+            let table = core.engine.table();
+            let is_kept = |n: &u32| table.has_series(metric, idle(*n).as_bytes());
+            let taken = 4000 - (0..4000).filter(is_kept).count();
+            assert!(taken <= most, "row {row}, interval {stamp}: {taken}");
+            assert!(
+                stamp < 20 || taken >= most.saturating_sub(2),
+                "row {row}: the limit is tested"
+            );
+        }
+    }
+}
+
+/// Shows that counters that are sent once a minute stay, also if they are the largest group of a
+/// full table.
+#[test]
+fn a_counter_that_is_sent_once_a_minute_stays() {
+    let slow: Name = |n| format!("cron.job.m{n}");
+    let mut core = full_table();
+    for stamp in 0..60 {
+        if stamp % 6 == 0 {
+            counters(&mut core, 1, 0..MOST, slow);
+        }
+        if stamp > 6 {
+            counters(&mut core, 2, 0..GOOD, |n| format!("app.web.g{n}"));
+        }
+        let lines = core.flush(stamp);
+        assert!(stamp % 6 > 0 || arrived(&lines, MOST, slow) == MOST as usize, "{stamp}");
+    }
+    assert_eq!(named(&mut core).group.prefix.as_deref(), Some(&b"cron.job"[..]));
+}

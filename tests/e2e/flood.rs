@@ -105,7 +105,7 @@ fn two_million_random_names() {
     });
     let counters = daemon.admin().numbers("counters");
     assert!(counters["statsd.series_rejected"] >= (NAMES - max_series) as f64);
-    daemon.until_logged(&["series_rejected=", "most_new=", "flood."], 1);
+    daemon.until_logged(&["series_rejected=", "crowd_share=", "crowd_example=flood."], 1);
     watch.end(&daemon, "random names");
     // 130 bytes a series and its name, the receive buffers, and a dump of them all to this test.
     assert!(

@@ -47,16 +47,17 @@ impl Sent {
         })
     }
 
-    /// The tags in the order of Graphite: as `=` is behind the digits, `a1=` is before `a=`.
-    fn joined(&self, separator: &str) -> String {
-        let pair = |(key, value): (&String, &String)| format!("{key}={value}");
-        let pairs: BTreeSet<String> = self.tags.iter().map(pair).collect();
-        pairs.into_iter().collect::<Vec<_>>().join(separator)
+    /// The tags, sorted by their keys.
+    fn tags(&self) -> Vec<String> {
+        self.tags.iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 
-    /// The name in Graphite.
+    /// The name of the file that carbon makes. It sorts the texts of the tags. `=` is behind the
+    /// digits, so `a1=` is before `a=`.
     fn in_graphite(&self) -> String {
-        format!("{}{}{};{}", self.prefix, self.bare, self.figure, self.joined(";"))
+        let mut tags = self.tags();
+        tags.sort();
+        format!("{}{}{};{}", self.prefix, self.bare, self.figure, tags.join(";"))
     }
 
     /// Whether this is the line of the series in `/metrics`, with its value.
@@ -65,7 +66,7 @@ impl Sent {
         let Some((labels, value)) = rest.rsplit_once("} ") else { return false };
         let pair = |(key, value): (&String, &String)| format!("{key}=\"{value}\"");
         // If all keys are legal labels, the label `statsd_name` has only the name, or is missing.
-        let whole = format!("statsd_name=\"{};{}\"", self.bare, self.joined(";"));
+        let whole = format!("statsd_name=\"{};{}\"", self.bare, self.tags().join(";"));
         let bare = format!("statsd_name=\"{}\"", self.bare);
         let mut shown: BTreeSet<_> = labels.split(',').map(str::to_owned).collect();
         let is_named = shown.remove(&bare) || name.starts_with(&self.bare);
@@ -121,7 +122,7 @@ fn lines_with_fifty_tags_are_the_same_in_graphite_influxdb_and_metrics() {
     for sent in sent.values() {
         let field = if sent.figure.is_empty() { "value" } else { &sent.figure[1..] };
         let measurement = format!("{}{}", sent.prefix, sent.bare);
-        influxd.until_point(&measurement, &sent.joined(","), field, sent.value);
+        influxd.until_point(&measurement, &sent.tags().join(","), field, sent.value);
     }
     daemon.stop();
 }

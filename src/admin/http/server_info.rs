@@ -112,6 +112,7 @@ fn put_largest_group(view: &mut View<'_>, json: &mut JsonWriter<'_>) {
     json.key("sender").string(sender.to_string().as_bytes());
     json.key("series").number(group.series as f64);
     json.key("percent").number(group.percent as f64);
+    json.key("of").string(group.of.as_bytes());
     json.key("example").string(&group.example).close(b'}');
 }
 

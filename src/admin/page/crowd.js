@@ -1,7 +1,7 @@
 // The card that names what fills the table of series. It shows only while the table is full.
 import { figure } from "./api.js";
 import { $, el, say, text } from "./dom.js";
-import { number, plural } from "./format.js";
+import { plural } from "./format.js";
 import { link } from "./route.js";
 
 let part = null;
@@ -13,9 +13,9 @@ export function show(info) {
   box.hidden = !crowd;
   if (!crowd) return;
   part ??= make(box);
-  const { prefix, sender, series, percent, example } = crowd;
+  const { prefix, sender, percent, of, example } = crowd;
   text(part.group, prefix ?? sender);
-  text(part.share, ` has ${number(series)} new series, ${percent} % of all.`);
+  text(part.share, ` has ${percent} % of ${of}.`);
   text(part.from, prefix ? `${sender} sends names such as ` : "It sends names such as ");
   text(part.example, example);
   const lost = figure(info, "series_rejected")?.value;

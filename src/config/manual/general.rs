@@ -186,13 +186,15 @@ pub(super) const LIMITS: Chapter = chapter! {
 
     /// Series of all kinds together. 1 to 100000000. At the limit, the sender or prefix with the
     /// most new series gives up one of them for a new name of others. Series that had values in two
-    /// intervals stay. If none can be given up, values of the new name are refused and counted in
-    /// series_rejected. The warning names that sender or prefix. Raise the limit only if you want
-    /// all these names.
+    /// intervals stay for evict_after. If none can be given up, values of the new name are refused
+    /// and counted in series_rejected. The warning names the sender or prefix that fills the table.
+    /// Raise the limit only if you want all these names.
     max_series;
 
     /// At either limit, a series that had values in two intervals or more is evicted only after it
-    /// had none for this long. The time is rounded up to whole flush intervals.
+    /// had none for this long. One that is no gauge is evicted after an eighth of it, if a large part
+    /// of the table is idle series of the same prefix or sender, as those of pods that are gone. Both
+    /// times are rounded up to whole flush intervals, the shorter one to three at least.
     evict_after;
 
     /// The most bytes of a name with its tags, 1 to 64k. A line with a longer name is a bad line.
