@@ -279,8 +279,7 @@ impl TableRules {
         Ok(made)
     }
 
-    /// Takes the tags whose values were replaced in lines that no alias led to their series, each as
-    /// `key=value`.
+    /// Takes the tags whose values were replaced in lines without an alias, each as `key=value`.
     pub fn take_replaced_tags(&mut self) -> Vec<Box<[u8]>> {
         self.limits.take_replaced()
     }

@@ -6,10 +6,10 @@
 //!
 //! ```text
 //!  new value ──▶ a place is free: it gets the place
-//!           └──▶ none is free: it is replaced, and from then on the places of its tag are kept
+//!           └──▶ none is free: it is replaced, and the places of its tag are kept
 //!
 //!  the last series with a value goes ──▶ the place is free
-//!                                   └──▶ places are kept: it is free once places are given away
+//!                                   └──▶ places are kept: they are given away later
 //! ```
 //! A replaced value must not get a place while lines with it are known by their aliases: the same
 //! tags in another order would go to another series. So free places are given away together, at the
@@ -81,8 +81,8 @@ const NUMBERS: usize = 256;
 /// take a megabyte each.
 const LISTED_MAX: usize = 16_384;
 
-/// The least time after which places are given away again. It removes the aliases of all lines whose
-/// values were replaced, and it takes ten times as long to add a line without one.
+/// The least time after which places are given away again. That removes the aliases of all lines
+/// whose values were replaced, and it takes ten times as long to add a line without one.
 const BETWEEN: Duration = Duration::from_secs(60);
 
 /// The most replaced tags that are kept for a warning.
@@ -109,8 +109,8 @@ impl TagLimits {
         limits
     }
 
-    /// Begins a reload that makes `set` the newest set of policies, and keeps these rules, each with
-    /// its new number and the one before.
+    /// Begins a reload that makes `set` the newest set of policies, and keeps these rules, each
+    /// with its new number and the one before.
     pub(super) fn begin_reload(
         &mut self,
         set: u16,
