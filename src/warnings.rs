@@ -172,7 +172,7 @@ impl WarningKind {
             ),
             Self::TagValues => WarningText::new(
                 "tag_values_replaced",
-                "values of a tag became other in new series, since the tag has max_tag_values of them",
+                "values of a tag became other, since the tag has max_tag_values of them",
                 "fix the program that sends the tag, drop it with drop_tags in a rule, or raise max_tag_values",
             ),
             Self::PointRefused(reason) => WarningText::new(

@@ -160,6 +160,8 @@ pub struct ResolvedName {
     pub policy: u16,
     /// The name of the series. `None` if the rules do not change it.
     pub name: Option<Vec<u8>>,
+    /// Whether the value of a tag was replaced, because there are too many.
+    pub is_limited: bool,
 }
 
 /// The rules that match a name, for people.
@@ -216,7 +218,7 @@ impl Policies {
         allows: &mut dyn FnMut(LimitedTag<'_>) -> bool,
     ) -> Result<ResolvedName, u8> {
         if self.rules.rules.is_empty() {
-            return Ok(ResolvedName { policy: 0, name: None });
+            return Ok(ResolvedName { policy: 0, name: None, is_limited: false });
         }
         if let Some(rule) = self.dropped.rule_of(hash) {
             return Err(rule);
@@ -225,10 +227,16 @@ impl Policies {
         let name = RuleName::new(&clean);
         let sources = self.sources(name).inspect_err(|rule| self.dropped.add(hash, *rule))?;
         let changes = self.changes(sources);
-        let made = if changes.is_none() { None } else { changes.apply(name, allows) };
+        let mut is_limited = false;
+        let mut allows = |tag: LimitedTag<'_>| {
+            let is_allowed = allows(tag);
+            is_limited |= !is_allowed;
+            is_allowed
+        };
+        let made = if changes.is_none() { None } else { changes.apply(name, &mut allows) };
         let settings = sources.in_policy();
         let policy = self.number(PolicySources { settings, is_without_lines: false });
-        Ok(ResolvedName { policy, name: made })
+        Ok(ResolvedName { policy, name: made, is_limited })
     }
 
     /// Returns the number of a policy like this one, for a series that no line leads to any more.

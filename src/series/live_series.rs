@@ -111,6 +111,16 @@ impl LiveSeries {
         }
     }
 
+    /// Notes that a series at a place gets lines with `other` in place of a value. Returns whether
+    /// such a line may get an alias.
+    pub(super) fn note_limited(&mut self, place: SeriesPlace) -> bool {
+        let may_replace_always = self.rules.may_replace_always();
+        if may_replace_always && let Some(series) = self.shards.get_mut(place) {
+            series.set_limited(true);
+        }
+        may_replace_always
+    }
+
     /// Adds a sample to the series that the table holds under this name. If there is none, creates
     /// it. `outcome` is what rules have made of the name, if it is known. Returns the place of the
     /// series.
@@ -215,6 +225,7 @@ impl LiveSeries {
         self.tick = self.tick.wrapping_add(1);
         self.largest.clear();
         self.pool.begin_sweep();
+        self.rules.begin_interval();
     }
 
     /// See [`Table::sweep`](super::Table::sweep). Without `RAW` names the audience of a series is a
@@ -261,6 +272,7 @@ impl LiveSeries {
     ) -> bool {
         // Not looked up again for each series, which would take several instructions.
         let mut shard = &mut self.shards.all[cursor.shard];
+        let gives_places = self.rules.gives_places();
         while cursor.at < shard.end() {
             if *left == 0 {
                 return false;
@@ -268,6 +280,15 @@ impl LiveSeries {
             let at = cursor.at;
             cursor.at += 1;
             let Some(Placed { slot, series, name, original }) = shard.at_mut(at) else { continue };
+            if gives_places && series.is_limited() {
+                let aliases = &mut self.shards.aliases;
+                *left -= aliases.remove_some(cursor.shard, slot.at, *left);
+                if aliases.count(cursor.shard, slot.at) > 0 {
+                    cursor.at = at;
+                    return false;
+                }
+                series.set_limited(false);
+            }
             *left = left.saturating_sub(series.work());
             let idleness = Idleness::of(series, self.tick);
             let tags = &mut self.shards.tags;

@@ -39,7 +39,8 @@ pub struct Series {
     last_sender: u16,
     /// Whether the series is offered to the history when it is closed.
     is_remembered: Cell<bool>,
-    /// Facts about the name, as bits: [`PLAIN`], [`JOINED`], and [`kept_by`] a set of rules.
+    /// Facts about the name, as bits: [`PLAIN`], [`JOINED`], [`LIMITED`], and [`kept_by`] a set of
+    /// rules.
     name_facts: u8,
     standing: Standing,
     intervals: Intervals,
@@ -64,6 +65,10 @@ const PLAIN: u8 = 1;
 
 /// Clients have sent a second name to the series.
 const JOINED: u8 = 0x80;
+
+/// Lines that were not read lead to the series, although it has `other` in place of a value of
+/// theirs.
+const LIMITED: u8 = 0x40;
 
 /// The rules of this set of [`PolicySets`] make no other name of the name of the series. So a line
 /// with this name is found by it, and needs no alias. Rules must be applied to a line to know it.
@@ -264,6 +269,17 @@ impl Series {
         self.name_facts |= JOINED;
     }
 
+    /// Whether aliases may lead to the series from lines with `other` in place of a value.
+    #[inline]
+    pub(super) fn is_limited(&self) -> bool {
+        self.name_facts & LIMITED != 0
+    }
+
+    pub(super) fn set_limited(&mut self, is_limited: bool) {
+        self.name_facts &= !LIMITED;
+        self.name_facts |= LIMITED * u8::from(is_limited);
+    }
+
     /// Notes that the series is stored with another name that clients send: first the name before,
     /// then the new one.
     pub(super) fn rename(&self, names: [OtherName; 2], pool: &mut Pool) {
@@ -356,7 +372,7 @@ impl Series {
 
     /// Forgets whether the rules of another set than this one leave the name as it is.
     pub(super) fn forget_name_kept_before(&mut self, set: u16) {
-        self.name_facts &= PLAIN | JOINED | kept_by(set);
+        self.name_facts &= PLAIN | JOINED | LIMITED | kept_by(set);
     }
 
     /// Whether the series has been idle for the number of flushes that its policy allows. It must

@@ -37,6 +37,8 @@ enum AddedByRules {
     AsNamed(SeriesPlace),
     /// It has another name.
     Renamed(SeriesPlace),
+    /// The same, with `other` in place of a value of which there are too many.
+    Limited(SeriesPlace),
     /// Names are raw, so there may be two.
     Raw,
 }
@@ -199,6 +201,11 @@ impl Table {
             AddedByRules::Renamed(place) => {
                 self.note_alias(alias.or(Some(of_name)), kind, place);
             }
+            AddedByRules::Limited(place) => {
+                if self.live.note_limited(place) {
+                    self.note_alias(alias.or(Some(of_name)), kind, place);
+                }
+            }
             AddedByRules::Raw => {}
         }
         Ok(())
@@ -232,6 +239,9 @@ impl Table {
                 .map(|()| AddedByRules::Raw);
         }
         let place = self.live.add_by_name(made, hash, sample, outcome)?;
+        if resolved.is_limited {
+            return Ok(AddedByRules::Limited(place));
+        }
         if original.is_some() {
             return Ok(AddedByRules::Renamed(place));
         }

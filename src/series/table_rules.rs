@@ -66,7 +66,7 @@ impl TableRules {
         Self {
             changes_names: policies.change_names(),
             policies,
-            limits: TagLimits::new(names.clone()),
+            limits: TagLimits::new(names.clone(), interval),
             names: names.clone(),
             sweeps_with_old_names: 0,
             has_old_policies: false,
@@ -78,7 +78,7 @@ impl TableRules {
     pub(super) fn unused_copy(&self) -> Self {
         Self {
             policies: self.policies.unused_copy(),
-            limits: TagLimits::new(self.names.clone()),
+            limits: TagLimits::new(self.names.clone(), Duration::ZERO),
             names: self.names.clone(),
             changes_names: self.changes_names,
             sweeps_with_old_names: 0,
@@ -279,7 +279,7 @@ impl TableRules {
         Ok(made)
     }
 
-    /// Takes the tags of new series whose values were replaced, each as `key=value`.
+    /// Takes the tags whose values were replaced in lines without an alias, each as `key=value`.
     pub fn take_replaced_tags(&mut self) -> Vec<Box<[u8]>> {
         self.limits.take_replaced()
     }
@@ -370,7 +370,7 @@ impl TableRules {
         let mut has = |tag: LimitedTag<'_>| has_tag(&clean, tag);
         let Self { policies, names, .. } = self;
         let resolved = policies.resolve(name, names.hash_one(name), &mut has);
-        let ResolvedName { policy, name: made } = match resolved {
+        let ResolvedName { policy, name: made, .. } = match resolved {
             Ok(resolved) => resolved,
             Err(rule) => {
                 // The samples of a merged series are also those of its raw series.
@@ -396,12 +396,29 @@ impl TableRules {
         }
     }
 
+    /// Notes that an interval begins.
+    pub(super) fn begin_interval(&mut self) {
+        self.limits.begin_interval();
+    }
+
+    /// Whether this sweep must remove the aliases of all lines whose values were replaced, because
+    /// there may be places for the values when it ends.
+    pub(super) fn gives_places(&self) -> bool {
+        self.limits.is_giving()
+    }
+
+    /// Whether a line whose values were replaced may get an alias. It may not while its next value
+    /// may be another one: before places are given away, and while a reload lets values count that
+    /// series have.
+    pub(super) fn may_replace_always(&self) -> bool {
+        !self.limits.is_giving() && !self.has_old_policies
+    }
+
     /// Notes that all series were closed, and have their new policies.
     pub(super) fn end_sweep(&mut self) {
         self.has_old_policies = false;
         self.sweeps_with_old_names = self.sweeps_with_old_names.saturating_sub(1);
-        self.limits.uncount_passing();
-        self.limits.end_reload();
+        self.limits.end_sweep();
     }
 
     /// Whether [`replace`](Self::replace) may be called with these rules.
@@ -424,7 +441,8 @@ impl TableRules {
             self.sweeps_with_old_names = 2;
         }
         self.policies.replace(rules, interval);
-        self.limits.begin_reload(self.policies.kept_limits());
+        let set = self.policies.newest_set();
+        self.limits.begin_reload(set, self.policies.kept_limits(), interval);
         self.changes_names = self.policies.change_names();
         names_change
     }

@@ -1,74 +1,143 @@
 //! The values of the tags that `max_tag_values` limits.
 //!
-//! A value counts while some series has it. So a tag of which every value is short-lived, such as
-//! the name of a container, reaches its limit only if too many values exist at the same time. A
-//! value of a line that belongs to no series counts until the next flush.
+//! A value has a place while some series has it. So a tag of which every value is short-lived, such
+//! as the name of a container, reaches its limit only if too many values exist at the same time. A
+//! value of a line that belongs to no series has a place until the next flush.
+//!
+//! ```text
+//!  new value ──▶ a place is free: it gets the place
+//!           └──▶ none is free: it is replaced, and the places of its tag are kept
+//!
+//!  the last series with a value goes ──▶ the place is free
+//!                                   └──▶ places are kept: they are given away later
+//! ```
+//! A replaced value must not get a place while lines with it are known by their aliases: the same
+//! tags in another order would go to another series. So free places are given away together, at the
+//! end of a sweep that has removed all such aliases.
+
+use std::time::Duration;
 
 use ahash::AHashMap;
 
 use super::raw::without_mark;
-use crate::policy::{LimitedTag, OTHER, PolicySets, clean_form};
+use crate::policy::{LimitedTag, OTHER, PolicySets, clean_form, flushes};
 use crate::protocol::tags_of;
 
-/// By the key of a tag, the number of series that have each value. It is 0 for a value that only
-/// lines without a series have.
-type LimitedKeys = AHashMap<Box<[u8]>, AHashMap<u64, u32>>;
-
 /// The values of each limited tag, and the number of series that have each.
+///
+/// Hashes stand for keys and values. Two of the same hash are as unlikely as two equal members of a
+/// set. A value takes some 60 bytes and a key some 40, and each is a part of a tag of some series.
+/// So their number is bounded by `series_memory`.
 #[derive(Debug)]
 pub(super) struct TagLimits {
     hasher: ahash::RandomState,
-    /// By the number of the rule, the key, and the hash of the value. Two values of the same hash
-    /// are as unlikely as two equal members of a set.
-    rules: AHashMap<u16, LimitedKeys>,
-    /// The number of each rule that a reload has kept, and its number before the reload. Until all
-    /// series have their new policies, both stand for the number before, so that values that some
-    /// series have count, whichever policy those have.
+    /// For each set of policies, the number under which the values of each rule are counted. A rule
+    /// that a reload keeps has the same number in both sets, so that its values go on counting.
+    numbers: [[u32; NUMBERS]; 2],
+    next_number: u32,
+    /// The number of each rule that a reload has kept, and its number before the reload.
     kept: Vec<(u16, u16)>,
-    /// The rule, the key and the hash of each value that lines without a series have brought since
-    /// the last flush, unless a series had it.
-    passing: Vec<(u16, Box<[u8]>, u64)>,
-    /// The tags of new series whose values were replaced, as `key=value`.
+    keys: AHashMap<u64, LimitedKey>,
+    values: AHashMap<u64, LimitedValue>,
+    /// The values that lines without a series have brought since the last flush, unless a series
+    /// had them.
+    passing: Vec<u64>,
+    /// The values that no series has, but whose places are kept.
+    unused: Vec<u64>,
+    /// The number of flushes after which places may be given away again, and how many are left.
+    flushes_between: u32,
+    flushes_left: u32,
+    /// Whether places are given away at the end of this sweep.
+    is_giving: bool,
+    /// The tags whose values were replaced, as `key=value`.
     replaced: Vec<Box<[u8]>>,
     /// The hashes of the tags that a copy of a table must replace.
     denied: Vec<u64>,
 }
 
-/// The most keys of one rule. Clients choose keys, so the number must be bounded. The values of
-/// further keys are all replaced.
-const KEYS_MAX: usize = 1000;
+#[derive(Debug, Default)]
+struct LimitedKey {
+    /// The values that have a place.
+    values: u32,
+    /// Whether a value was replaced since places were given away last.
+    keeps_places: bool,
+}
 
-/// The most values of lines without a series that are noted in one interval. Further ones do not
-/// count. They take two megabytes.
-const PASSING_MAX: usize = 16_384;
+#[derive(Debug)]
+struct LimitedValue {
+    /// The hash of its key.
+    key: u64,
+    /// The series that have it.
+    series: u32,
+    /// Whether it is in [`TagLimits::passing`] or [`TagLimits::unused`].
+    is_listed: bool,
+}
+
+/// The rules of a set, and more.
+const NUMBERS: usize = 256;
+
+/// The most values of lines without a series that are noted in one interval, and the most places
+/// that are kept. Further values of lines do not count, and further places are free at once. They
+/// take a megabyte each.
+const LISTED_MAX: usize = 16_384;
+
+/// The least time after which places are given away again. That removes the aliases of all lines
+/// whose values were replaced, and it takes ten times as long to add a line without one.
+const BETWEEN: Duration = Duration::from_secs(60);
 
 /// The most replaced tags that are kept for a warning.
 const REPLACED_MAX: usize = 16;
 
 impl TagLimits {
-    pub(super) fn new(hasher: ahash::RandomState) -> Self {
-        Self {
+    pub(super) fn new(hasher: ahash::RandomState, interval: Duration) -> Self {
+        let mut limits = Self {
             hasher,
-            rules: AHashMap::new(),
+            numbers: [[0; NUMBERS]; 2],
+            next_number: 0,
             kept: Vec::new(),
+            keys: AHashMap::new(),
+            values: AHashMap::new(),
             passing: Vec::new(),
+            unused: Vec::new(),
+            flushes_between: 0,
+            flushes_left: 0,
+            is_giving: false,
             replaced: Vec::new(),
             denied: Vec::new(),
-        }
+        };
+        limits.begin_reload(0, std::iter::empty(), interval);
+        limits
     }
 
-    /// Begins a reload that keeps these rules, each with its new number and the one before.
-    pub(super) fn begin_reload(&mut self, kept: impl Iterator<Item = (u16, u16)>) {
+    /// Begins a reload that makes `set` the newest set of policies, and keeps these rules, each
+    /// with its new number and the one before.
+    pub(super) fn begin_reload(
+        &mut self,
+        set: u16,
+        kept: impl Iterator<Item = (u16, u16)>,
+        interval: Duration,
+    ) {
+        self.flushes_between = flushes(BETWEEN, interval);
+        self.flushes_left = self.flushes_left.min(self.flushes_between);
+        for number in &mut self.numbers[usize::from(set)] {
+            *number = self.next_number;
+            self.next_number += 1;
+        }
         self.kept = kept.collect();
+        for (rule, before) in self.kept.clone() {
+            *self.number_mut(rule) = *self.number_mut(before);
+        }
     }
 
-    /// Notes that all series have their policies of the last reload.
-    pub(super) fn end_reload(&mut self) {
-        for (rule, before) in std::mem::take(&mut self.kept) {
-            if let Some(keys) = self.rules.remove(&before) {
-                self.rules.insert(rule, keys);
-            }
-        }
+    fn number_mut(&mut self, rule: u16) -> &mut u32 {
+        &mut self.numbers[usize::from(rule >> (u16::BITS - 1))][usize::from(rule) % NUMBERS]
+    }
+
+    /// Returns the hashes of a key and of a value of it.
+    fn hashes(&self, rule: u16, key: &[u8], value: &[u8]) -> [u64; 2] {
+        let numbers = &self.numbers[usize::from(rule >> (u16::BITS - 1))];
+        let number = numbers[usize::from(rule) % NUMBERS];
+        [self.hasher.hash_one((number, key)), self.hasher.hash_one((number, key, value))]
     }
 
     /// Whether a series may have this value. `rule` is the number of the rule in [`PolicySets`].
@@ -76,88 +145,138 @@ impl TagLimits {
         if !self.denied.is_empty() && self.denied.contains(&self.hash_of(tag)) {
             return false;
         }
-        let Some(keys) = self.rules.get(&number_of(rule, &self.kept)) else { return true };
-        match keys.get(tag.key) {
-            None => keys.len() < KEYS_MAX,
-            Some(values) => {
-                values.len() < tag.most as usize
-                    || values.contains_key(&self.hasher.hash_one(tag.value))
-            }
-        }
+        let [key, value] = self.hashes(rule, tag.key, tag.value);
+        self.keys.get(&key).is_none_or(|key| key.values < tag.most)
+            || self.values.contains_key(&value)
     }
 
     /// Whether the values that series have of a tag all count. During a reload they do if a rule of
     /// the same name and patterns has limited the tag before.
     pub(super) fn counts_all(&self, rule: u16, key: &[u8], policies: &PolicySets) -> bool {
-        let before = number_of(rule, &self.kept);
-        before != rule && policies.limits_key(before, key)
+        let kept = self.kept.iter().find(|(new, _)| *new == rule);
+        kept.is_some_and(|(_, before)| policies.limits_key(*before, key))
     }
 
-    /// As [`allows`](Self::allows), for a series that is about to be created. Notes a replaced
-    /// value for a warning.
+    /// As [`allows`](Self::allows), for a line that is added. Notes a replaced value, for a warning
+    /// too.
     pub(super) fn allows_new(&mut self, rule: u16, tag: LimitedTag<'_>) -> bool {
         let is_allowed = self.allows(rule, tag);
-        if !is_allowed && self.replaced.len() < REPLACED_MAX {
-            self.replaced.push([tag.key, b"=", tag.value].concat().into());
+        if !is_allowed {
+            let [key, _] = self.hashes(rule, tag.key, tag.value);
+            if let Some(key) = self.keys.get_mut(&key) {
+                key.keeps_places = true;
+            }
+            if self.replaced.len() < REPLACED_MAX {
+                self.replaced.push([tag.key, b"=", tag.value].concat().into());
+            }
         }
         is_allowed
     }
 
+    /// Returns a value with its hash. If it has no place, it gets one.
+    fn with_place(&mut self, rule: u16, key: &[u8], value: &[u8]) -> (u64, &mut LimitedValue) {
+        let [key, hash] = self.hashes(rule, key, value);
+        let value = self.values.entry(hash).or_insert_with(|| {
+            self.keys.entry(key).or_default().values += 1;
+            LimitedValue { key, series: 0, is_listed: false }
+        });
+        (hash, value)
+    }
+
     /// Counts a series of this policy and canonical name for each value of its limited tags.
     pub(super) fn count_values(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
-            let keys = rules.entry(number_of(rule, kept)).or_default();
-            if !keys.contains_key(key) {
-                keys.insert(key.into(), AHashMap::new());
-            }
-            if let Some(values) = keys.get_mut(key) {
-                *values.entry(hasher.hash_one(value)).or_default() += 1;
-            }
+            self.with_place(rule, key, value).1.series += 1;
         });
     }
 
     /// Counts the values of the limited tags of a line without a series. `policy` is the one that
     /// its name would have.
     pub(super) fn count_passing(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, kept, passing, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
-            let rule = number_of(rule, kept);
-            let value = hasher.hash_one(value);
-            let known = rules.get(&rule).and_then(|keys| keys.get(key));
-            if passing.len() < PASSING_MAX && known.is_none_or(|known| !known.contains_key(&value))
-            {
-                let keys = rules.entry(rule).or_default();
-                keys.entry(key.into()).or_default().insert(value, 0);
-                passing.push((rule, key.into(), value));
+            if self.passing.len() < LISTED_MAX {
+                let (hash, value) = self.with_place(rule, key, value);
+                if value.series == 0 && !std::mem::replace(&mut value.is_listed, true) {
+                    self.passing.push(hash);
+                }
             }
         });
-    }
-
-    /// Removes the values of lines without a series. Must be called once an interval, before the
-    /// end of a reload is noted.
-    pub(super) fn uncount_passing(&mut self) {
-        for (rule, key, value) in std::mem::take(&mut self.passing) {
-            if self.rules.get(&rule).and_then(|keys| keys.get(&key)?.get(&value)) == Some(&0) {
-                remove_value(&mut self.rules, rule, &key, value);
-            }
-        }
     }
 
     /// Counts that a series no longer has its values, after
     /// [`count_values`](Self::count_values) was called for it.
     pub(super) fn uncount_values(&mut self, policy: u16, name: &[u8], policies: &PolicySets) {
-        let Self { hasher, rules, kept, .. } = self;
         each_limited(policy, name, policies, |rule, key, value| {
-            let rule = number_of(rule, kept);
-            let hash = hasher.hash_one(value);
-            let values = rules.get_mut(&rule).and_then(|keys| keys.get_mut(key));
-            let Some(count) = values.and_then(|values| values.get_mut(&hash)) else { return };
-            *count -= 1;
-            if *count == 0 {
-                remove_value(rules, rule, key, hash);
+            let [_, hash] = self.hashes(rule, key, value);
+            let Some(value) = self.values.get_mut(&hash) else { return };
+            value.series -= 1;
+            if value.series == 0 && !value.is_listed {
+                self.free_or_keep(hash);
             }
         });
+    }
+
+    /// Frees the place of a value that is in no list and that no series has. If the places of its
+    /// tag are kept, lists it.
+    fn free_or_keep(&mut self, hash: u64) {
+        let Some(value) = self.values.get_mut(&hash) else { return };
+        let Some(key) = self.keys.get_mut(&value.key) else { return };
+        if key.keeps_places {
+            if self.unused.len() < LISTED_MAX {
+                value.is_listed = true;
+                self.unused.push(hash);
+                return;
+            }
+            self.flushes_left = 0; // so that aliases stay without a reason for one interval at most
+        }
+        key.values -= 1;
+        if key.values == 0 {
+            self.keys.remove(&value.key);
+        }
+        self.values.remove(&hash);
+    }
+
+    /// Begins an interval. The sweep of the one before must follow. If places are given away at its
+    /// end, it must remove the aliases of all lines whose values were replaced: see
+    /// [`is_giving`](Self::is_giving).
+    pub(super) fn begin_interval(&mut self) {
+        self.flushes_left = self.flushes_left.saturating_sub(1);
+        let are_all_used = self.unused.is_empty() && self.passing.is_empty();
+        self.is_giving = self.flushes_left == 0 && !are_all_used;
+    }
+
+    /// Whether places are given away at the end of this sweep. Until then, lines whose values are
+    /// replaced must not get aliases.
+    pub(super) fn is_giving(&self) -> bool {
+        self.is_giving
+    }
+
+    /// Ends the sweep. Frees the places of lines without a series, and gives away those that were
+    /// kept, if it is time for that.
+    pub(super) fn end_sweep(&mut self) {
+        let mut listed = std::mem::take(&mut self.passing);
+        let is_giving = std::mem::take(&mut self.is_giving);
+        if is_giving {
+            listed.append(&mut self.unused);
+        }
+        for hash in listed {
+            let Some(value) = self.values.get_mut(&hash) else { continue };
+            value.is_listed = false;
+            if value.series > 0 {
+                continue;
+            }
+            if is_giving
+                && let Some(key) = self.keys.get_mut(&value.key)
+                && std::mem::take(&mut key.keeps_places)
+            {
+                self.flushes_left = self.flushes_between;
+            }
+            self.free_or_keep(hash);
+        }
+        if self.values.len() < self.values.capacity() / 8 {
+            self.values.shrink_to_fit();
+            self.keys.shrink_to_fit();
+        }
     }
 
     /// Takes the tags that were replaced since the last call, each as `key=value`.
@@ -174,25 +293,6 @@ impl TagLimits {
     fn hash_of(&self, tag: LimitedTag<'_>) -> u64 {
         self.hasher.hash_one((tag.rule, tag.key, tag.value))
     }
-}
-
-/// Removes a value of a tag, and what is empty without it.
-fn remove_value(rules: &mut AHashMap<u16, LimitedKeys>, rule: u16, key: &[u8], value: u64) {
-    let Some(keys) = rules.get_mut(&rule) else { return };
-    if let Some(values) = keys.get_mut(key) {
-        values.remove(&value);
-        if values.is_empty() {
-            keys.remove(key);
-        }
-    }
-    if keys.is_empty() {
-        rules.remove(&rule);
-    }
-}
-
-/// The number under which the values of a rule are counted.
-fn number_of(rule: u16, kept: &[(u16, u16)]) -> u16 {
-    kept.iter().find(|(new, _)| *new == rule).map_or(rule, |(_, before)| *before)
 }
 
 /// Passes the number of the rule, the key and the value of each limited tag of a series. The values

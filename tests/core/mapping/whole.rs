@@ -52,8 +52,12 @@ struct Trial {
     series: BTreeMap<Key, Model>,
     /// The number of series that the table has removed.
     removed: u64,
-    /// The series to which the names of lines have led since the rules changed.
+    /// The series to which the names of lines have led since the last sweep, or since the rules
+    /// changed.
     led: BTreeMap<Key, String>,
+    /// The values that tags have had, and the flush before which a series had each last.
+    places: BTreeMap<(&'static str, String), u64>,
+    flushes: u64,
     /// What the sweep that is under way must send.
     closed: BTreeMap<Key, (f64, bool)>,
     is_sweeping: bool,
@@ -93,6 +97,8 @@ impl Trial {
             series: BTreeMap::new(),
             removed: 0,
             led: BTreeMap::new(),
+            places: BTreeMap::new(),
+            flushes: 0,
             closed: BTreeMap::new(),
             is_sweeping: false,
             has_old_policies: false,
@@ -155,16 +161,20 @@ impl Trial {
     }
 
     /// The series to which a line of this name may go. There are several only if the values that
-    /// count against a limit depend on how far the sweep has got.
+    /// count against a limit depend on how far the sweep has got, or on which places are kept.
     fn expected(&self, kind: u8, sent: &str) -> Vec<String> {
         let (bare, tags) = split(sent);
         let (bare, tags) = (self.rules.make)(bare, tags);
         let full = joined(&bare, &tags);
-        // A name that has led to a series with `other` may do so after another value was removed.
-        let led = self.led.get(&(kind, sent.to_owned())).filter(|led| **led != full);
-        let led = led.filter(|led| self.series.contains_key(&(kind, (*led).clone())));
+        // Until the next flush, all lines of a name go where the first one of them went.
+        let led = self.led.get(&(kind, sent.to_owned())).filter(|_| !self.has_old_policies);
+        if let Some(led) = led
+            && self.series.contains_key(&(kind, led.clone()))
+        {
+            return vec![led.clone()];
+        }
         if self.series.contains_key(&(kind, full.clone())) {
-            return led.cloned().into_iter().chain([full]).collect(); // it keeps its lines
+            return vec![full]; // it keeps its lines
         }
         let in_use = |key: &str| {
             let value =
@@ -175,16 +185,16 @@ impl Trial {
         let is_unsure = self.has_old_policies || self.is_sweeping;
         let mut made = vec![Tags::new()];
         for (key, value) in tags {
-            let is_allowed = (self.rules.most)(key).is_none_or(|most| {
-                let values = in_use(key);
-                values.len() < most || values.contains(&value.as_bytes()[0])
-            });
-            let is_limited = (self.rules.most)(key).is_some();
             let other = "other".to_owned();
-            let values = match (is_limited && is_unsure, is_allowed) {
-                (true, _) => vec![value, other],
-                (false, true) => vec![value],
-                (false, false) => vec![other],
+            let used = in_use(key);
+            let values = match (self.rules.most)(key) {
+                None => vec![value],
+                Some(_) if is_unsure => vec![value, other],
+                Some(_) if used.contains(&value.as_bytes()[0]) => vec![value],
+                Some(most) if used.len() >= most && !self.may_have_place(key, &value) => {
+                    vec![other]
+                }
+                Some(_) => vec![value, other],
             };
             let with = |tags: &Tags| {
                 let with = |value| tags.clone().into_iter().chain([(key, value)]).collect();
@@ -193,7 +203,23 @@ impl Trial {
             made = made.iter().flat_map(with).collect();
         }
         let made = made.iter().map(|tags| joined(&bare, tags));
-        made.chain(led.cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+        made.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether a value of a tag may have a place although no series has it: places are given away
+    /// once a minute.
+    fn may_have_place(&self, key: &'static str, value: &str) -> bool {
+        let last = self.places.get(&(key, value.to_owned()));
+        last.is_some_and(|last| self.flushes - last <= 7)
+    }
+
+    /// Notes the values that series have.
+    fn note_places(&mut self) {
+        for (_, name) in self.series.keys() {
+            for tag in split(name).1 {
+                self.places.insert(tag, self.flushes);
+            }
+        }
     }
 
     fn random_line(&mut self) {
@@ -283,8 +309,11 @@ impl Trial {
             panic!("{context}: {grown:?} of {keys:?}")
         };
         self.led.insert((kind, sent.to_owned()), key.1.clone());
-        if keys.len() == 1 {
+        if keys.len() == 1 || !self.has_old_policies {
             assert_eq!(shown, key.1.as_bytes(), "{context}");
+        }
+        for tag in split(&key.1).1 {
+            self.places.insert(tag, self.flushes);
         }
         let series = self.series.entry(key.clone()).or_default();
         if *has_begun {
@@ -397,6 +426,8 @@ impl Trial {
 
     /// Ends an interval, with lines between the slices of the sweep.
     fn flush(&mut self, stamp: u64) {
+        self.note_places();
+        self.flushes += 1;
         self.core.tick(stamp);
         self.is_sweeping = true;
         for (key, series) in &mut self.series {
@@ -422,6 +453,7 @@ impl Trial {
             }
         }
         let lines = self.core.finish();
+        self.led.clear(); // values may get places that were kept
         self.is_sweeping = false;
         self.has_old_policies = false;
         let mut sent = values(&lines);
