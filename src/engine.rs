@@ -12,12 +12,14 @@
 //! series in slices while samples of the next interval come in; [`Engine::finish`] sends the
 //! server's own figures, which mark the flush's end.
 
+mod close_series;
 pub mod explain;
 mod intake;
 mod restored;
 
 use std::time::Duration;
 
+use close_series::close_series;
 pub use intake::NamedGroup;
 use intake::{Intake, Problem};
 pub use restored::Restored;
@@ -26,7 +28,7 @@ use restored::RestoredRecord;
 use crate::flush::{Subject, Summarizer, Summary};
 use crate::history::History;
 use crate::ledger::{Ledger, OwnCounter, OwnCounters};
-use crate::policy::{FigureId, Plan, Rules, flushes};
+use crate::policy::{Rules, flushes};
 use crate::protocol::{
     Grammar, LineReader, MetricKind, Reject, cleaned, first_piece, is_binary, is_clean,
     is_plain_for, read_plain,
@@ -596,65 +598,6 @@ impl Engine {
 /// The number of flushes whose points are kept.
 fn history_rows(settings: &Settings) -> usize {
     flushes(settings.bounds.history, settings.flush_interval) as usize
-}
-
-/// Closes about `work` series, counts them in `summaries`, and notes their values in the history, if
-/// there is one. Returns true once all are closed.
-///
-/// A flush and `explain` call it, so that the loop of the sweep is compiled once.
-#[inline(never)]
-fn close_series(
-    table: &mut Table,
-    cursor: &mut Cursor,
-    work: usize,
-    summarizer: &mut Summarizer,
-    summaries: &mut [u64; 3],
-    mut history: Option<&mut History>,
-    out: &mut dyn FnMut(&Summary<'_>),
-) -> bool {
-    table.sweep(cursor, work, |audience, closed| {
-        summaries[audience as usize] += 1;
-        let is_remembered = closed.is_remembered;
-        let plan = &closed.policy.plan;
-        let summary = summarizer.closed(audience, closed);
-        if is_remembered.get()
-            && let Some(history) = &mut history
-        {
-            is_remembered.set(remember(history, &summary, plan));
-        }
-        out(&summary);
-    })
-}
-
-/// Notes a closed series in the history. Returns `false` if there is no room for it.
-#[allow(clippy::cast_possible_truncation)] // a chart needs no more digits
-#[inline(never)]
-fn remember(history: &mut History, summary: &Summary<'_>, plan: &Plan) -> bool {
-    if summary.audience == Audience::Clean {
-        return false; // a merged series; each client's name is kept by itself
-    }
-    let value = |id: FigureId| {
-        let figure = summary.figures.iter().find(|figure| figure.id == id);
-        figure.map_or(f32::NAN, |figure| figure.value as f32)
-    };
-    let name = summary.name;
-    match summary.subject {
-        Subject::Counter => history.note(MetricKind::Counter, name, &[value(FigureId::RATE)]),
-        Subject::Gauge => history.note(MetricKind::Gauge, name, &[value(FigureId::VALUE)]),
-        Subject::Set => history.note(MetricKind::Set, name, &[value(FigureId::COUNT)]),
-        Subject::Timing => {
-            let percentile = plan.upper_percentile().map_or(f32::NAN, value);
-            let values = [
-                value(FigureId::COUNT),
-                value(FigureId::LOWER),
-                value(FigureId::MEDIAN),
-                percentile,
-                value(FigureId::UPPER),
-            ];
-            history.note(MetricKind::Timing, name, &values)
-        }
-        _ => false,
-    }
 }
 
 /// Returns a buffer with room for the longest name.

@@ -11,8 +11,9 @@
 
 use std::fmt;
 
+use super::Engine;
+use super::close_series::close_series;
 use super::intake::Intake;
-use super::{Engine, close_series};
 use crate::encode::sent_names::{NameEncoders, SentNames};
 use crate::flush::{Subject, Summarizer, Summary};
 use crate::ledger::Ledger;

@@ -102,7 +102,7 @@ struct AliasLists {
 struct AliasList {
     /// The position of the series.
     at: u32,
-    /// The number of the last removal that has gone through it.
+    /// The number of the last removal that went through it.
     removal: u32,
     links: Vec<AliasLink>,
 }

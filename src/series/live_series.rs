@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use super::aliases::{AliasKey, NEW_ALIAS_BYTES_MAX};
 use super::batch::PendingSample;
-use super::bounds::{AddError, Bounds, Exactness, LARGE, SeriesLimits};
+use super::bounds::{AddError, Bounds, Exactness, SeriesLimits};
 use super::closed::Closed;
 use super::counts::{bytes_beside_name, original_bytes};
-use super::eviction::{Evicted, Idleness, LongIdle};
+use super::eviction::{Evicted, LongIdle};
 use super::hashing::{HashedSample, MemberHasher, Seeds};
 use super::largest::Largest;
-use super::membership::{Flood, Membership};
+use super::membership::Membership;
 use super::memory::Pool;
 use super::new_names::{NewNames, StoredNames, bytes_for_original};
 use super::newest_series::{NEWEST_MAX, NewestSeries};
 use super::raw::{Audience, RAW_NAME_BYTES, is_merged, without_mark};
 use super::room::Room;
 use super::series::Series;
-use super::shard::{NameHash, Placed, SHARDS, SeriesKey, SeriesPlace, TakenSeries};
-use super::shards::{Cursor, RunningTotal, Shards};
+use super::shard::{NameHash, Placed, SeriesKey, SeriesPlace, TakenSeries};
+use super::shards::{RunningTotal, Shards};
 use super::stored_name::StoredName;
 use super::table_rules::{RuleOutcome, TableRules};
 use super::tag_store::TagStore;
@@ -228,127 +228,6 @@ impl LiveSeries {
         self.rules.begin_interval();
     }
 
-    /// See [`Table::sweep`](super::Table::sweep). Without `RAW` names the audience of a series is a
-    /// constant, so that their meaning costs nothing where they are off.
-    #[inline]
-    pub(super) fn sweep<const RAW: bool>(
-        &mut self,
-        cursor: &mut Cursor,
-        work: usize,
-        mut close: impl FnMut(Audience, Closed<'_>),
-    ) -> bool {
-        let mut left = work;
-        let is_full = self.room().is_full();
-        let flood = self.shards.groups.flood();
-        self.note_room();
-        self.pool.sort_freed_memory();
-        while let Some(taken) = self.evicted.open.pop() {
-            left = left.saturating_sub(taken.series.work());
-            self.close_and_release(taken, &mut close);
-            if left == 0 {
-                return false;
-            }
-        }
-        while cursor.shard < SHARDS {
-            if !self.sweep_shard::<RAW>(cursor, &mut left, is_full, flood, &mut close) {
-                return false;
-            }
-            left = left.saturating_sub(self.shards.compact(cursor.shard));
-            *cursor = Cursor { shard: cursor.shard + 1, at: 0 };
-        }
-        true
-    }
-
-    /// Closes the series of the shard at `cursor`, and removes those that have expired, until
-    /// `left` is 0. Returns true once all series of the shard are closed.
-    #[inline(always)]
-    fn sweep_shard<const RAW: bool>(
-        &mut self,
-        cursor: &mut Cursor,
-        left: &mut usize,
-        is_full: bool,
-        flood: Flood,
-        close: &mut impl FnMut(Audience, Closed<'_>),
-    ) -> bool {
-        // Not looked up again for each series, which would take several instructions.
-        let mut shard = &mut self.shards.all[cursor.shard];
-        let gives_places = self.rules.gives_places();
-        while cursor.at < shard.end() {
-            if *left == 0 {
-                return false;
-            }
-            let at = cursor.at;
-            cursor.at += 1;
-            let Some(Placed { slot, series, name, original }) = shard.at_mut(at) else { continue };
-            if gives_places && series.is_limited() {
-                let aliases = &mut self.shards.aliases;
-                *left -= aliases.remove_some(cursor.shard, slot.at, *left);
-                if aliases.count(cursor.shard, slot.at) > 0 {
-                    cursor.at = at;
-                    return false;
-                }
-                series.set_limited(false);
-            }
-            *left = left.saturating_sub(series.work());
-            let idleness = Idleness::of(series, self.tick);
-            let tags = &mut self.shards.tags;
-            let original = || original.name();
-            let is_kept = self.rules.update(series, name, original, tags, &mut self.pool);
-            let policy = self.rules.policies.at(series.policy());
-            if !is_kept || policy.is_expired(series.kind(), idleness.idle) {
-                let place = SeriesPlace::new(cursor.shard, slot);
-                if !self.shards.remove_aliases(place, left) {
-                    cursor.at = at;
-                    return false;
-                }
-                if let Some(taken) = self.shards.take(place) {
-                    self.release(taken);
-                    self.shards.counts.expired += 1;
-                }
-                shard = &mut self.shards.all[cursor.shard];
-                continue;
-            }
-            // A series that came after the tick is closed already. It keeps the count of its
-            // samples: if it makes room for another one, they must be counted as lost.
-            if idleness.closes_interval {
-                let raw = self.shards.raw.as_ref().filter(|_| RAW);
-                let text = name.text(tags);
-                let audience = Audience::of(raw, series.kind(), text, self.tick);
-                let mut close = |closed: Closed<'_>| close(audience, audience.named(closed));
-                let has_begun = series.has_begun_next();
-                series.close_open(self.tick, policy, text, &mut self.pool, &mut close);
-                let grown = self.pool.take_grown();
-                // Without this, the place of each series would be written to memory.
-                if grown >= LARGE {
-                    self.largest.note(grown, SeriesPlace::new(cursor.shard, slot));
-                }
-                if !has_begun {
-                    self.top.take_samples(series, name, &self.shards.names, tags);
-                }
-            }
-            let is_long = self.long_idle.is_long(idleness);
-            let has_changed = series.note_sweep(idleness.closes_interval, is_long);
-            if has_changed || idleness.idle > 0 && (is_full || is_long) {
-                let is_new = series.is_new();
-                let can_be_dormant = series.can_be_dormant();
-                let place = SeriesPlace::new(cursor.shard, slot);
-                let membership = shard.membership(at);
-                let is_of_flood = flood.has(membership);
-                let dormant = can_be_dormant.then_some((membership, &self.shards.groups));
-                self.long_idle.note(idleness, is_new, is_of_flood, dormant, place);
-                if has_changed {
-                    self.shards.count_spare(place);
-                }
-                // A line may evict it from now on, and has no time for many aliases.
-                if is_long {
-                    self.shards.remove_aliases(place, left);
-                }
-                shard = &mut self.shards.all[cursor.shard];
-            }
-        }
-        true
-    }
-
     /// See [`Table::end_sweep`](super::Table::end_sweep).
     pub(super) fn end_sweep(&mut self) {
         self.pool.end_sweep();
@@ -427,7 +306,7 @@ impl LiveSeries {
 
     /// Closes the unclosed interval of a series, if there is one, and returns its memory to the
     /// pool.
-    fn close_and_release(
+    pub(super) fn close_and_release(
         &mut self,
         mut taken: TakenSeries,
         close: &mut impl FnMut(Audience, Closed<'_>),
@@ -447,7 +326,7 @@ impl LiveSeries {
     }
 
     /// Returns the memory of a series that was taken out of its shard.
-    fn release(&mut self, taken: TakenSeries) {
+    pub(super) fn release(&mut self, taken: TakenSeries) {
         let tags = &mut self.shards.tags;
         self.rules.uncount_values(&taken.series, taken.name(), tags);
         taken.name().release(tags);

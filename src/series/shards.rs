@@ -348,13 +348,14 @@ impl Shards {
         Some(taken)
     }
 
-    /// Removes the aliases of a series that is going to be removed, if there are so many that it
-    /// takes long, and takes their number from `left`. Returns false if some are left: the rest
-    /// must be removed in a later turn of the loop.
+    /// Removes the aliases of a series that expires, if there are so many that it takes long, and
+    /// takes their number from `left`. Returns false if some are left: the rest must be removed in
+    /// a later turn of the loop.
     #[inline(never)]
     pub(super) fn remove_aliases(&mut self, place: SeriesPlace, left: &mut usize) -> bool {
         const FEW: usize = 64;
-        let (shard, at) = (place.shard(), place.slot().at);
+        let shard = place.shard();
+        let at = place.slot().at;
         let count = self.aliases.count(shard, at);
         if count <= FEW {
             return true;
@@ -520,8 +521,8 @@ impl Shards {
         }
     }
 
-    /// Frees the memory of removed series of a shard, if it is much. Returns about what it has cost,
-    /// as a number of series.
+    /// Frees the memory of removed series of a shard, if it is much. Returns about what it has
+    /// cost, as a number of series.
     ///
     /// A walk that is under way may leave out series that move.
     pub(super) fn compact(&mut self, number: usize) -> usize {

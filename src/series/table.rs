@@ -24,6 +24,7 @@ use super::series_groups::LargestGroup;
 use super::shard::{NameHash, PackedPlace, SeriesPlace};
 use super::shards::Cursor;
 use super::stored_name::StoredName;
+use super::sweep::Sweep;
 use super::table_rules::{RuleOutcome, TableRules};
 use super::top::{NewPrefix, Top};
 use super::visited::Visited;
@@ -419,9 +420,9 @@ impl Table {
         close: impl FnMut(Audience, Closed<'_>),
     ) -> bool {
         if self.live.shards.raw.is_some() {
-            self.live.sweep::<true>(cursor, work, close)
+            Sweep::<true, _>::new(&mut self.live, work, close).run(cursor)
         } else {
-            self.live.sweep::<false>(cursor, work, close)
+            Sweep::<false, _>::new(&mut self.live, work, close).run(cursor)
         }
     }
 

@@ -173,7 +173,8 @@ impl Trial {
         {
             return vec![led.clone()];
         }
-        if self.series.contains_key(&(kind, full.clone())) {
+        let is_limited = tags.keys().any(|key| (self.rules.most)(key).is_some());
+        if self.series.contains_key(&(kind, full.clone())) && !(self.is_raw && is_limited) {
             return vec![full]; // it keeps its lines
         }
         let in_use = |key: &str| {
@@ -182,7 +183,8 @@ impl Trial {
             let values = self.series.keys().filter_map(|(_, name)| value(name));
             values.filter(|value| *value != b'o').collect::<BTreeSet<_>>()
         };
-        let is_unsure = self.has_old_policies || self.is_sweeping;
+        // Another spelling of a raw name is another name, which is compared with the rules anew.
+        let is_unsure = self.has_old_policies || self.is_sweeping || self.is_raw;
         let mut made = vec![Tags::new()];
         for (key, value) in tags {
             let other = "other".to_owned();
@@ -551,7 +553,7 @@ fn any_interleaving_of_lines_rules_and_restarts_keeps_the_value_of_each_series()
 fn more_ways_to_write_names_than_the_index_holds_lose_no_value() {
     /// 64 in each of 256 parts, the least bound.
     const BOUND: usize = 64 * 256;
-    let base = "[statsd]\nexpire = 20s\n[limits]\nmax_series = 2000\n";
+    let base = "[statsd]\nexpire = 20s\n[limits]\nseries_memory = 2m\n";
     for (seed, rules) in [(0, &RULES[0]), (1, &RULES[5]), (2, &RULES[7])] {
         let mut trial = Trial::with(seed, base, rules);
         trial.is_flood = true;
