@@ -10,13 +10,13 @@
 //! A series is closed exactly once a flush. Its values are those at the tick, however late the
 //! sweep reaches the series. This module uses no summaries, sinks or sockets.
 //!
-//! Read `series.rs` and `intervals.rs` first (one series), then `live_series.rs` and `sweep.rs` (its
-//! life), then `shard.rs` and `shards.rs` (where it stands). Read `table.rs` after these: it only
-//! decides which series a sample is for. Then read where names are (`new_names.rs`, `stored_name.rs`,
-//! `text_chunks.rs`, `tag_store.rs`), how lines find series without being read (`aliases.rs`), and
-//! what series keep for readers (`records.rs`). Read last what happens when memory is used up
-//! (`room.rs`, `membership.rs`, `series_groups.rs`, `eviction.rs`, `newest_series.rs`,
-//! `crowd.rs`, `largest.rs`).
+//! Read `series.rs` and `intervals.rs` first (one series), then `live_series.rs` and `sweep.rs`
+//! (its life), then `shard.rs` and `shards.rs` (where it stands). Read `table.rs` after these: it
+//! only decides which series a sample is for. Then read where names are (`new_names.rs`,
+//! `stored_name.rs`, `text_chunks.rs`, `tag_store.rs`), how lines find series without being read
+//! (`aliases.rs`), and what series keep for readers (`records.rs`). Read last what happens when
+//! memory is used up (`room.rs`, `membership.rs`, `series_groups.rs`, `eviction.rs`,
+//! `newest_series.rs`, `crowd.rs`, `largest.rs`).
 //!
 //! # Which function adds a sample
 //!

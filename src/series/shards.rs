@@ -348,9 +348,8 @@ impl Shards {
         Some(taken)
     }
 
-    /// Removes the aliases of a series that expires, if there are so many that it takes long, and
-    /// takes their number from `left`. Returns false if some are left: the rest must be removed in
-    /// a later turn of the loop.
+    /// Removes the aliases of a series that expires, if they are many, and takes their number from
+    /// `left`. Returns false if some are left, for a later turn of the loop.
     #[inline(never)]
     pub(super) fn remove_aliases(&mut self, place: SeriesPlace, left: &mut usize) -> bool {
         const FEW: usize = 64;

@@ -1,5 +1,5 @@
-//! [`Sweep`]: closes the interval before the tick, one series after the other, and removes those that
-//! have expired. It comes in steps, so that the loop receives in between.
+//! [`Sweep`]: closes the interval before the tick, one series after the other, and removes those
+//! that have expired. It comes in steps, so that the loop receives in between.
 
 use super::bounds::LARGE;
 use super::closed::Closed;

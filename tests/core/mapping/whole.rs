@@ -183,7 +183,7 @@ impl Trial {
             let values = self.series.keys().filter_map(|(_, name)| value(name));
             values.filter(|value| *value != b'o').collect::<BTreeSet<_>>()
         };
-        // Another spelling of a raw name is another name, which is compared with the rules anew.
+        // Another spelling of a raw name is another name, which is compared with the rules, too.
         let is_unsure = self.has_old_policies || self.is_sweeping || self.is_raw;
         let mut made = vec![Tags::new()];
         for (key, value) in tags {
