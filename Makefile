@@ -126,7 +126,7 @@ soak: peers ## ten minutes of load, restarts, reloads and trouble; the sums must
 	run env SECONDS=$(SECONDS) $(CARGO) test --release --test e2e soak -- --ignored --nocapture --test-threads=1; \
 	report
 
-bench: ## compare with the other servers found here: 50 minutes, kept in bench/runs (ARGS=flags)
+bench: ## compare with the other servers found here: 45 minutes, kept in bench/runs (ARGS=flags)
 	@bench/peers/install.sh
 	$(CARGO) build --release --workspace
 	$(CARGO_TARGET_DIR)/release/statsd-bench compare $(ARGS)

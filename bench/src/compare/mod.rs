@@ -121,7 +121,9 @@ fn measure_all(
             Ok(figures) => figures.into_iter().map(|(name, it)| (name, it.to_string())).collect(),
             Err(error) => vec![("failed", error.to_string())],
         };
-        eprint!(" {}: {}", found[0].0, found[0].1);
+        let (figure, value) = &found[0];
+        let number = value.parse().map(|number: f64| format!("{number:.3}"));
+        eprint!(" {figure}: {}", number.as_ref().unwrap_or(value));
         eprintln!(" ({} gone, {} left)", whole_seconds(start.elapsed()), left(&jobs[index + 1..]));
         for (figure, value) in found {
             let Job { what, load, profile, round, .. } = job;
