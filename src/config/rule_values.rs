@@ -107,7 +107,7 @@ impl ValueKind<TagRename> for TagRenameText {
 /// The most values of a tag: `N` for each key, or `KEY=N`.
 pub(super) struct TagLimitText;
 
-/// A limit needs about 30 bytes for each value. Beyond this number the growth of its table would
+/// A limit needs about 60 bytes for each value. Beyond this number the growth of its table would
 /// take too long for one turn of the loop.
 const VALUES_MAX: u32 = 100_000;
 
