@@ -27,6 +27,7 @@ use crate::encode::chunk::Chunk;
 
 mod disk;
 mod events;
+mod probe;
 mod record;
 mod segments;
 
@@ -34,6 +35,7 @@ use disk::DiskFailure;
 pub use disk::{Disk, Folder, SegmentFile};
 use events::SpoolEvents;
 pub use events::{DiskCall, SpoolEvent};
+use probe::probe;
 use record::{HEAD, PREAMBLE, RecordHead, preamble};
 pub use segments::Position;
 use segments::{HandedChunk, HandedOut, LAST_SEGMENT, Segment, Segments};
@@ -454,7 +456,7 @@ impl Spool {
     /// whether a disk that has failed works again. Called at the end of each flush.
     pub fn wake(&mut self) {
         match self.disk.restore() {
-            Ok(false) => self.events.probe(&mut *self.disk, &mut self.segments, self.format),
+            Ok(false) => probe(&mut *self.disk, &mut self.segments, self.format, &mut self.events),
             Ok(true) => {
                 self.is_note_due = true;
                 self.find_missing();

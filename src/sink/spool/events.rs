@@ -5,11 +5,6 @@
 use std::io;
 use std::mem;
 
-use super::disk::Disk;
-use super::record::preamble;
-use super::segments::Segments;
-use crate::encode::chunk::CHUNK_BYTES;
-
 /// An event for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpoolEvent {
@@ -147,19 +142,9 @@ impl SpoolEvents {
         }
     }
 
-    /// Writes and removes a file of the size of a chunk if chunks could not be saved. Without this,
-    /// the log would show the failure until the next chunk that does not fit the queue, which may
-    /// be days later.
-    pub(super) fn probe(&mut self, disk: &mut dyn Disk, segments: &mut Segments, format: &str) {
-        if matches!(self.failing, Some(DiskCall::Write | DiskCall::Restore)) {
-            let number = segments.take_number();
-            let mut bytes = preamble(format).to_vec();
-            bytes.resize(CHUNK_BYTES, 0);
-            let is_written = disk.write(number, 0, &bytes).is_ok();
-            if disk.remove(number).is_ok() && is_written {
-                self.note_success();
-            }
-        }
+    /// Whether chunks could not be saved, and none was saved since.
+    pub(super) fn is_unwritable(&self) -> bool {
+        matches!(self.failing, Some(DiskCall::Write | DiskCall::Restore))
     }
 
     /// Notes that a chunk was saved or could be, so the disk works again.
