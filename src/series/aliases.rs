@@ -221,26 +221,19 @@ impl AliasLists {
         true
     }
 
-    /// Takes out at most `most` aliases of the series at a position: the only one, or the last ones
-    /// of its list. Returns whether the list was freed.
-    fn take(&mut self, at: u32, most: usize, taken: &mut Vec<AliasLink>) -> bool {
-        match self.of(at) {
-            AliasLink::NONE => return false,
-            AliasLink::SEVERAL => {
-                let found = self.several.find_entry(spread(at), |list| list.at == at);
-                let Ok(mut found) = found else { return false };
-                let links = &mut found.get_mut().links;
-                taken.extend(links.drain(links.len().saturating_sub(most)..));
-                if !links.is_empty() {
-                    return false;
-                }
-                found.remove();
-            }
-            link => taken.push(link),
+    /// Takes out the last aliases of the list of a series, at most `most`. Returns whether the list
+    /// was freed.
+    fn take_listed(&mut self, at: u32, most: usize, taken: &mut Vec<AliasLink>) -> bool {
+        let found = self.several.find_entry(spread(at), |list| list.at == at);
+        let Ok(mut found) = found else { return false };
+        let links = &mut found.get_mut().links;
+        taken.extend(links.drain(links.len().saturating_sub(most)..));
+        if !links.is_empty() {
+            return false;
         }
-        let had_list = self.of(at) == AliasLink::SEVERAL;
+        found.remove();
         self.single[at as usize] = AliasLink::NONE;
-        had_list
+        true
     }
 
     /// Moves the aliases of the series at `from` to the position `to`, which has none.
@@ -386,11 +379,25 @@ impl Aliases {
         self.len += 1;
     }
 
-    /// Removes at most `most` aliases of the series in a shard at a position. Returns how many.
+    /// Removes at most `most` aliases of the series in a shard at a position. `most` is at least 1.
+    /// Returns how many were removed.
     pub(super) fn remove_some(&mut self, shard: usize, at: u32, most: usize) -> usize {
+        let lists = &mut self.lists[shard];
         let mut removed = Vec::new();
-        let has_freed = self.lists[shard].take(at, most, &mut removed);
-        self.listed -= usize::from(has_freed);
+        match lists.of(at) {
+            AliasLink::NONE => {}
+            AliasLink::SEVERAL => {
+                let has_freed = lists.take_listed(at, most, &mut removed);
+                self.listed -= usize::from(has_freed);
+            }
+            // Nearly every removed series has one alias. It takes no list to remove that.
+            link => {
+                lists.single[at as usize] = AliasLink::NONE;
+                let (home, position) = link.place();
+                self.take(home, position);
+                return 1;
+            }
+        }
         for link in &removed {
             let (home, position) = link.place();
             self.take(home, position);

@@ -525,7 +525,8 @@ impl Shards {
     ///
     /// A walk that is under way may leave out series that move.
     pub(super) fn compact(&mut self, number: usize) -> usize {
-        /// The aliases that may move with their series in one call. The next flush moves the rest.
+        /// The aliases that may move with their series in one call. The next flush moves the rest,
+        /// but a single series with more of them stays.
         const MOVED_MAX: usize = 16 << 10;
         let Self { all, aliases, .. } = self;
         aliases.compact(number);
