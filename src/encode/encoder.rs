@@ -103,7 +103,7 @@ impl RefusalReason {
                 "shorten the name or its tags where they are made, or set [influxdb] protocol = http"
             }
             Self::RepeatedLineTooLong => {
-                "fix the program that sends so long lines, or set [repeater] protocol = tcp"
+                "fix the program that sends such long lines, or set [repeater] protocol = tcp"
             }
             Self::InfluxComment => {
                 "fix the program that sends the name, or set a global_prefix in the namespace of [influxdb]"

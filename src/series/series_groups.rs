@@ -60,8 +60,8 @@ pub(super) struct RoomClaim {
 }
 
 /// The groups with the most dormant series, if these are a large part of the table. They are dead
-/// series of one program, such as those of pods that are gone. Without them such a program would
-/// keep all new names out until `evict_after` has passed.
+/// series of one program, such as those of pods that are gone. If they gave up no places, they
+/// would keep all new names out until `evict_after` has passed.
 ///
 /// A flood of new names must not take the place of well-behaved series that are idle for a while.
 /// So the dormant series give up their places only while no flood has room to give up: while the

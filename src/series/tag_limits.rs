@@ -227,7 +227,7 @@ impl TagLimits {
                 self.unused.push(hash);
                 return;
             }
-            self.flushes_left = 0; // so that aliases stay without a reason for one interval at most
+            self.flushes_left = 0; // otherwise lines with a replaced value would wait for a minute
         }
         key.values -= 1;
         if key.values == 0 {

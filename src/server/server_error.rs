@@ -48,7 +48,7 @@ impl fmt::Display for ServerError {
             Self::State(path, error) => write!(
                 out,
                 "cannot use state_file {}: {error}; each server needs a state_file of its own, \
-                 and its names with .new, .old and .damaged",
+                 and keeps files beside it that end in .new, .old and .damaged",
                 path.display()
             ),
             Self::Spool(path, error) => write!(

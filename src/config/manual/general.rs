@@ -194,7 +194,7 @@ pub(super) const LIMITS: Chapter = chapter! {
     /// At either limit, a series that had values in two intervals or more is evicted only after it
     /// had none for this long. One that is no gauge is evicted after an eighth of it, if a large part
     /// of the table is idle series of the same prefix or sender, as those of pods that are gone. Both
-    /// times are rounded up to whole flush intervals, the shorter one to three at least.
+    /// times are rounded up to whole flush intervals. The shorter one is at least three of them.
     evict_after;
 
     /// The most bytes of a name with its tags, 1 to 64k. A line with a longer name is a bad line.
